@@ -1,0 +1,71 @@
+#include "common/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/text.h"
+
+static struct {
+	const char *program;
+	enum log_level level;
+} sink = { .program = "packway", .level = LOG_NORMAL };
+
+void log_setup(const char *program, enum log_level level)
+{
+	sink.program = program;
+	sink.level = level;
+}
+
+enum log_level log_level_now(void)
+{
+	return sink.level;
+}
+
+static void line(const char *prefix, const char *fmt, va_list args)
+{
+	char raw[2048], safe[2048];
+
+	vsnprintf(raw, sizeof(raw), fmt, args);
+	text_escape_line(safe, sizeof(safe), raw);
+	fprintf(stderr, "%s: %s%s\n", sink.program, prefix, safe);
+}
+
+void log_warn(const char *fmt, ...)
+{
+	va_list args;
+
+	if (sink.level < LOG_NORMAL)
+		return;
+	va_start(args, fmt);
+	line("warning: ", fmt, args);
+	va_end(args);
+}
+
+void log_note(const char *fmt, ...)
+{
+	va_list args;
+
+	if (sink.level < LOG_NORMAL)
+		return;
+	va_start(args, fmt);
+	line("", fmt, args);
+	va_end(args);
+}
+
+void log_debug(const char *fmt, ...)
+{
+	va_list args;
+
+	if (sink.level < LOG_VERBOSE)
+		return;
+	va_start(args, fmt);
+	line("", fmt, args);
+	va_end(args);
+}
+
+void log_error(const struct err *err)
+{
+	fprintf(stderr, "%s: %s\n  %s\n  %s [%s]\n", sink.program,
+		err->what[0] != '\0' ? err->what : "cannot go on", err->why, err_fix_text(err),
+		err_name(err->code));
+}

@@ -1,0 +1,44 @@
+/*
+ * Language helpers used everywhere: attributes, scope-bound release, array sizes.
+ *
+ * PURE. No I/O, no clock, no state.
+ */
+#ifndef COMMON_MACROS_H
+#define COMMON_MACROS_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define MUST_USE __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
+#define UNUSED __attribute__((unused))
+
+#define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
+#define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+
+/*
+ * Bind a variable's release to the end of its scope:
+ *
+ *     SCOPED(status) struct status *st = status_new();     heap object, status_free
+ *     SCOPED(buf) struct buf text = { 0 };                  caller's struct, buf_release
+ *
+ * A header makes its type usable with SCOPED by one of the two macros below.
+ */
+#define SCOPED(name) __attribute__((cleanup(name##_scoped)))
+
+#define SCOPED_FREE(name)                                                                          \
+	static inline void name##_scoped(struct name **object)                                     \
+	{                                                                                          \
+		name##_free(*object);                                                              \
+	}                                                                                          \
+	struct name
+
+#define SCOPED_RELEASE(name)                                                                       \
+	static inline void name##_scoped(struct name *object)                                      \
+	{                                                                                          \
+		name##_release(object);                                                            \
+	}                                                                                          \
+	struct name
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * A file that appears under its name whole or not at all.
+ *
+ *     newfile_begin → write to nf.fd → newfile_commit
+ *
+ * The bytes are written beside the target under a temporary name (".new-…"), flushed, and renamed; the
+ * folder is flushed after. After a kill at any point the old file, or none, stands there; a
+ * left-over ".new-…" is removed by whoever cleans the folder.
+ */
+#ifndef COMMON_NEWFILE_H
+#define COMMON_NEWFILE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+#include "common/macros.h"
+#include "common/span.h"
+
+struct newfile {
+	int fd;      /* -1 when nothing is under way */
+	char *path;
+	char *temp;
+};
+
+#define NEWFILE_EMPTY { .fd = -1 }
+
+bool newfile_begin(struct newfile *nf, const char *path, mode_t mode, struct err *err) MUST_USE;
+
+/* Make the content visible and durable. On failure the old file stands and `nf` is abandoned. */
+bool newfile_commit(struct newfile *nf, struct err *err) MUST_USE;
+
+/* Drop what was written; nothing happens after a commit or before a begin. */
+void newfile_abandon(struct newfile *nf);
+
+static inline void newfile_scoped(struct newfile *nf)
+{
+	newfile_abandon(nf);
+}
+
+/* Replace `path` by `bytes` in one step. */
+bool newfile_write(const char *path, mode_t mode, struct span bytes, struct err *err) MUST_USE;
+
+#endif
