@@ -11,7 +11,8 @@
 
 #include "common/macros.h"
 
-/* Zeroed memory for `count` objects of `size` bytes; the caller frees it with free(). Never NULL. */
+/* Zeroed memory for `count` objects of `size` bytes; the caller frees it with free(). Never NULL.
+ */
 void *alloc_zeroed(size_t count, size_t size) MUST_USE;
 
 /* realloc that does not fail. `size` of 0 is taken as 1. */
@@ -27,10 +28,10 @@ char *alloc_printf(const char *fmt, ...) PRINTF_LIKE(1, 2) MUST_USE;
 void *alloc_copy(const void *data, size_t size) MUST_USE;
 
 /* Room for one more element in a growing array: NULL/0 to begin with, doubles in steps. */
-#define ALLOC_GROW(array, count)                                                                   \
-	((void)(((count) & ((count) - 1)) == 0                                                     \
-			? ((array) = alloc_resize((array),                                         \
-						  ((count) > 0 ? (count) * 2 : 1) * sizeof(*(array)))) \
+#define ALLOC_GROW(array, count)                                                           \
+	((void)(((count) & ((count)-1)) == 0                                               \
+			? ((array) = alloc_resize((array), ((count) > 0 ? (count)*2 : 1) * \
+								   sizeof(*(array))))      \
 			: NULL))
 
 /* Text that is freed at the end of its scope: SCOPED_TEXT char *name = alloc_text(...). */

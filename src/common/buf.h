@@ -24,7 +24,7 @@ struct buf {
 	uint8_t *data; /* NULL while nothing was ever written */
 	size_t size;
 	size_t capacity;
-	size_t max;    /* 0: BUF_MAX_DEFAULT */
+	size_t max; /* 0: BUF_MAX_DEFAULT */
 };
 
 void buf_release(struct buf *b);

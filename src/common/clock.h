@@ -54,7 +54,8 @@ struct clock_window {
 };
 bool clock_window_parse(struct clock_window *out, const char *text) MUST_USE;
 
-/* True if the local time of day of `unix_s` lies in [from, to); an empty window is the whole day. */
+/* True if the local time of day of `unix_s` lies in [from, to); an empty window is the whole day.
+ */
 bool clock_window_is_open(const struct clock_window *w, int64_t unix_s);
 
 /* When the window opens next, at or after `unix_s`. */

@@ -41,53 +41,72 @@ enum exit_code {
 	X(EXISTS, "PW-EXISTS", EXIT_REFUSED, "choose another name, or remove the old one first")   \
 	X(REFUSED, "PW-REFUSED", EXIT_REFUSED, "change the request or the policy that refuses it") \
 	X(IN_USE, "PW-IN-USE", EXIT_REFUSED, "remove what refers to it first")                     \
-	X(NOT_ENROLLED, "PW-NOT-ENROLLED", EXIT_REFUSED, "enrol this machine: packway enroll FILE") \
-	X(NO_SITE, "PW-NO-SITE", EXIT_LOCAL, "name the site's folder with --site, or make one with 'packway-site init'") \
+	X(NOT_ENROLLED, "PW-NOT-ENROLLED", EXIT_REFUSED,                                           \
+	  "enrol this machine: packway enroll FILE")                                               \
+	X(NO_SITE, "PW-NO-SITE", EXIT_LOCAL,                                                       \
+	  "name the site's folder with --site, or make one with 'packway-site init'")              \
 	X(LOCKED, "PW-LOCKED", EXIT_LOCAL, "wait for the other command to end, then try again")    \
 	X(IO, "PW-IO", EXIT_LOCAL, "check the disk and the path")                                  \
-	X(DISK_FULL, "PW-DISK-FULL", EXIT_LOCAL, "free some space and try again; nothing was lost") \
+	X(DISK_FULL, "PW-DISK-FULL", EXIT_LOCAL,                                                   \
+	  "free some space and try again; nothing was lost")                                       \
 	X(PERMISSION, "PW-PERMISSION", EXIT_LOCAL, "run as the owner of the files, or as root")    \
 	X(MEMORY, "PW-MEMORY", EXIT_LOCAL, "free some memory and try again")                       \
 	X(LIMIT, "PW-LIMIT", EXIT_REFUSED, "split or shrink it below the limit")                   \
 	X(FORMAT, "PW-FORMAT", EXIT_REFUSED, "get an undamaged copy; see docs/formats")            \
-	X(CONFIG, "PW-CONFIG", EXIT_USAGE, "mend the configuration file; 'packway config' shows every key") \
-	X(DB, "PW-DB", EXIT_LOCAL, "check the disk; the database's copy from before the last migration stands beside it") \
+	X(CONFIG, "PW-CONFIG", EXIT_USAGE,                                                         \
+	  "mend the configuration file; 'packway config' shows every key")                         \
+	X(DB, "PW-DB", EXIT_LOCAL,                                                                 \
+	  "check the disk; the database's copy from before the last migration stands beside it")   \
 	X(QUERY, "PW-QUERY", EXIT_REFUSED, "use one SELECT over the inventory tables")             \
-	X(SOURCE, "PW-SOURCE", EXIT_REFUSED, "mend the source folder and try again; nothing was published") \
-	X(SOURCE_CHANGED, "PW-SOURCE-CHANGED", EXIT_REFUSED, "wait until the source folder is at rest and try again") \
-	X(TRUST, "PW-TRUST", EXIT_REFUSED, "see 'packway status'; what was trusted before stays in force") \
+	X(SOURCE, "PW-SOURCE", EXIT_REFUSED,                                                       \
+	  "mend the source folder and try again; nothing was published")                           \
+	X(SOURCE_CHANGED, "PW-SOURCE-CHANGED", EXIT_REFUSED,                                       \
+	  "wait until the source folder is at rest and try again")                                 \
+	X(TRUST, "PW-TRUST", EXIT_REFUSED,                                                         \
+	  "see 'packway status'; what was trusted before stays in force")                          \
 	X(EXPIRED, "PW-EXPIRED", EXIT_REFUSED, "let the site publish again: packway-site publish") \
 	X(CLOCK, "PW-CLOCK", EXIT_REFUSED, "set this machine's clock")                             \
-	X(CORRUPT, "PW-CORRUPT", EXIT_NETWORK, "validate the server's copy: packway-site dp validate NAME PKG") \
-	X(NO_CANDIDATE, "PW-NO-CANDIDATE", EXIT_NETWORK, "see why each server was left out: packway explain") \
+	X(CORRUPT, "PW-CORRUPT", EXIT_NETWORK,                                                     \
+	  "validate the server's copy: packway-site dp validate NAME PKG")                         \
+	X(NO_CANDIDATE, "PW-NO-CANDIDATE", EXIT_NETWORK,                                           \
+	  "see why each server was left out: packway explain")                                     \
 	X(NET, "PW-NET", EXIT_NETWORK, "check the server and the way to it: packway doctor")       \
-	X(NET_REFUSED, "PW-NET-REFUSED", EXIT_NETWORK, "start the server, or mend its address or port") \
-	X(NET_TIMEOUT, "PW-NET-TIMEOUT", EXIT_NETWORK, "check the server and the network to it: packway doctor") \
-	X(NET_UNREACHABLE, "PW-NET-UNREACHABLE", EXIT_NETWORK, "check this machine's network and routes: packway doctor") \
-	X(NET_NAME, "PW-NET-NAME", EXIT_NETWORK, "check the name and this machine's DNS: packway doctor") \
-	X(NET_DENIED, "PW-NET-DENIED", EXIT_NETWORK, "give this machine's account the right to read there") \
-	X(NET_TLS, "PW-NET-TLS", EXIT_NETWORK, "check the server's certificate and this machine's clock") \
+	X(NET_REFUSED, "PW-NET-REFUSED", EXIT_NETWORK,                                             \
+	  "start the server, or mend its address or port")                                         \
+	X(NET_TIMEOUT, "PW-NET-TIMEOUT", EXIT_NETWORK,                                             \
+	  "check the server and the network to it: packway doctor")                                \
+	X(NET_UNREACHABLE, "PW-NET-UNREACHABLE", EXIT_NETWORK,                                     \
+	  "check this machine's network and routes: packway doctor")                               \
+	X(NET_NAME, "PW-NET-NAME", EXIT_NETWORK,                                                   \
+	  "check the name and this machine's DNS: packway doctor")                                 \
+	X(NET_DENIED, "PW-NET-DENIED", EXIT_NETWORK,                                               \
+	  "give this machine's account the right to read there")                                   \
+	X(NET_TLS, "PW-NET-TLS", EXIT_NETWORK,                                                     \
+	  "check the server's certificate and this machine's clock")                               \
 	X(NET_PROTOCOL, "PW-NET-PROTOCOL", EXIT_NETWORK, "check what answers at that address")     \
 	X(UNSUPPORTED, "PW-UNSUPPORTED", EXIT_REFUSED, "use one of the kinds named by --help")     \
-	X(TOKEN, "PW-TOKEN", EXIT_REFUSED, "ask the site's admin for a new token: packway-site token create") \
-	X(OUTBOX_FULL, "PW-OUTBOX-FULL", EXIT_LOCAL, "bring a CAP back within reach, so that records can leave") \
+	X(TOKEN, "PW-TOKEN", EXIT_REFUSED,                                                         \
+	  "ask the site's admin for a new token: packway-site token create")                       \
+	X(OUTBOX_FULL, "PW-OUTBOX-FULL", EXIT_LOCAL,                                               \
+	  "bring a CAP back within reach, so that records can leave")                              \
 	X(PROGRAM, "PW-PROGRAM", EXIT_PROGRAM_FAILED, "see its output: packway messages")          \
-	X(INTERRUPTED, "PW-INTERRUPTED", EXIT_LOCAL, "run the command again; it goes on where it stopped") \
+	X(INTERRUPTED, "PW-INTERRUPTED", EXIT_LOCAL,                                               \
+	  "run the command again; it goes on where it stopped")                                    \
 	X(INTERNAL, "PW-INTERNAL", EXIT_LOCAL, "report this with the command that showed it")
 
 enum err_code {
 #define X(symbol, name, exit, fix) ERR_##symbol,
 	ERR_LIST(X)
 #undef X
-	ERR_COUNT_,
+		ERR_COUNT_,
 };
 
 struct err {
 	enum err_code code;
-	int sys_errno;            /* 0 if no system call was involved */
-	char what[ERR_TEXT_MAX];  /* what was attempted; may be empty */
-	char why[ERR_TEXT_MAX];   /* one line, lower case, foreign bytes escaped */
-	char fix[ERR_TEXT_MAX];   /* empty: the code's standard advice */
+	int sys_errno;           /* 0 if no system call was involved */
+	char what[ERR_TEXT_MAX]; /* what was attempted; may be empty */
+	char why[ERR_TEXT_MAX];  /* one line, lower case, foreign bytes escaped */
+	char fix[ERR_TEXT_MAX];  /* empty: the code's standard advice */
 };
 
 /* Record why something failed. Returns false always, so that failing reads: return err_set(...). */

@@ -46,13 +46,13 @@ static bool integers_are_exact(const json_t *value)
 		return n <= JSONDOC_INT_MAX && n >= -JSONDOC_INT_MAX;
 	}
 	if (json_is_array(value)) {
-		json_array_foreach(value, i, member)
+		json_array_foreach (value, i, member)
 			if (!integers_are_exact(member))
 				return false;
 	}
 	if (json_is_object(value)) {
 		/* The iterator takes a non-const object but changes nothing. */
-		json_object_foreach((json_t *)(uintptr_t)value, key, member)
+		json_object_foreach ((json_t *)(uintptr_t)value, key, member)
 			if (!integers_are_exact(member))
 				return false;
 	}
@@ -102,7 +102,7 @@ static bool canonical_object(struct buf *out, json_t *object, struct err *err)
 	const char *key;
 	json_t *member;
 
-	json_object_foreach(object, key, member)
+	json_object_foreach (object, key, member)
 		keys[n++] = key;
 	qsort(keys, n, sizeof(*keys), compare_keys);
 	buf_put_u8(out, '{');
@@ -124,7 +124,7 @@ static bool canonical_array(struct buf *out, const json_t *array, struct err *er
 	size_t i;
 
 	buf_put_u8(out, '[');
-	json_array_foreach(array, i, member) {
+	json_array_foreach (array, i, member) {
 		if (i > 0)
 			buf_put_u8(out, ',');
 		if (!jsondoc_canonical(out, member, err))
@@ -208,8 +208,9 @@ bool jsondoc_need_int(int64_t *out, const json_t *object, const char *key, int64
 		return err_set(err, ERR_FORMAT, "\"%s\" is missing or no integer", key);
 	*out = json_integer_value(value);
 	if (*out < min || *out > max)
-		return err_set(err, ERR_FORMAT, "\"%s\" is %" PRId64 ", outside %" PRId64 " to %" PRId64,
-			       key, *out, min, max);
+		return err_set(err, ERR_FORMAT,
+			       "\"%s\" is %" PRId64 ", outside %" PRId64 " to %" PRId64, key, *out,
+			       min, max);
 	return true;
 }
 

@@ -28,8 +28,8 @@
 bool jsondoc_read(json_t **out, struct span bytes, struct err *err) MUST_USE;
 
 /*
- * Append the OLPC canonical form that TUF signs: keys sorted by bytes, no spaces, only backslash and quote
- * escaped. ERR_FORMAT if the document holds a number that is no integer.
+ * Append the OLPC canonical form that TUF signs: keys sorted by bytes, no spaces, only backslash
+ * and quote escaped. ERR_FORMAT if the document holds a number that is no integer.
  */
 bool jsondoc_canonical(struct buf *out, const json_t *doc, struct err *err) MUST_USE;
 
@@ -37,8 +37,8 @@ bool jsondoc_canonical(struct buf *out, const json_t *doc, struct err *err) MUST
 void jsondoc_write(struct buf *out, const json_t *doc);
 
 /*
- * Members of an object, by type. The first three return NULL, `fallback` or `fallback` where the member is
- * absent or of another type; texts are borrowed from the document.
+ * Members of an object, by type. The first three return NULL, `fallback` or `fallback` where the
+ * member is absent or of another type; texts are borrowed from the document.
  */
 const char *jsondoc_text(const json_t *object, const char *key);
 int64_t jsondoc_int(const json_t *object, const char *key, int64_t fallback);

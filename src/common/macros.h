@@ -9,10 +9,10 @@
 #include <assert.h>
 #include <stddef.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define MUST_USE __attribute__((warn_unused_result))
+#define COUNT_OF(array)         (sizeof(array) / sizeof((array)[0]))
+#define MUST_USE                __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-#define UNUSED __attribute__((unused))
+#define UNUSED                  __attribute__((unused))
 
 #define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
 #define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
@@ -27,18 +27,18 @@
  */
 #define SCOPED(name) __attribute__((cleanup(name##_scoped)))
 
-#define SCOPED_FREE(name)                                                                          \
-	static inline void name##_scoped(struct name **object)                                     \
-	{                                                                                          \
-		name##_free(*object);                                                              \
-	}                                                                                          \
+#define SCOPED_FREE(name)                                      \
+	static inline void name##_scoped(struct name **object) \
+	{                                                      \
+		name##_free(*object);                          \
+	}                                                      \
 	struct name
 
-#define SCOPED_RELEASE(name)                                                                       \
-	static inline void name##_scoped(struct name *object)                                      \
-	{                                                                                          \
-		name##_release(object);                                                            \
-	}                                                                                          \
+#define SCOPED_RELEASE(name)                                  \
+	static inline void name##_scoped(struct name *object) \
+	{                                                     \
+		name##_release(object);                       \
+	}                                                     \
 	struct name
 
 #endif

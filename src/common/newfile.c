@@ -18,7 +18,8 @@ static char *parent_of(const char *path)
 
 	if (base == path)
 		return alloc_text(".");
-	return base == path + 1 ? alloc_text("/") : alloc_printf("%.*s", (int)(base - path - 1), path);
+	return base == path + 1 ? alloc_text("/")
+				: alloc_printf("%.*s", (int)(base - path - 1), path);
 }
 
 bool newfile_begin(struct newfile *nf, const char *path, mode_t mode, struct err *err)

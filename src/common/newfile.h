@@ -3,8 +3,8 @@
  *
  *     newfile_begin → write to nf.fd → newfile_commit
  *
- * The bytes are written beside the target under a temporary name (".new-…"), flushed, and renamed; the
- * folder is flushed after. After a kill at any point the old file, or none, stands there; a
+ * The bytes are written beside the target under a temporary name (".new-…"), flushed, and renamed;
+ * the folder is flushed after. After a kill at any point the old file, or none, stands there; a
  * left-over ".new-…" is removed by whoever cleans the folder.
  */
 #ifndef COMMON_NEWFILE_H
@@ -18,12 +18,15 @@
 #include "common/span.h"
 
 struct newfile {
-	int fd;      /* -1 when nothing is under way */
+	int fd; /* -1 when nothing is under way */
 	char *path;
 	char *temp;
 };
 
-#define NEWFILE_EMPTY { .fd = -1 }
+#define NEWFILE_EMPTY    \
+	{                \
+		.fd = -1 \
+	}
 
 bool newfile_begin(struct newfile *nf, const char *path, mode_t mode, struct err *err) MUST_USE;
 

@@ -147,7 +147,8 @@ static int remove_entry(const char *path, const struct stat *st UNUSED, int flag
 
 static int open_dirs(const char *path, const struct stat *st, int flag, struct FTW *ftw UNUSED)
 {
-	/* A package may hold folders without write permission; their content must go all the same. */
+	/* A package may hold folders without write permission; their content must go all the same.
+	 */
 	if ((flag == FTW_D || flag == FTW_DNR) && (st->st_mode & S_IRWXU) != S_IRWXU)
 		(void)chmod(path, S_IRWXU);
 	return 0;

@@ -31,7 +31,8 @@ bool path_contains(const char *outer, const char *inner);
 /* Make `dir` and its missing parents. An existing directory is fine. */
 bool path_make_dirs(const char *dir, mode_t mode, struct err *err) MUST_USE;
 
-/* Read a whole file of at most `max` bytes. ERR_LIMIT where it is larger, ERR_NOT_FOUND if absent. */
+/* Read a whole file of at most `max` bytes. ERR_LIMIT where it is larger, ERR_NOT_FOUND if absent.
+ */
 bool path_read(struct buf *out, const char *path, size_t max, struct err *err) MUST_USE;
 
 /* Remove a tree without following symbolic links or leaving the file system. Absent is fine. */

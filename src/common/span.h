@@ -61,7 +61,8 @@ bool span_take_u64(struct span *s, uint64_t *out) MUST_USE;
  */
 bool span_take_varint(struct span *s, uint64_t *out, uint64_t max) MUST_USE;
 
-/* Take up to and without `byte`, which is consumed; false if it is not among the first `max` + 1. */
+/* Take up to and without `byte`, which is consumed; false if it is not among the first `max` + 1.
+ */
 bool span_take_until(struct span *s, struct span *out, uint8_t byte, size_t max) MUST_USE;
 
 /* Take one line without its \n; the last may lack it. False at the end of the view. */

@@ -263,7 +263,8 @@ bool text_duration(uint64_t *seconds_out, const char *text)
 	static const struct {
 		const char *unit;
 		uint64_t seconds;
-	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "min", 60 }, { "h", 3600 }, { "d", 86400 } };
+	} units[] = { { "", 1 },     { "s", 1 },    { "m", 60 },
+		      { "min", 60 }, { "h", 3600 }, { "d", 86400 } };
 	const char *rest;
 	long double value;
 

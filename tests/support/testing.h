@@ -16,22 +16,22 @@
 #include "common/macros.h"
 
 /* Fail with the fault's own words where something that should work did not. */
-#define assert_done(call, err)                                                                     \
-	do {                                                                                       \
-		if (!(call))                                                                       \
-			fail_msg("%s: %s: %s [%s]", #call, (err)->what, (err)->why,                \
-				 err_name((err)->code));                                           \
+#define assert_done(call, err)                                                      \
+	do {                                                                        \
+		if (!(call))                                                        \
+			fail_msg("%s: %s: %s [%s]", #call, (err)->what, (err)->why, \
+				 err_name((err)->code));                            \
 	} while (0)
 
 /* TESTING_MAIN(cmocka_unit_test(behaviour), …): the whole of a test program's main. */
-#define TESTING_MAIN(...)                                                                          \
-	int main(int argc, char **argv)                                                            \
-	{                                                                                          \
-		const struct CMUnitTest cases[] = { __VA_ARGS__ };                                 \
-                                                                                                   \
-		if (argc > 1)                                                                      \
-			cmocka_set_test_filter(argv[1]);                                           \
-		return cmocka_run_group_tests_name(path_base_of(argv[0]), cases, NULL, NULL);      \
+#define TESTING_MAIN(...)                                                                     \
+	int main(int argc, char **argv)                                                       \
+	{                                                                                     \
+		const struct CMUnitTest cases[] = { __VA_ARGS__ };                            \
+                                                                                              \
+		if (argc > 1)                                                                 \
+			cmocka_set_test_filter(argv[1]);                                      \
+		return cmocka_run_group_tests_name(path_base_of(argv[0]), cases, NULL, NULL); \
 	}
 
 static inline const char *path_base_of(const char *path)

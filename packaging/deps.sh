@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# Debian packages that the project needs; sourced by ./check and ./demo.
+#
+# install_deps KIND…     build, test, demo; asks nothing; as an ordinary user it goes through sudo
+
+deps_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libevent-dev libsqlite3-dev
+	libssl-dev libsodium-dev libzstd-dev libjansson-dev libinih-dev libmount-dev libcmocka-dev"
+deps_test="python3 python3-cryptography clang libclang-rt-14-dev llvm clang-format clang-tools shellcheck
+	nginx-light mandoc binutils bindfs fuse3 iproute2 procps diffutils openssl curl"
+deps_demo="nginx-light procps diffutils dpkg apt bindfs fuse3"
+
+deps_missing() {
+	local name
+	for name; do
+		dpkg-query -W -f '${Status}\n' "$name" 2>/dev/null | grep -q '^install ok installed' ||
+			printf '%s\n' "$name"
+	done
+}
+
+# Packages bring services (nginx on port 80) that nobody here wants started.
+deps_apt() {
+	local policy=/usr/sbin/policy-rc.d made="" rc=0
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' | "$@" tee $policy >/dev/null
+		"$@" chmod 755 $policy
+		made=1
+	fi
+	# shellcheck disable=SC2086
+	"$@" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y \
+		--no-install-recommends $missing >/dev/null || rc=$?
+	[ -z "$made" ] || "$@" rm -f $policy
+	return $rc
+}
+
+install_deps() {
+	local kind list="" missing as=env
+	for kind; do
+		case $kind in
+		build) list="$list $deps_build" ;;
+		test) list="$list $deps_test" ;;
+		demo) list="$list $deps_demo" ;;
+		esac
+	done
+	# shellcheck disable=SC2086
+	missing=$(deps_missing $list)
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || {
+			echo "cannot install packages" >&2
+			echo "  these are missing: $(echo "$missing" | tr '\n' ' ')" >&2
+			echo "  install them as root, or install sudo [PW-PERMISSION]" >&2
+			return 5
+		}
+		as=sudo
+	fi
+	echo "installing: $(echo "$missing" | tr '\n' ' ')"
+	# An old package list is the usual reason of a failure: fetch a new one and try once more.
+	deps_apt $as 2>/dev/null || { $as apt-get -qq update >/dev/null && deps_apt $as; }
+}
