@@ -1,0 +1,58 @@
+/*
+ * One piece of work of a client (a cycle, a fetch, a question), the same with an agent and
+ * without: a command that finds no agent runs a job in its own process; the supervisor forks a
+ * child per request and runs the job there, with the worker's sessions shared.
+ *
+ * A job blocks. It talks to a worker through `worker` (docs/ARCHITECTURE.md 7) and starts offline
+ * children of its own. Events (progress, records, decisions) go to `event` as they happen.
+ *
+ * Links no network, database or cryptography: it is part of the supervisor.
+ */
+#ifndef AGENT_JOB_H
+#define AGENT_JOB_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "agent/state.h"
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/jsondoc.h"
+#include "common/macros.h"
+
+/* Told of each event; `event` is borrowed for the call. False: nobody listens any more. */
+typedef bool job_event_fn(const json_t *event, void *ctx);
+
+struct job {
+	const struct state *state;
+	const struct clock *clock;
+	int worker; /* socket of a worker; -1: job_start_worker makes one when it is first needed */
+	pid_t worker_pid; /* 0 unless this job started it */
+	uid_t caller;     /* on whose behalf */
+	job_event_fn *event;
+	void *event_ctx;
+};
+
+/*
+ * Run the verb `name` ("sync", "fetch", "locate", "connections", "probe", "doctor", "run",
+ * "enroll", "verify") with the request's members as in docs/ARCHITECTURE.md 7. The caller owns
+ * *result_out. Unknown verbs are ERR_USAGE.
+ */
+bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err) MUST_USE;
+
+/* End a worker that the job itself started; a shared one is left alone. */
+void job_finish(struct job *job);
+
+/* One request to the worker (started if need be): events are passed on, the answer is the result.
+ */
+bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+	MUST_USE;
+
+/* One request to a fresh child without network, which ends with its answer. */
+bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+	MUST_USE;
+
+/* Add a record to the outbox and tell the event listener. Takes over `record`. */
+bool job_record(struct job *job, json_t *record, struct err *err) MUST_USE;
+
+#endif
