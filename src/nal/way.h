@@ -1,0 +1,206 @@
+/*
+ * Reading and writing at one CAP or DP, whatever the protocol.
+ *
+ *     conntab_acquire or connect_next → way_get, way_read_ranges, way_put … → conntab_release
+ *
+ * A way is one folder of one server, over a session that others may share. Every function blocks,
+ * within the way's limits, and returns a class (class.h) with the words for people in `err`, which
+ * is filled for every class but NAL_CLASS_OK. After a class that puts the session in doubt
+ * (way_is_broken) the way is not worth another call: release it.
+ *
+ * Names are relative to the way's folder: plain components joined by single slashes
+ * (path_is_beneath), not URL-encoded. What comes back is not trusted: the caller verifies it.
+ */
+#ifndef NAL_WAY_H
+#define NAL_WAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "common/macros.h"
+#include "common/span.h"
+#include "nal/class.h"
+#include "nal/locator.h"
+#include "nal/marker.h"
+
+#define WAY_TOKEN_SIZE 200               /* a condition token with its terminator */
+#define WAY_RANGES_MAX 65536             /* ranges in one call */
+#define WAY_GET_MAX    ((size_t)1 << 30) /* the highest cap of way_get */
+
+struct session;
+
+/* How long a server may keep us waiting. WAY_LIMITS_DEFAULT holds the figures of the design. */
+struct way_limits {
+	uint32_t connect_ms;        /* to a connected socket, or an opened folder */
+	uint32_t first_byte_ms;     /* from the request to the first byte of the answer's body */
+	uint32_t floor_bytes_per_s; /* less over a whole window is NAL_CLASS_SLOW; 0: no floor */
+	uint32_t floor_window_ms;
+	const char *tls_ca_file; /* PEM; NULL: the system's */
+};
+
+#define WAY_LIMITS_DEFAULT                                                            \
+	{                                                                             \
+		.connect_ms = 1000, .first_byte_ms = 3000, .floor_bytes_per_s = 2048, \
+		.floor_window_ms = 10000                                              \
+	}
+
+/* What is to be reached. Everything is borrowed for the duration of the call it is given to. */
+enum way_marker_rule {
+	WAY_MARKER_IGNORED,    /* folders: no look at it; others never look */
+	WAY_MARKER_IF_PRESENT, /* a folder whose marker names another UUID is refused */
+	WAY_MARKER_NEEDED,     /* a folder without the right marker is refused: every mount */
+};
+
+struct way_target {
+	const struct locator *where; /* the system's address */
+	const char *mount_at;        /* its content's folder beneath an OS mount; NULL: no mount */
+	const char *server;          /* the system's name, for lists; NULL: the host */
+	const char *context;         /* whose ways: "system" or a user's name; NULL: system */
+	const char *credential;      /* the account's name; NULL: none */
+	enum way_marker_rule marker;
+	enum marker_kind kind; /* which marker */
+	const char *uuid;      /* the expected one; NULL: any */
+};
+
+/* What was reached before the session is opened: a connected socket or an open folder. */
+struct way_link {
+	int fd;           /* -1: nothing yet; the provider connects by itself */
+	bool may_hang;    /* folders: I/O beneath it needs a time box */
+	char address[64]; /* sockets: the numeric address connected to, "" unknown */
+};
+#define WAY_LINK_NONE ((struct way_link){ .fd = -1 })
+
+struct session_counts {
+	uint64_t requests; /* operations that reached the server */
+	uint64_t connects; /* new connections that succeeded */
+	uint64_t bytes_in; /* of bodies: what a fetch counts as bytes_network */
+	uint64_t bytes_out;
+};
+
+struct way {
+	struct session *session; /* leased */
+	struct locator where;    /* the folder; for mounts its address, not the mount point */
+	struct way_limits limits;
+	bool by_mount;
+	bool broken; /* see way_is_broken */
+};
+
+/* A small whole object. Zeroed is empty; way_object_release when done. */
+struct way_object {
+	struct buf bytes;           /* empty when unchanged */
+	bool unchanged;             /* the token still holds: nothing was moved */
+	char token[WAY_TOKEN_SIZE]; /* to be given next time; "" if the server has none */
+};
+
+void way_object_release(struct way_object *object);
+SCOPED_RELEASE(way_object);
+
+struct way_get {
+	size_t max;        /* bytes; a larger object is NAL_CLASS_PROTOCOL with ERR_LIMIT */
+	const char *token; /* from an earlier get of that name; NULL or "": unconditional */
+};
+
+struct way_stat {
+	uint64_t size;
+	char token[WAY_TOKEN_SIZE];
+};
+
+/* Bytes [offset, offset + size) of an object; size is at least 1. */
+struct way_range {
+	uint64_t offset;
+	uint64_t size;
+};
+
+/*
+ * Takes a piece of the range with that index. Pieces of a range come in order and ranges one after
+ * the other; a piece is valid during the call. Time spent in here is not held against the server.
+ * False ends the read, with NAL_CLASS_OK: nothing is held
+ * against the server, and the caller knows what it did.
+ */
+typedef bool way_sink_fn(size_t range, struct span piece, void *ctx);
+
+/* Told how many more bytes were sent; may sleep to keep a rate. False ends the put with
+ * NAL_CLASS_OK and nothing written. */
+typedef bool way_sent_fn(uint64_t bytes, void *ctx);
+
+enum way_put_mode {
+	WAY_PUT_CREATE,  /* NAL_CLASS_CONFLICT if the name exists */
+	WAY_PUT_REPLACE, /* readers see the old object or the new, whole */
+};
+
+struct way_put {
+	enum way_put_mode mode;
+	struct span bytes; /* what to write, or data NULL: read it from `fd` */
+	int fd;            /* positioned; `size` bytes are read from it */
+	uint64_t size;     /* with fd only */
+	way_sent_fn *sent; /* NULL: nobody wants to know */
+	void *ctx;
+};
+
+struct way_entry {
+	const char *name; /* one component; hidden temporary files are left out */
+	uint64_t size;
+	int64_t mtime_s; /* since 1970, by the server's clock; 0 if it does not tell */
+	bool is_folder;
+};
+
+/* Takes one entry, valid during the call. False ends the listing with NAL_CLASS_OK. */
+typedef bool way_entry_fn(const struct way_entry *entry, void *ctx);
+
+/*
+ * Fetch a whole object of at most `ask->max` bytes into `out` (emptied first). With a token that
+ * still holds, only `unchanged` is set.
+ */
+enum nal_class way_get(struct way_object *out, struct way *way, const char *name,
+		       const struct way_get *ask, struct err *err) MUST_USE;
+
+/* Ask for size and token without moving the object. */
+enum nal_class way_stat(struct way_stat *out, struct way *way, const char *name, struct err *err)
+	MUST_USE;
+
+/*
+ * Stream `count` ranges (ascending, not overlapping, at most WAY_RANGES_MAX) of one object. An
+ * object that ends early is NAL_CLASS_PROTOCOL. A server that knows no ranges is read from the
+ * start and what was not asked for is dropped (way_has_ranges turns false; the bytes count); so
+ * give all ranges of one object in one call.
+ */
+enum nal_class way_read_ranges(struct way *way, const char *name, const struct way_range *ranges,
+			       size_t count, way_sink_fn *sink, void *ctx, struct err *err)
+	MUST_USE;
+
+/*
+ * Write an object; folders above it are made where the protocol has folders. It appears whole under
+ * its name, durable where the server lets us ask for that, readable by everybody (mode 0644).
+ */
+enum nal_class way_put(struct way *way, const char *name, const struct way_put *ask,
+		       struct err *err) MUST_USE;
+
+/* Remove an object. NAL_CLASS_NOT_FOUND if it was not there. */
+enum nal_class way_delete(struct way *way, const char *name, struct err *err) MUST_USE;
+
+/*
+ * List a folder ("" for the way's own), in no order, up to `max_entries`; more are
+ * NAL_CLASS_PROTOCOL with ERR_LIMIT after those.
+ */
+enum nal_class way_list(struct way *way, const char *folder, size_t max_entries,
+			way_entry_fn *entry, void *ctx, struct err *err) MUST_USE;
+
+/* Counts of the way's session since it was opened, everybody's use of it included. */
+struct session_counts way_counts(const struct way *way);
+
+/* False once the server has shown that it does not do ranges. */
+bool way_has_ranges(const struct way *way);
+
+/*
+ * True once a call put the session itself in doubt (timeout, unreachable, slow, protocol): it is
+ * closed when released and not offered as an open way again.
+ */
+bool way_is_broken(const struct way *way);
+
+/* True if the session can do that (enum provider_capability); a server may still refuse. */
+bool way_can(const struct way *way, unsigned capabilities);
+
+#endif
