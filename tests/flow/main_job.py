@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""The main job, end to end, over folders: publish, enrol, sync, run once, report."""
+from flow import *
+
+
+def small_site(t, dps=1):
+    site = t.site()
+    site.folder_cap("cap1")
+    for i in range(dps):
+        site.folder_dp(f"dp{i + 1}")
+    return site
+
+
+def advertised(t, site, command="./install", *options):
+    source = make_tree(t.dir / "source")
+    package = site.package("tool", source)
+    site("program", "add", package, "install", "--command", command)
+    adv = site("advertise", package, "install", "--collection", "all", *(options or ("--mandatory", "now"))).out.strip()
+    site("publish")
+    return source, package, adv
+
+
+@case("a package is delivered, run once, and reported")
+def _(t):
+    site = small_site(t)
+    source, package, adv = advertised(t, site, f"sh -c 'echo run >> {t.dir}/ran; cat d0/* > /dev/null'")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    equal((t.dir / "ran").read_text(), "run\n", "the program's mark")
+    client("sync")
+    equal((t.dir / "ran").read_text(), "run\n", "the program's mark after another sync")
+    site("intake")
+    status = site.json("status", adv)[0]
+    equal(status["succeeded"], 1, "status")
+    equal(status["targeted"], 1, "status")
+    ids = [m["id"] for m in site.json("messages", "--client", client.id) if m["id"]]
+    for wanted in (10002, 10005, 10008):
+        need(wanted in ids, f"no message {wanted}", ids)
+    need(ids.index(10002) < ids.index(10005) < ids.index(10008), "messages out of order", ids)
+
+
+@case("fetch delivers the very tree, and a second fetch moves nothing")
+def _(t):
+    site = small_site(t)
+    source, package, _ = advertised(t, site)
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    first = client.json("fetch", package, "-o", t.dir / "out")
+    same_tree(source, t.dir / "out")
+    equal(first["server"], "dp1", "server")
+    equal(first["version"], 1, "version")
+    again = client.json("fetch", package)
+    equal(again["how"], "none", "how")
+    equal(again["bytes_network"], 0, "bytes_network")
+
+
+@case("an update moves only what is new, and a rollback nothing")
+def _(t):
+    site = small_site(t)
+    source, package, _ = advertised(t, site)
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    first = client.json("fetch", package)
+    (source / "d1" / "new").write_bytes(random.Random(9).randbytes(5000))
+    equal(site.json("package", "update", package)["version"], 2, "version")
+    site("package", "distribute", package, "--all", "--no-patches")
+    site("publish")
+    second = client.json("fetch", package)
+    equal(second["version"], 2, "version")
+    need(second["bytes_network"] < first["bytes_network"], "the update moved everything", second)
+    equal(site.json("package", "update", package)["version"], 2, "an update without a change")
+    site("package", "rollback", package, "--to", "1")
+    site("package", "distribute", package, "--all", "--no-patches")
+    site("publish")
+    third = client.json("fetch", package, "-o", t.dir / "out")
+    equal(third["version"], 3, "version after rollback")
+    need(third["chunks_fetched"] == 0, "the rollback moved chunks", third)
+
+
+@case("a stopped advertisement does not run, a resumed one does")
+def _(t):
+    site = small_site(t)
+    _, package, adv = advertised(t, site, f"sh -c 'echo run >> {t.dir}/ran'")
+    site("advertisement", "stop", adv)
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    need(not (t.dir / "ran").exists(), "a stopped advertisement ran")
+    site("advertisement", "resume", adv)
+    site("publish")
+    client("sync")
+    equal((t.dir / "ran").read_text(), "run\n", "the program's mark")
+
+
+@case("a failing program is reported with its exit code and output")
+def _(t):
+    site = small_site(t)
+    _, package, adv = advertised(t, site, "sh -c 'echo out of luck; exit 3'")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync", check=False)
+    site("intake")
+    equal(site.json("status", adv)[0]["failed"], 1, "status")
+    failed = [m for m in site.json("messages", "--advertisement", adv) if m["id"] == 10006]
+    equal(len(failed), 1, "messages 10006")
+    need("3" in failed[0]["text"], "the text does not name the exit code", failed[0])
+
+
+@case("an optional program waits for its user")
+def _(t):
+    site = small_site(t)
+    _, package, adv = advertised(t, site, f"sh -c 'echo run >> {t.dir}/ran'", "--available", "now")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    need(not (t.dir / "ran").exists(), "an optional program ran by itself")
+    offered = client.json("list")
+    equal([o["state"] for o in offered], ["offered"], "list")
+    client("run", package, "install")
+    equal((t.dir / "ran").read_text(), "run\n", "the program's mark")
+
+
+@case("the choice explains itself before and after")
+def _(t):
+    site = small_site(t, 3)
+    _, package, _ = advertised(t, site)
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    before = client.json("locate", package, "--seed", "7")
+    equal(before, {**client.json("locate", package, "--seed", "7"), "time": before["time"]}, "same seed")
+    equal((before["listed"], before["valid"]), (3, 3), "listed, valid")
+    equal(before["attempts"], [], "locate made attempts")
+    got = client.json("fetch", package, "--seed", "7")
+    after = client.json("explain")
+    equal(after["chosen"]["server"], got["server"], "explain")
+    need(after["because"].endswith("."), "no sentence", after)
+    need(any(a["class"] == "ok" for a in after["attempts"]), "no attempt", after)
+
+
+main()

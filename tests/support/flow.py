@@ -1,0 +1,381 @@
+"""What every flow test stands on: real programs, real servers, temporary folders, TAP.
+
+    from flow import case, main, Site, Client, Nginx, ...
+
+    @case("a record survives the loss of its CAP")          # the text is the case's name
+    def _(t):
+        site = t.site("LON"); ...
+
+    main()
+
+A case gets a `t` whose things (servers, folders, processes) end with it. A case fails by an
+exception. PACKWAY_BUILD names the build folder.
+"""
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+BUILD = pathlib.Path(os.environ.get("PACKWAY_BUILD", "build")).resolve()
+SLOW = float(os.environ.get("PACKWAY_TEST_SLOW", "4"))  # sanitizers stretch every time limit
+SEED = int(os.environ.get("PACKWAY_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+_cases = []
+
+
+class Failed(AssertionError):
+    pass
+
+
+def need(condition, text="an expectation did not hold", *shown):
+    if not condition:
+        raise Failed(text + "".join(f"\n  {s}" for s in shown))
+
+
+def equal(got, want, text=""):
+    need(got == want, f"{text}: got {got!r}, want {want!r}")
+
+
+def program(name):
+    for folder in ("src/cli", "src/agent", "src/site"):
+        path = BUILD / folder / name
+        if path.exists():
+            return str(path)
+    raise Failed(f"{name} is not built in {BUILD}")
+
+
+class Result:
+    """How a command ended: code, out, err, and out as JSON."""
+
+    def __init__(self, argv, done):
+        self.argv, self.code, self.out, self.err = argv, done.returncode, done.stdout, done.stderr
+
+    @property
+    def json(self):
+        try:
+            return json.loads(self.out)
+        except ValueError:
+            raise Failed(f"{self.line}: no JSON on stdout", self.out[:2000], self.err[:2000])
+
+    @property
+    def line(self):
+        return " ".join(map(str, self.argv))
+
+    def want(self, code):
+        need(self.code == code, f"{self.line}: exit {self.code}, want {code}",
+             self.out[-3000:], self.err[-3000:])
+        return self
+
+
+def run(*argv, env=None, timeout=120, check=True, stdin=None, **more):
+    full = dict(os.environ)
+    full.pop("PACKWAY_STATE", None)
+    full.pop("PACKWAY_SITE", None)
+    full.update(env or {})
+    argv = [str(a) for a in argv]
+    done = subprocess.run(argv, env=full, capture_output=True, timeout=timeout * SLOW, text=True,
+                          errors="replace", input=stdin,
+                          **({} if stdin is not None else {"stdin": subprocess.DEVNULL}), **more)
+    result = Result(argv, done)
+    for word in ("AddressSanitizer", "runtime error:", "LeakSanitizer"):
+        need(word not in result.err, f"{result.line}: a sanitizer spoke", result.err[-6000:])
+    return result.want(0) if check else result
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, seconds, probe, step=0.05):
+    end = time.monotonic() + seconds * SLOW
+    while True:
+        value = probe()
+        if value:
+            return value
+        need(time.monotonic() < end, f"waited {seconds * SLOW:.0f} s in vain for {what}")
+        time.sleep(step)
+
+
+def answers(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+        return True
+    return False
+
+
+class Site:
+    """A site server in a folder of its own; `site("publish")` runs a verb."""
+
+    def __init__(self, t, code="LON", name="site"):
+        self.t, self.dir = t, t.dir / name
+        self.env = {}
+        run(program("packway-site"), "init", self.dir, "--code", code)
+        self.root = self.dir / "root.json"
+
+    def __call__(self, *args, **more):
+        return run(program("packway-site"), "--site", self.dir, *args, env=self.env, **more)
+
+    def json(self, *args, **more):
+        return self(*args, "--json", **more).json
+
+    def folder_cap(self, name="cap1", *options):
+        folder = self.t.dir / name
+        folder.mkdir(exist_ok=True)
+        self("cap", "add", name, f"file://{folder}", *options)
+        return folder
+
+    def folder_dp(self, name, *options):
+        folder = self.t.dir / name
+        folder.mkdir(exist_ok=True)
+        self("dp", "add", name, f"file://{folder}", *options)
+        return folder
+
+    def package(self, name, source, *dps, distribute=True):
+        made = self.json("package", "create", name, "--source", source)
+        if distribute:
+            self("package", "distribute", made["id"],
+                 *(["--dp", *dps] if dps else ["--all"]), "--no-patches")
+        return made["id"]
+
+    def token(self, uses=100):
+        return self.json("token", "create", "--uses", str(uses))["token"]
+
+    def serve(self, port=None, *options):
+        port = port or free_port()
+        process = self.t.spawn(program("packway-site"), "--site", self.dir, "serve", "--listen",
+                               f"127.0.0.1:{port}", *options, env=self.env)
+        wait_for("serve", 10, lambda: answers(port))
+        return port, process
+
+
+class Client:
+    """A client with a state folder of its own; `client("sync")` runs a verb."""
+
+    def __init__(self, t, name="client1", address="10.1.0.1", config=""):
+        self.t, self.state = t, t.dir / name
+        self.state.mkdir()
+        self.state.chmod(0o700)
+        self.env = {"PACKWAY_MACHINE_ID": hashlib.md5(name.encode()).hexdigest()}
+        (self.state / "packway.conf").write_text(f"address = {address}\nname = {name}\n{config}")
+
+    def __call__(self, *args, **more):
+        more["env"] = {**self.env, **more.pop("env", {})}
+        return run(program("packway"), "--state", self.state, *args, **more)
+
+    def json(self, *args, **more):
+        return self(*args, "--json", **more).json
+
+    def enroll(self, site, cap, token=None):
+        self("enroll", "--cap", cap, "--root", site.root, "--token", token or site.token())
+        site("intake")
+        self("sync")
+        return self
+
+    @property
+    def id(self):
+        return json.loads((self.state / "identity.json").read_text())["client"]
+
+    def agent(self, *options):
+        process = self.t.spawn(program("packway"), "--state", self.state, "agent", *options,
+                               env=self.env)
+        wait_for("the agent's socket", 10, lambda: (self.state / "agent.sock").exists())
+        return process
+
+
+class Nginx:
+    """A real nginx over a folder, with a log of connections and requests."""
+
+    def __init__(self, t, folder, port=None, extra="", server=""):
+        self.t, self.port = t, port or free_port()
+        self.home = t.new_dir("nginx")
+        self.log = self.home / "access.log"
+        self.folder = pathlib.Path(folder)
+        conf = f"""
+daemon off; master_process off; pid {self.home}/pid; error_log {self.home}/error.log;
+events {{ worker_connections 512; }}
+http {{
+  client_body_temp_path {self.home}/t1; proxy_temp_path {self.home}/t2; fastcgi_temp_path {self.home}/t3;
+  uwsgi_temp_path {self.home}/t4; scgi_temp_path {self.home}/t5; keepalive_timeout 300s;
+  log_format c '$connection $connection_requests $request_method $uri $status $body_bytes_sent';
+  access_log {self.log} c; {extra}
+  server {{ listen 127.0.0.1:{self.port}; root {self.folder}; {server} }}
+}}
+"""
+        (self.home / "conf").write_text(conf)
+        self.start()
+
+    def start(self):
+        self.process = self.t.spawn("nginx", "-e", self.home / "error.log", "-p", self.home, "-c",
+                                    self.home / "conf")
+        wait_for("nginx", 10, lambda: answers(self.port))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def lines(self):
+        return [l.split() for l in self.log.read_text().splitlines()] if self.log.exists() else []
+
+    def connections(self):
+        return {l[0] for l in self.lines()}
+
+
+class Case:
+    def __init__(self, name):
+        self.name = name
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="packway-flow."))
+        self.rng = random.Random(f"{SEED} {name}")
+        self.processes, self.mounts, self.count = [], [], 0
+
+    def new_dir(self, name):
+        self.count += 1
+        path = self.dir / f"{name}{self.count}"
+        path.mkdir()
+        return path
+
+    def site(self, code="LON", name="site"):
+        return Site(self, code, name)
+
+    def client(self, name="client1", address="10.1.0.1", config=""):
+        return Client(self, name, address, config)
+
+    def nginx(self, folder, **more):
+        return Nginx(self, folder, **more)
+
+    def spawn(self, *argv, env=None, **more):
+        full = dict(os.environ)
+        full.update(env or {})
+        log = open(self.dir / f"process{len(self.processes)}.log", "wb")
+        process = subprocess.Popen([str(a) for a in argv], env=full, stdin=subprocess.DEVNULL,
+                                   stdout=log, stderr=log, start_new_session=True, **more)
+        self.processes.append(process)
+        return process
+
+    def bind_mount(self, source, at):
+        """A FUSE mount of a folder; False where this machine cannot."""
+        at.mkdir(exist_ok=True)
+        done = subprocess.run(["bindfs", str(source), str(at)], capture_output=True)
+        if done.returncode == 0:
+            self.mounts.append(at)
+        return done.returncode == 0
+
+    def close(self):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                try:
+                    process.wait(5)
+                except subprocess.TimeoutExpired:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        for at in self.mounts:
+            subprocess.run(["fusermount3", "-uz", str(at)], capture_output=True)
+        subprocess.run(["chmod", "-R", "u+rwX", str(self.dir)], capture_output=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def tail(self):
+        for log in sorted(self.dir.glob("process*.log")):
+            text = log.read_text(errors="replace").splitlines()[-15:]
+            for line in text:
+                print(f"# {log.name}: {line}")
+
+
+def case(name):
+    def add(function):
+        _cases.append((name, function))
+        return function
+    return add
+
+
+def main():
+    wanted = [c for c in _cases if len(sys.argv) < 2 or sys.argv[1] in c[0]]
+    print(f"1..{len(wanted)}\n# seed {SEED}")
+    failed = 0
+    for number, (name, function) in enumerate(wanted, 1):
+        t = Case(name)
+        began = time.monotonic()
+        try:
+            function(t)
+            print(f"ok {number} - {name}  # {time.monotonic() - began:.1f} s")
+        except Exception as fault:
+            failed += 1
+            print(f"not ok {number} - {name}")
+            text = str(fault) if isinstance(fault, Failed) else traceback.format_exc()
+            print("".join(f"# {line}\n" for line in text.splitlines()), end="")
+            if isinstance(fault, Failed):
+                where = traceback.extract_tb(fault.__traceback__)
+                print("".join(f"# at {f.name}:{f.lineno}: {f.line}\n" for f in where), end="")
+            t.tail()
+        finally:
+            t.close()
+        sys.stdout.flush()
+    sys.exit(1 if failed else 0)
+
+
+# -- content -----------------------------------------------------------------------------------
+
+def tree_digest(folder):
+    """Names, kinds, modes, link targets and bytes of a whole tree as one text per entry."""
+    out = {}
+    folder = pathlib.Path(folder)
+    for path in sorted(folder.rglob("*")):
+        name = os.fsencode(path.relative_to(folder))
+        info = path.lstat()
+        if path.is_symlink():
+            out[name] = ("link", os.readlink(path))
+        elif path.is_dir():
+            out[name] = ("dir", info.st_mode & 0o777)
+        else:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            out[name] = ("file", info.st_mode & 0o777, digest)
+    return out
+
+
+def same_tree(a, b):
+    one, two = tree_digest(a), tree_digest(b)
+    for name in sorted(set(one) | set(two)):
+        need(one.get(name) == two.get(name), f"{name!r} differs: {one.get(name)} and {two.get(name)}")
+
+
+def make_tree(folder, files=20, size=20000, seed=1):
+    """A small tree of text and noise with a program `install` that writes a line into $HOME-free places."""
+    rng = random.Random(seed)
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(files):
+        path = folder / f"d{i % 5}" / f"file {i}.bin"
+        path.parent.mkdir(exist_ok=True)
+        body = rng.randbytes(rng.randrange(size))
+        path.write_bytes(body if i % 2 else body.hex().encode())
+    script = folder / "install"
+    script.write_text("#!/bin/sh\necho installed $PACKWAY_PACKAGE $PACKWAY_VERSION\n")
+    script.chmod(0o755)
+    return folder
+
+
+def chi_square_fits(counts, at_most):
+    """True if the counts are what a uniform draw gives (at the level whose bound is `at_most`)."""
+    mean = sum(counts) / len(counts)
+    return sum((c - mean) ** 2 / mean for c in counts) <= at_most
+
+
+CHI_SQUARE_0_001 = {4: 18.467, 6: 22.458}  # degrees of freedom → bound at 0.001
