@@ -114,6 +114,7 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list args)
 	va_list again;
 	int size;
 
+	assert(fmt != NULL);
 	va_copy(again, args);
 	size = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
