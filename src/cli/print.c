@@ -357,7 +357,7 @@ void print_note(struct print *p, const char *fmt, ...)
 	va_end(args);
 }
 
-void print_error(struct print *p, const struct err *err)
+void print_fault(struct print *p, const struct err *err)
 {
 	json_auto_t *doc = NULL;
 

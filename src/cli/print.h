@@ -71,7 +71,7 @@ void print_line(struct print *p, const json_t *doc, const char *fmt, ...) PRINTF
 void print_note(struct print *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* A fault: {"error":…} on stdout with --json where nothing has been printed, else on stderr. */
-void print_error(struct print *p, const struct err *err);
+void print_fault(struct print *p, const struct err *err);
 
 /* Flush; ERR_IO if any of the output could not be written. */
 bool print_finish(struct print *p, struct err *err) MUST_USE;

@@ -217,7 +217,7 @@ static int run_verb(struct command *cmd, const struct verb *verb, char **words, 
 	if (done)
 		return call.exit;
 	err_what(&err, "%s %s", cmd->program->name, verb->name);
-	print_error(cmd->print, &err);
+	print_fault(cmd->print, &err);
 	return err_exit(err.code);
 }
 
@@ -245,7 +245,7 @@ static int dispatch(struct command *cmd, char **words, size_t count)
 		no_such_verb(cmd->program, words[0], &err);
 	}
 	err_what(&err, "%s", cmd->program->name);
-	print_error(cmd->print, &err);
+	print_fault(cmd->print, &err);
 	return EXIT_USAGE;
 }
 
