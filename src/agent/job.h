@@ -20,13 +20,24 @@
 #include "common/jsondoc.h"
 #include "common/macros.h"
 
+/* What configuration says to a job and to the workers that it starts. Texts are borrowed. */
+struct job_settings {
+	uint32_t linger_s;    /* of sessions after their last use */
+	const char *address;  /* replaces this machine's addresses, comma-separated; NULL: look */
+	const char *name;     /* replaces the host's name in inventory; NULL: look */
+	const char *mounts;   /* mount table to read; NULL: the process's own */
+	const char *tls_ca;   /* certificates to trust beside the system's; NULL: none */
+	uint64_t quota_bytes; /* of the content store; 0: none */
+};
+
 /* Told of each event; `event` is borrowed for the call. False: nobody listens any more. */
 typedef bool job_event_fn(const json_t *event, void *ctx);
 
 struct job {
 	const struct state *state;
+	const struct job_settings *settings;
 	const struct clock *clock;
-	int worker; /* socket of a worker; -1: job_start_worker makes one when it is first needed */
+	int worker;       /* socket of a worker; -1: one is started when it is first needed */
 	pid_t worker_pid; /* 0 unless this job started it */
 	uid_t caller;     /* on whose behalf */
 	job_event_fn *event;
@@ -42,6 +53,20 @@ bool job_run(json_t **result_out, struct job *job, const json_t *request, struct
 
 /* End a worker that the job itself started; a shared one is left alone. */
 void job_finish(struct job *job);
+
+/* One verb of job_run. */
+typedef bool job_verb_fn(json_t **result_out, struct job *job, const json_t *request,
+			 struct err *err);
+
+enum job_worker_kind {
+	JOB_WORKER_NETWORK,
+	JOB_WORKER_OFFLINE, /* answers one request without network */
+};
+
+/* Start a worker for this state: the caller closes *socket_out, which ends it, and reaps *pid_out.
+ */
+bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
+		      enum job_worker_kind kind, struct err *err) MUST_USE;
 
 /* One request to the worker (started if need be): events are passed on, the answer is the result.
  */

@@ -1,0 +1,202 @@
+#include "agent/job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/cycle.h"
+#include "agent/jobs.h"
+#include "common/alloc.h"
+#include "common/helper.h"
+#include "common/spawn.h"
+#include "common/wire.h"
+
+#define WORKER_FD         3
+#define WORKER_GRACE_MS   2000
+#define WORKER_ARGS_MAX   20
+#define OFFLINE_ANSWER_MS 120000
+
+static const struct {
+	const char *verb;
+	job_verb_fn *run;
+} verbs[] = {
+	{ "sync", cycle_sync },  { "run", cycle_run },      { "enroll", jobs_enroll },
+	{ "fetch", jobs_fetch }, { "locate", jobs_locate }, { "connections", jobs_connections },
+	{ "probe", jobs_probe }, { "doctor", jobs_doctor }, { "verify", jobs_verify },
+};
+
+bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	const char *verb;
+
+	if (!jsondoc_need_text(&verb, request, "op", err))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(verbs); i++)
+		if (strcmp(verbs[i].verb, verb) == 0)
+			return verbs[i].run(result_out, job, request, err);
+	return err_set(err, ERR_USAGE, "there is no request \"%s\"", verb);
+}
+
+/* Arguments that carry the settings; texts in `numbers` live as long as the caller's frame. */
+static void put_arguments(const char **argv, char numbers[32], const struct job *job,
+			  const char *path, bool offline)
+{
+	const struct job_settings *s = job->settings;
+	size_t n = 0;
+
+	snprintf(numbers, 32, "%u", s->linger_s);
+	argv[n++] = path;
+	argv[n++] = "--state";
+	argv[n++] = job->state->dir;
+	argv[n++] = "--linger";
+	argv[n++] = numbers;
+	if (offline)
+		argv[n++] = "--offline";
+	if (s->address != NULL) {
+		argv[n++] = "--address";
+		argv[n++] = s->address;
+	}
+	if (s->mounts != NULL) {
+		argv[n++] = "--mounts";
+		argv[n++] = s->mounts;
+	}
+	if (s->tls_ca != NULL) {
+		argv[n++] = "--tls-ca";
+		argv[n++] = s->tls_ca;
+	}
+	argv[n] = NULL;
+}
+
+bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
+		      enum job_worker_kind kind, struct err *err)
+{
+	const char *argv[WORKER_ARGS_MAX];
+	SCOPED_TEXT char *path = NULL;
+	char numbers[32];
+	struct spawn s = {
+		.argv = argv,
+		.flags = SPAWN_NEW_GROUP | SPAWN_KEEP_STDERR | SPAWN_DIE_WITH_PARENT,
+	};
+	int pair[2];
+	bool started;
+
+	if (!helper_find(&path, "packway-worker", err) || !wire_pair(pair, err))
+		return false;
+	put_arguments(argv, numbers, job, path, kind == JOB_WORKER_OFFLINE);
+	s.fds = &(struct spawn_fd){ .from = pair[1], .to = WORKER_FD };
+	s.fd_count = 1;
+	started = spawn_start(pid_out, &s, err);
+	close(pair[1]);
+	if (!started) {
+		close(pair[0]);
+		return err_what(err, "cannot start %s", path);
+	}
+	*socket_out = pair[0];
+	return true;
+}
+
+/* The fault that a worker reported, as if it had happened here. */
+static bool take_fault(struct err *err, const json_t *fault)
+{
+	const char *what = jsondoc_text(fault, "what");
+	const char *why = jsondoc_text(fault, "why");
+	const char *fix = jsondoc_text(fault, "fix");
+	const char *code = jsondoc_text(fault, "code");
+
+	err_set(err, err_by_name(code != NULL ? code : ""), "%s",
+		why != NULL ? why : "no reason given");
+	if (what != NULL)
+		err_what(err, "%s", what);
+	if (fix != NULL)
+		err_fix(err, "%s", fix);
+	return false;
+}
+
+/* A record goes into the outbox before anybody hears of it. */
+static bool pass_event(struct job *job, json_t *event, struct err *err)
+{
+	const char *kind = jsondoc_text(event, "event");
+
+	if (kind != NULL && strcmp(kind, "record") == 0)
+		return job_record(job, json_incref(json_object_get(event, "record")), err);
+	if (job->event != NULL && !job->event(event, job->event_ctx))
+		return err_set(err, ERR_INTERRUPTED, "the command that asked has ended");
+	return true;
+}
+
+/* Read events until the answer. */
+static bool read_answer(json_t **result_out, struct job *job, int socket, int timeout_ms,
+			struct err *err)
+{
+	for (;;) {
+		json_auto_t *frame = NULL;
+		json_t *done, *fault;
+
+		switch (wire_receive_json(&frame, NULL, socket, timeout_ms, err)) {
+		case WIRE_FRAME:
+			break;
+		case WIRE_END:
+			return err_set(err, ERR_INTERRUPTED, "the worker ended without an answer");
+		case WIRE_TIMEOUT:
+			return err_set(err, ERR_INTERRUPTED, "the worker gave no answer in %d s",
+				       timeout_ms / 1000);
+		case WIRE_FAILED:
+		default:
+			return false;
+		}
+		done = json_object_get(frame, "done");
+		fault = json_object_get(frame, "error");
+		if (done != NULL) {
+			*result_out = json_incref(done);
+			return true;
+		}
+		if (fault != NULL)
+			return take_fault(err, fault);
+		if (!pass_event(job, frame, err))
+			return false;
+	}
+}
+
+bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	if (job->worker < 0 &&
+	    !job_spawn_worker(&job->worker, &job->worker_pid, job, JOB_WORKER_NETWORK, err))
+		return false;
+	if (wire_send_json(job->worker, request, -1, err) &&
+	    read_answer(result_out, job, job->worker, -1, err))
+		return true;
+	if (err->code == ERR_INTERRUPTED)
+		job_finish(job); /* the next request begins with a new worker, or none */
+	return false;
+}
+
+bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	int socket;
+	pid_t pid;
+	bool done;
+
+	if (!job_spawn_worker(&socket, &pid, job, JOB_WORKER_OFFLINE, err))
+		return false;
+	done = wire_send_json(socket, request, -1, err) &&
+	       read_answer(result_out, job, socket, OFFLINE_ANSWER_MS, err);
+	close(socket);
+	spawn_stop(pid, WORKER_GRACE_MS);
+	return done;
+}
+
+void job_finish(struct job *job)
+{
+	if (job->worker_pid == 0)
+		return;
+	close(job->worker);
+	/* The closed socket ends it; the signal is for one that hangs in a system call. */
+	if (spawn_wait(NULL, job->worker_pid, WORKER_GRACE_MS) == SPAWN_RUNNING)
+		spawn_stop(job->worker_pid, WORKER_GRACE_MS);
+	job->worker = -1;
+	job->worker_pid = 0;
+}

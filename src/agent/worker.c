@@ -1,0 +1,179 @@
+#include "agent/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/operations.h"
+#include "agent/scene.h"
+#include "common/log.h"
+#include "common/wire.h"
+
+#define IDLE_STEP_MS 30000 /* how long an open connection may be late in being closed */
+
+static const struct {
+	const char *op;
+	worker_handler_fn *handler;
+	bool offline; /* true: answered only without network, and the other way round */
+} operations[] = {
+	{ "refresh", operations_refresh, false },
+	{ "locate", operations_locate, false },
+	{ "fetch", operations_fetch, false },
+	{ "connections", operations_connections, false },
+	{ "upload", operations_upload, false },
+	{ "receipts", operations_receipts, false },
+	{ "probe", operations_probe, false },
+	{ "doctor", operations_doctor, false },
+	{ "evaluate", operations_evaluate, true },
+	{ "seal", operations_seal, true },
+	{ "receipt-check", operations_receipt_check, true },
+	{ "verify", operations_verify, true },
+};
+
+bool worker_event(struct worker *w, json_t *event)
+{
+	json_auto_t *owned = event;
+	struct err err;
+
+	if (!w->peer_gone && !wire_send_json(w->peer, owned, -1, &err))
+		w->peer_gone = true;
+	return !w->peer_gone;
+}
+
+void worker_record(struct worker *w, json_t *record)
+{
+	json_t *event = json_object();
+
+	jsondoc_set_text(event, "event", "record");
+	jsondoc_set(event, "record", record);
+	worker_event(w, event);
+}
+
+static bool dispatch(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
+{
+	const char *op;
+
+	if (!jsondoc_need_text(&op, request, "op", err))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(operations); i++)
+		if (strcmp(operations[i].op, op) == 0 &&
+		    operations[i].offline == w->options.offline)
+			return operations[i].handler(result_out, w, request, err);
+	return err_set(err, ERR_USAGE, "the worker has no operation \"%s\"%s", op,
+		       w->options.offline ? " without network" : "");
+}
+
+static void answer(struct worker *w, const json_t *request)
+{
+	json_t *reply = json_object();
+	json_t *result = NULL;
+	struct err err = { 0 };
+
+	if (dispatch(&result, w, request, &err))
+		jsondoc_set(reply, "done", result != NULL ? result : json_object());
+	else
+		jsondoc_set(reply, "error", jsondoc_new_error(&err));
+	worker_event(w, reply);
+}
+
+struct peers {
+	struct pollfd fds[WORKER_PEERS_MAX];
+	size_t count;
+};
+
+static void drop(struct peers *p, size_t i)
+{
+	close(p->fds[i].fd);
+	p->fds[i] = p->fds[--p->count];
+}
+
+static void attach(struct peers *p, int fd)
+{
+	if (fd < 0 || p->count == WORKER_PEERS_MAX) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	p->fds[p->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+/* False once the peer has closed. */
+static bool serve_peer(struct worker *w, struct peers *p, size_t i)
+{
+	json_auto_t *request = NULL;
+	int passed = -1;
+	struct err err;
+	enum wire_result got = wire_receive_json(&request, &passed, p->fds[i].fd, 0, &err);
+	const char *op;
+
+	if (got == WIRE_TIMEOUT)
+		return true;
+	if (got != WIRE_FRAME)
+		return false;
+	op = jsondoc_text(request, "op");
+	if (op != NULL && strcmp(op, "attach") == 0) {
+		attach(p, passed);
+		return true;
+	}
+	if (passed >= 0)
+		close(passed);
+	w->peer = p->fds[i].fd;
+	w->peer_gone = false;
+	answer(w, request);
+	return !w->peer_gone;
+}
+
+/* Serve what is ready, the parent (index 0) last. False once the parent is gone. */
+static bool serve_ready(struct worker *w, struct peers *p)
+{
+	for (size_t i = p->count; i-- > 1;)
+		if (p->fds[i].revents != 0 && !serve_peer(w, p, i))
+			drop(p, i);
+	return p->fds[0].revents == 0 || serve_peer(w, p, 0);
+}
+
+/* True while somebody may still ask or sessions linger. */
+static bool is_wanted(const struct worker *w, const struct peers *p, uint64_t idle_since_ms)
+{
+	uint64_t idle_ms = clock_mono_ms(w->clock) - idle_since_ms;
+
+	return p->count > 1 || idle_ms < (uint64_t)w->options.linger_s * 1000;
+}
+
+static void loop(struct worker *w, struct peers *p)
+{
+	uint64_t idle_since_ms = clock_mono_ms(w->clock);
+
+	for (;;) {
+		int ready = poll(p->fds, (nfds_t)p->count, IDLE_STEP_MS);
+
+		if (ready < 0 && errno != EINTR)
+			return;
+		if (ready > 0) {
+			if (!serve_ready(w, p) || w->options.offline)
+				return;
+			idle_since_ms = clock_mono_ms(w->clock);
+		}
+		if (w->scene != NULL)
+			scene_close_idle(w->scene);
+		if (!is_wanted(w, p, idle_since_ms))
+			return;
+	}
+}
+
+bool worker_serve(const struct worker_options *options, int socket, struct err *err)
+{
+	struct worker w = { .options = *options, .clock = clock_system(), .peer = -1 };
+	struct peers peers = { .count = 0 };
+
+	if (!state_open(&w.state, options->state_dir, STATE_READ, err))
+		return false;
+	attach(&peers, socket);
+	loop(&w, &peers);
+	scene_free(w.scene);
+	while (peers.count > 0)
+		drop(&peers, peers.count - 1);
+	state_close(&w.state);
+	return true;
+}

@@ -1,0 +1,57 @@
+/*
+ * The worker: the process that does network, parsing and assembly for a client. It answers JSON
+ * requests (docs/ARCHITECTURE.md 7) on one or more stream sockets, one request at a time, and keeps
+ * its sessions open between requests. With --offline it answers one request without any network and
+ * ends.
+ *
+ * Each operation has a handler in a file of its own; the table in worker.c joins them.
+ */
+#ifndef AGENT_WORKER_H
+#define AGENT_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/state.h"
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/jsondoc.h"
+#include "common/macros.h"
+
+#define WORKER_PEERS_MAX 64
+
+struct scene;
+
+/* What the command line of packway-worker says. */
+struct worker_options {
+	const char *state_dir;
+	bool offline;        /* one request, no network */
+	uint32_t linger_s;   /* sessions and the process stay this long after the last request */
+	const char *address; /* replaces this machine's addresses; comma-separated, NULL for none */
+	const char *mounts;  /* mount table to read; NULL for this process's own */
+	const char *tls_ca;  /* file of certificates to trust beside the system's; NULL for none */
+};
+
+struct worker {
+	struct state state;
+	struct worker_options options;
+	const struct clock *clock;
+	struct scene *scene; /* what is known of the site and its servers; made when first needed */
+	int peer;            /* the socket of the request at hand */
+	bool peer_gone;      /* nobody listens to the request at hand any more */
+};
+
+/* Handle one request; the caller owns *result_out. Events go out by worker_event. */
+typedef bool worker_handler_fn(json_t **result_out, struct worker *w, const json_t *request,
+			       struct err *err);
+
+/* Serve until the first peer closes, or, once a peer was attached, until idle for linger_s. */
+bool worker_serve(const struct worker_options *options, int socket, struct err *err) MUST_USE;
+
+/* Send an event to whoever asked; takes over `event`. False once that peer is gone. */
+bool worker_event(struct worker *w, json_t *event);
+
+/* A record event: {"event":"record","record":…}; takes over `record`. */
+void worker_record(struct worker *w, json_t *record);
+
+#endif
