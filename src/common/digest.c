@@ -75,3 +75,13 @@ bool digest_parse(struct digest *out, const char *hex)
 {
 	return text_unhex(out->bytes, DIGEST_SIZE, hex);
 }
+
+bool digest_parse_exact(struct digest *out, const char *hex)
+{
+	char printed[DIGEST_HEX_SIZE];
+
+	if (!digest_parse(out, hex))
+		return false;
+	digest_print(printed, out);
+	return strcmp(printed, hex) == 0;
+}

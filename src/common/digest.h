@@ -47,4 +47,7 @@ void digest_print(char *dst, const struct digest *d);
 /* Exactly 64 hexadecimal digits. */
 bool digest_parse(struct digest *out, const char *hex) MUST_USE;
 
+/* Only what digest_print writes: for names, of which each digest has one. */
+bool digest_parse_exact(struct digest *out, const char *hex) MUST_USE;
+
 #endif

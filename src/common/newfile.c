@@ -42,6 +42,12 @@ bool newfile_begin(struct newfile *nf, const char *path, mode_t mode, struct err
 	return true;
 }
 
+void newfile_retarget(struct newfile *nf, const char *path)
+{
+	free(nf->path);
+	nf->path = alloc_text(path);
+}
+
 bool newfile_commit(struct newfile *nf, struct err *err)
 {
 	SCOPED_TEXT char *parent = parent_of(nf->path);

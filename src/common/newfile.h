@@ -30,6 +30,9 @@ struct newfile {
 
 bool newfile_begin(struct newfile *nf, const char *path, mode_t mode, struct err *err) MUST_USE;
 
+/* Choose another name in the same folder for a file under way: one known only at its end. */
+void newfile_retarget(struct newfile *nf, const char *path);
+
 /* Make the content visible and durable. On failure the old file stands and `nf` is abandoned. */
 bool newfile_commit(struct newfile *nf, struct err *err) MUST_USE;
 
