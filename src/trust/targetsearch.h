@@ -1,0 +1,29 @@
+/*
+ * What the search for targets needs of an updater: the roles, one after the other. The search
+ * itself is updater_find_target and updater_each_target (updater.h). For the updater's own files
+ * only.
+ */
+#ifndef TRUST_TARGETSEARCH_H
+#define TRUST_TARGETSEARCH_H
+
+#include "common/error.h"
+#include "common/macros.h"
+#include "trust/role.h"
+#include "trust/updater.h"
+#include "trust/verdict.h"
+
+/*
+ * The targets role `name` as `signers` signed it: held, stored or fetched, in this order. Borrowed
+ * until the updater is freed.
+ */
+enum verdict updater_targets_role(struct updater *u, const char *name,
+				  const struct role_signers *signers, const struct role **out,
+				  struct err *err) MUST_USE;
+
+/* The name of a role that updater_targets_role gave out. Borrowed likewise. */
+const char *updater_targets_name(const struct updater *u, const struct role *role);
+
+/* Who signs the top-level targets role. */
+const struct role_signers *updater_targets_signers(const struct updater *u);
+
+#endif
