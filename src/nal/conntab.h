@@ -63,6 +63,12 @@ void conntab_release(struct conntab *tab, struct way *way);
 /* Release all that `user` still leases, because it is gone; each counts as a leak. */
 void conntab_release_user(struct conntab *tab, const void *user);
 
+/*
+ * The time box for I/O beneath the folder that the target means, the same for every use of that
+ * folder; it remembers a child that hangs. Borrowed; valid as long as the table.
+ */
+struct timebox *conntab_box(struct conntab *tab, const struct way_target *target);
+
 /* True if a session to the target is open and its peer has not hung up. No traffic. */
 bool conntab_is_open(struct conntab *tab, const struct way_target *target);
 

@@ -31,6 +31,7 @@
 #define WAY_GET_MAX    ((size_t)1 << 30) /* the highest cap of way_get */
 
 struct session;
+struct timebox;
 
 /* How long a server may keep us waiting. WAY_LIMITS_DEFAULT holds the figures of the design. */
 struct way_limits {
@@ -67,9 +68,10 @@ struct way_target {
 
 /* What was reached before the session is opened: a connected socket or an open folder. */
 struct way_link {
-	int fd;           /* -1: nothing yet; the provider connects by itself */
-	bool may_hang;    /* folders: I/O beneath it needs a time box */
-	char address[64]; /* sockets: the numeric address connected to, "" unknown */
+	int fd;              /* -1: nothing yet; the provider connects by itself */
+	bool may_hang;       /* folders: I/O beneath it needs a time box */
+	struct timebox *box; /* folders: the table's box for this folder (conntab_box) */
+	char address[64];    /* sockets: the numeric address connected to, "" unknown */
 };
 #define WAY_LINK_NONE ((struct way_link){ .fd = -1 })
 

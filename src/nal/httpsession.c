@@ -1,0 +1,612 @@
+#include "nal/httpsession.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/path.h"
+#include "common/text.h"
+#include "nal/dial.h"
+#include "nal/pace.h"
+
+#define BUFFER_BYTES   (256L << 10)
+#define DROP_BYTES_MAX (64u << 10) /* of an error page, so that the connection can be kept */
+#define CONN_AGE_S     86400L      /* the connection table decides how long one lives */
+
+/* One request on its way. */
+struct exchange {
+	struct httpsession *session;
+	const struct httpsession_request *request;
+	struct httpsession_answer *answer;
+	struct err *err;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct pace pace;
+	uint64_t head_bytes;
+	uint64_t dropped;
+	uint64_t sent;
+	bool head_seen;
+	bool enough;          /* we ended it ourselves, content */
+	enum nal_class fault; /* we ended it ourselves, with this; NAL_CLASS_OK: no */
+};
+
+static uint64_t now(void)
+{
+	return clock_mono_ms(clock_system());
+}
+
+static void remember_socket(struct httpsession *s, curl_socket_t fd)
+{
+	for (size_t i = 0; i < COUNT_OF(s->sockets); i++) {
+		if (s->sockets[i] < 0) {
+			s->sockets[i] = fd;
+			return;
+		}
+	}
+}
+
+/* A bounded connect, because libcurl has one limit for TCP and TLS together. */
+static curl_socket_t connect_within(struct httpsession *s, const struct curl_sockaddr *address)
+{
+	int fd = socket(address->family, address->socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			address->protocol);
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int fault = 0;
+	socklen_t size = sizeof(fault);
+
+	if (fd < 0)
+		fault = errno;
+	else if (connect(fd, &address->addr, address->addrlen) == 0)
+		return fd;
+	else if (errno != EINPROGRESS)
+		fault = errno;
+	else if (poll(&p, 1, (int)s->connect_ms) == 0)
+		fault = ETIMEDOUT;
+	else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &fault, &size) == 0 && fault == 0)
+		return fd;
+	s->connect_errno = fault;
+	if (fd >= 0)
+		close(fd);
+	return CURL_SOCKET_BAD;
+}
+
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose UNUSED,
+				 struct curl_sockaddr *address)
+{
+	struct httpsession *s = ctx;
+	curl_socket_t fd = s->link.fd;
+
+	s->link.fd = -1;
+	if (fd < 0)
+		fd = connect_within(s, address);
+	if (fd >= 0)
+		remember_socket(s, fd);
+	return fd;
+}
+
+static int is_connected(void *ctx UNUSED, curl_socket_t fd UNUSED, curlsocktype purpose UNUSED)
+{
+	return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+static int close_socket(void *ctx, curl_socket_t fd)
+{
+	struct httpsession *s = ctx;
+
+	for (size_t i = 0; i < COUNT_OF(s->sockets); i++)
+		if (s->sockets[i] == fd)
+			s->sockets[i] = -1;
+	return close(fd);
+}
+
+static void pin_address(struct httpsession *s, const struct way_target *target)
+{
+	const char *address = s->link.address;
+	const char *form = strchr(address, ':') != NULL ? "%s:%u:[%s]" : "%s:%u:%s";
+	SCOPED_TEXT char *line = NULL;
+
+	if (s->link.fd < 0 || address[0] == '\0' || strchr(target->where->host, ':') != NULL)
+		return;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	line = alloc_printf(form, target->where->host, target->where->port, address);
+#pragma GCC diagnostic pop
+	s->resolved = curl_slist_append(NULL, line);
+}
+
+enum nal_class httpsession_open(struct session **out, const struct way_target *target,
+				const struct way_limits *limits, struct way_link link,
+				struct err *err)
+{
+	struct httpsession *s = alloc_zeroed(1, sizeof(*s));
+
+	s->link = link;
+	s->connect_ms = limits->connect_ms;
+	for (size_t i = 0; i < COUNT_OF(s->sockets); i++)
+		s->sockets[i] = -1;
+	s->multi = curl_multi_init();
+	if (s->multi == NULL) {
+		httpsession_close(&s->session);
+		err_set(err, ERR_MEMORY, "libcurl: no memory for a session");
+		return NAL_CLASS_UNKNOWN;
+	}
+	(void)curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)HTTPSESSION_SOCKETS_MAX);
+	pin_address(s, target);
+	*out = &s->session;
+	return NAL_CLASS_OK;
+}
+
+void httpsession_close(struct session *session)
+{
+	struct httpsession *s = (struct httpsession *)session;
+
+	if (s->multi != NULL)
+		curl_multi_cleanup(s->multi);
+	curl_slist_free_all(s->resolved);
+	if (s->link.fd >= 0)
+		close(s->link.fd);
+	free(s);
+}
+
+/* An idle peer that sent nothing is there, as far as we can tell; one that hung up is not. */
+static bool has_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+bool httpsession_is_alive(const struct session *session)
+{
+	const struct httpsession *s = (const struct httpsession *)session;
+
+	if (s->link.fd >= 0)
+		return !has_hung_up(s->link.fd);
+	for (size_t i = 0; i < COUNT_OF(s->sockets); i++)
+		if (s->sockets[i] >= 0 && !has_hung_up(s->sockets[i]))
+			return true;
+	return false;
+}
+
+static size_t count_head(char *line UNUSED, size_t size, size_t count, void *ctx)
+{
+	struct exchange *x = ctx;
+
+	x->head_bytes += size * count;
+	if (x->head_bytes <= HTTPSESSION_HEAD_MAX)
+		return size * count;
+	err_set(x->err, ERR_LIMIT, "the server's header lines pass %d bytes", HTTPSESSION_HEAD_MAX);
+	x->fault = NAL_CLASS_PROTOCOL;
+	return 0;
+}
+
+static const char *header(const struct exchange *x, const char *name)
+{
+	struct curl_header *h;
+
+	if (curl_easy_header(x->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return NULL;
+	return h->value;
+}
+
+static void protocol_fault(struct exchange *x)
+{
+	x->fault = NAL_CLASS_PROTOCOL;
+}
+
+/* Read the head of the answer, once; false if the answer is not acceptable. */
+static bool read_head(struct exchange *x)
+{
+	struct httpsession_answer *a = x->answer;
+	const char *encoding = header(x, "Content-Encoding");
+	const char *range = header(x, "Content-Range");
+	curl_off_t length = -1;
+
+	if (x->head_seen)
+		return x->fault == NAL_CLASS_OK;
+	x->head_seen = true;
+	(void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &a->status);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	a->length = length >= 0 ? (uint64_t)length : UINT64_MAX;
+	a->has_range = range != NULL && httpanswer_range(&a->range, range);
+	httpanswer_token(a->token, header(x, "ETag"), header(x, "Last-Modified"));
+	if (a->status < 200 || a->status > 299)
+		return true;
+	if (encoding != NULL && !text_equal_nocase(encoding, "identity")) {
+		err_set(x->err, ERR_NET_PROTOCOL, "the server insists on the encoding \"%s\"",
+			encoding);
+		protocol_fault(x);
+		return false;
+	}
+	if (x->request->head != NULL &&
+	    x->request->head(a, x->request->ctx, x->err) == HTTPSESSION_BAD) {
+		protocol_fault(x);
+		return false;
+	}
+	return true;
+}
+
+/* Error pages and bodies that nobody wants: read a little, for the connection's sake. */
+static size_t drop_body(struct exchange *x, size_t size)
+{
+	x->dropped += size;
+	if (x->dropped <= DROP_BYTES_MAX)
+		return size;
+	x->enough = true;
+	return 0;
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *ctx)
+{
+	struct exchange *x = ctx;
+	struct span piece = span_of(data, size * count);
+	uint64_t before = now();
+	enum httpsession_body verdict;
+
+	pace_arrived(&x->pace, piece.size, before);
+	x->session->session.counts.bytes_in += piece.size;
+	if (!read_head(x))
+		return 0;
+	if (x->request->body == NULL || x->answer->status < 200 || x->answer->status > 299)
+		return drop_body(x, piece.size);
+	verdict = x->request->body(x->answer, piece, x->request->ctx, x->err);
+	pace_away(&x->pace, now() - before);
+	if (verdict == HTTPSESSION_MORE)
+		return piece.size;
+	if (verdict == HTTPSESSION_ENOUGH)
+		x->enough = true;
+	else
+		protocol_fault(x);
+	return 0;
+}
+
+static size_t give_body(char *dst, size_t size, size_t count, void *ctx)
+{
+	struct exchange *x = ctx;
+	const struct way_put *put = x->request->put;
+	uint64_t total = put->bytes.data != NULL ? put->bytes.size : put->size;
+	size_t n = (size_t)MIN_OF(total - x->sent, (uint64_t)size * count);
+	uint64_t before = now();
+
+	if (put->bytes.data != NULL) {
+		memcpy(dst, put->bytes.data + x->sent, n);
+	} else if (n > 0 && path_read_fd(put->fd, dst, n) != (ssize_t)n) {
+		err_set(x->err, ERR_IO, "the file to send ends after %llu bytes",
+			(unsigned long long)x->sent);
+		x->fault = NAL_CLASS_UNKNOWN;
+		return CURL_READFUNC_ABORT;
+	}
+	x->sent += n;
+	x->session->session.counts.bytes_out += n;
+	if (n > 0 && put->sent != NULL && !put->sent(n, put->ctx)) {
+		x->enough = true;
+		return CURL_READFUNC_ABORT;
+	}
+	pace_away(&x->pace, now() - before);
+	pace_arrived(&x->pace, n, now());
+	return n;
+}
+
+/* libcurl goes back to the start when a kept connection turns out dead before the first byte. */
+static int rewind_body(void *ctx, curl_off_t offset, int origin)
+{
+	struct exchange *x = ctx;
+	const struct way_put *put = x->request->put;
+
+	if (origin != SEEK_SET || (uint64_t)offset > x->sent)
+		return CURL_SEEKFUNC_FAIL;
+	if (put->bytes.data == NULL && lseek(put->fd, offset - (curl_off_t)x->sent, SEEK_CUR) < 0)
+		return CURL_SEEKFUNC_FAIL;
+	x->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void set_session_options(struct exchange *x, const struct way_limits *limits)
+{
+	struct httpsession *s = x->session;
+
+	curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(x->easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a dead resolver */
+	curl_easy_setopt(x->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(x->easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(x->easy, CURLOPT_USERAGENT, "packway/" PACKWAY_VERSION);
+	curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+	curl_easy_setopt(x->easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(x->easy, CURLOPT_MAXAGE_CONN, CONN_AGE_S);
+	curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETDATA, s);
+	curl_easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, is_connected);
+	curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETDATA, s);
+	if (s->resolved != NULL)
+		curl_easy_setopt(x->easy, CURLOPT_RESOLVE, s->resolved);
+	if (limits->tls_ca_file != NULL)
+		curl_easy_setopt(x->easy, CURLOPT_CAINFO, limits->tls_ca_file);
+}
+
+static void set_request_options(struct exchange *x)
+{
+	const struct httpsession_request *r = x->request;
+
+	curl_easy_setopt(x->easy, CURLOPT_URL, r->url);
+	curl_easy_setopt(x->easy, CURLOPT_HEADERFUNCTION, count_head);
+	curl_easy_setopt(x->easy, CURLOPT_HEADERDATA, x);
+	curl_easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, r->method);
+	if (strcmp(r->method, "HEAD") == 0)
+		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+	if (r->put != NULL) {
+		uint64_t size = r->put->bytes.data != NULL ? r->put->bytes.size : r->put->size;
+
+		curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+		curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, give_body);
+		curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
+		curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);
+		curl_easy_setopt(x->easy, CURLOPT_SEEKDATA, x);
+		x->headers = curl_slist_append(x->headers, "Expect:");
+	}
+	x->headers = curl_slist_append(x->headers, "Accept-Encoding: identity");
+	for (size_t i = 0; i < COUNT_OF(r->headers) && r->headers[i] != NULL; i++)
+		x->headers = curl_slist_append(x->headers, r->headers[i]);
+	curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
+}
+
+static const struct {
+	CURLcode curl;
+	enum nal_class class;
+	enum err_code code;
+	const char *words;
+} curl_faults[] = {
+	{ CURLE_COULDNT_RESOLVE_HOST, NAL_CLASS_UNREACHABLE, ERR_NET_NAME, "its name is unknown" },
+	{ CURLE_COULDNT_RESOLVE_PROXY, NAL_CLASS_UNREACHABLE, ERR_NET_NAME,
+	  "the proxy's name is unknown" },
+	{ CURLE_OPERATION_TIMEDOUT, NAL_CLASS_TIMEOUT, ERR_NET_TIMEOUT, "no connection in time" },
+	{ CURLE_SSL_CONNECT_ERROR, NAL_CLASS_PROTOCOL, ERR_NET_TLS, "TLS does not come about" },
+	{ CURLE_PEER_FAILED_VERIFICATION, NAL_CLASS_PROTOCOL, ERR_NET_TLS,
+	  "its certificate is not accepted" },
+	{ CURLE_SSL_CACERT_BADFILE, NAL_CLASS_PROTOCOL, ERR_NET_TLS,
+	  "the file of trusted certificates cannot be read" },
+	{ CURLE_GOT_NOTHING, NAL_CLASS_UNREACHABLE, ERR_NET_UNREACHABLE,
+	  "it hung up without an answer" },
+	{ CURLE_SEND_ERROR, NAL_CLASS_UNREACHABLE, ERR_NET_UNREACHABLE, "the connection was lost" },
+	{ CURLE_RECV_ERROR, NAL_CLASS_UNREACHABLE, ERR_NET_UNREACHABLE, "the connection was lost" },
+	{ CURLE_PARTIAL_FILE, NAL_CLASS_UNREACHABLE, ERR_NET_UNREACHABLE,
+	  "the connection was cut in the middle of the answer" },
+	{ CURLE_HTTP2, NAL_CLASS_PROTOCOL, ERR_NET_PROTOCOL, "its HTTP/2 is broken" },
+	{ CURLE_HTTP2_STREAM, NAL_CLASS_PROTOCOL, ERR_NET_PROTOCOL, "its HTTP/2 is broken" },
+	{ CURLE_WEIRD_SERVER_REPLY, NAL_CLASS_PROTOCOL, ERR_NET_PROTOCOL,
+	  "what it says is no HTTP" },
+	{ CURLE_UNSUPPORTED_PROTOCOL, NAL_CLASS_PROTOCOL, ERR_NET_PROTOCOL,
+	  "what it says is no HTTP" },
+	{ CURLE_BAD_CONTENT_ENCODING, NAL_CLASS_PROTOCOL, ERR_NET_PROTOCOL,
+	  "its encoding is broken" },
+	{ CURLE_OUT_OF_MEMORY, NAL_CLASS_UNKNOWN, ERR_MEMORY, "no memory" },
+};
+
+static enum nal_class connect_fault(struct exchange *x)
+{
+	int fault = x->session->connect_errno;
+	enum err_code code = fault == ECONNREFUSED ? ERR_NET_REFUSED
+			     : fault == ETIMEDOUT  ? ERR_NET_TIMEOUT
+						   : ERR_NET_UNREACHABLE;
+
+	err_sys(x->err, code, fault != 0 ? fault : EHOSTUNREACH, "connect");
+	x->err->code = code;
+	return fault == ETIMEDOUT ? NAL_CLASS_TIMEOUT : NAL_CLASS_UNREACHABLE;
+}
+
+static enum nal_class curl_fault(struct exchange *x, CURLcode code)
+{
+	if (code == CURLE_COULDNT_CONNECT)
+		return connect_fault(x);
+	for (size_t i = 0; i < COUNT_OF(curl_faults); i++) {
+		if (curl_faults[i].curl != code)
+			continue;
+		err_set(x->err, curl_faults[i].code, "%s (%s)", curl_faults[i].words,
+			curl_easy_strerror(code));
+		return curl_faults[i].class;
+	}
+	err_set(x->err, ERR_NET, "%s", curl_easy_strerror(code));
+	return NAL_CLASS_UNKNOWN;
+}
+
+static enum nal_class pace_fault(struct exchange *x, enum pace_verdict verdict)
+{
+	const struct way_limits *l = &x->pace.limits;
+
+	if (verdict == PACE_SLOW) {
+		err_set(x->err, ERR_NET_TIMEOUT, "less than %u bytes/s over %u s",
+			l->floor_bytes_per_s, l->floor_window_ms / 1000);
+		return NAL_CLASS_SLOW;
+	}
+	err_set(x->err, ERR_NET_TIMEOUT, "nothing came for %u s",
+		(verdict == PACE_SILENT ? l->first_byte_ms : l->floor_window_ms) / 1000);
+	return NAL_CLASS_TIMEOUT;
+}
+
+/* Drive the transfer until it ends or its pace is refused; *code_out is libcurl's result. */
+static enum nal_class drive(struct exchange *x, CURLcode *code_out)
+{
+	CURLM *multi = x->session->multi;
+	int running = 1, queued;
+	CURLMsg *msg;
+
+	for (;;) {
+		enum pace_verdict verdict;
+
+		if (curl_multi_perform(multi, &running) != CURLM_OK || running == 0)
+			break;
+		verdict = pace_check(&x->pace, now());
+		if (verdict != PACE_FINE)
+			return pace_fault(x, verdict);
+		(void)curl_multi_poll(multi, NULL, 0, (int)pace_wait_ms(&x->pace, now()), NULL);
+	}
+	*code_out = CURLE_FAILED_INIT;
+	while ((msg = curl_multi_info_read(multi, &queued)) != NULL)
+		if (msg->msg == CURLMSG_DONE)
+			*code_out = msg->data.result;
+	return NAL_CLASS_OK;
+}
+
+static enum nal_class judge(struct exchange *x, CURLcode code)
+{
+	long connects = 0;
+
+	(void)curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &connects);
+	x->session->session.counts.connects += connects > 0 ? (uint64_t)connects : 0;
+	if (x->fault != NAL_CLASS_OK)
+		return x->fault;
+	if (code != CURLE_OK && !x->enough)
+		return curl_fault(x, code);
+	if (!read_head(x))
+		return x->fault;
+	if (x->request->put != NULL && x->enough)
+		return NAL_CLASS_OK; /* the sender's own wish */
+	return httpanswer_class(x->answer->status, x->err);
+}
+
+static enum nal_class ask_once(struct httpsession_answer *answer, char **redirect_out,
+			       struct httpsession *session,
+			       const struct httpsession_request *request,
+			       const struct way_limits *limits, struct err *err)
+{
+	struct exchange x = {
+		.session = session, .request = request, .answer = answer, .err = err
+	};
+	enum nal_class class;
+	CURLcode code = CURLE_OK;
+	char *redirect = NULL;
+
+	*answer = (struct httpsession_answer){ .length = UINT64_MAX };
+	session->connect_errno = 0;
+	session->session.counts.requests++;
+	x.easy = curl_easy_init();
+	if (x.easy == NULL) {
+		err_set(err, ERR_MEMORY, "libcurl: no memory for a request");
+		return NAL_CLASS_UNKNOWN;
+	}
+	set_session_options(&x, limits);
+	set_request_options(&x);
+	pace_begin(&x.pace, limits, now());
+	(void)curl_multi_add_handle(session->multi, x.easy);
+	class = drive(&x, &code);
+	if (class == NAL_CLASS_OK)
+		class = judge(&x, code);
+	if (curl_easy_getinfo(x.easy, CURLINFO_REDIRECT_URL, &redirect) == CURLE_OK)
+		*redirect_out = alloc_text(redirect);
+	(void)curl_multi_remove_handle(session->multi, x.easy);
+	curl_easy_cleanup(x.easy);
+	curl_slist_free_all(x.headers);
+	return class;
+}
+
+static bool is_same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+	char *x = NULL, *y = NULL;
+	bool same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		    curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		    text_equal_nocase(x, y);
+
+	curl_free(x);
+	curl_free(y);
+	return same;
+}
+
+/* A server may send us on within itself, nowhere else: another host was not chosen. */
+static bool stays_on_server(const char *from, const char *to)
+{
+	CURLU *a = curl_url(), *b = curl_url();
+	bool stays = a != NULL && b != NULL &&
+		     curl_url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK &&
+		     curl_url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK &&
+		     is_same_part(a, b, CURLUPART_SCHEME) && is_same_part(a, b, CURLUPART_HOST) &&
+		     is_same_part(a, b, CURLUPART_PORT);
+
+	curl_url_cleanup(a);
+	curl_url_cleanup(b);
+	return stays;
+}
+
+static bool is_redirect(const struct httpsession_answer *answer, const char *redirect)
+{
+	return redirect != NULL && answer->status >= 300 && answer->status < 400;
+}
+
+enum nal_class httpsession_ask(struct httpsession_answer *answer, struct httpsession *session,
+			       const struct httpsession_request *request,
+			       const struct way_limits *limits, struct err *err)
+{
+	struct httpsession_request next = *request;
+	SCOPED_TEXT char *url = NULL;
+
+	for (int i = 0; i <= HTTPSESSION_REDIRECTS_MAX; i++) {
+		SCOPED_TEXT char *redirect = NULL;
+		enum nal_class class = ask_once(answer, &redirect, session, &next, limits, err);
+
+		if (!is_redirect(answer, redirect))
+			return class;
+		if (request->put != NULL || !stays_on_server(request->url, redirect)) {
+			err_set(err, ERR_NET_PROTOCOL, "the server sends us elsewhere: %s",
+				redirect);
+			return NAL_CLASS_PROTOCOL;
+		}
+		free(url);
+		next.url = url = redirect;
+		redirect = NULL;
+	}
+	err_set(err, ERR_NET_PROTOCOL, "the server sends us round in circles");
+	return NAL_CLASS_PROTOCOL;
+}
+
+static const char *first_of(const char *const names[2])
+{
+	const char *value = getenv(names[0]);
+
+	if (value == NULL && names[1] != NULL)
+		value = getenv(names[1]);
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* One entry of no_proxy: the host itself, or a domain that it ends with. */
+static bool is_exempt(const char *host, struct span entry)
+{
+	size_t size = strlen(host);
+
+	if (span_equal_text(entry, "*"))
+		return true;
+	while (entry.size > 0 && entry.data[0] == '.')
+		entry = span_skip(entry, 1);
+	if (entry.size == 0 || entry.size > size ||
+	    strncasecmp(host + size - entry.size, (const char *)entry.data, entry.size) != 0)
+		return false;
+	return size == entry.size || host[size - entry.size - 1] == '.';
+}
+
+bool httpsession_is_proxied(const char *scheme, const char *host)
+{
+	static const char *const http[] = { "http_proxy", NULL };
+	static const char *const https[] = { "https_proxy", "HTTPS_PROXY" };
+	static const char *const all[] = { "all_proxy", "ALL_PROXY" };
+	static const char *const none[] = { "no_proxy", "NO_PROXY" };
+	const char *exempt = first_of(none);
+
+	if (first_of(strcmp(scheme, "https") == 0 ? https : http) == NULL && first_of(all) == NULL)
+		return false;
+	while (exempt != NULL && *exempt != '\0') {
+		size_t size = strcspn(exempt, ", ");
+
+		if (is_exempt(host, span_of(exempt, size)))
+			return false;
+		exempt += size;
+		exempt += strspn(exempt, ", ");
+	}
+	return true;
+}

@@ -1,0 +1,145 @@
+#include "nal/way.h"
+
+#include "common/path.h"
+#include "nal/provider.h"
+
+void way_object_release(struct way_object *object)
+{
+	buf_release(&object->bytes);
+	object->unchanged = false;
+	object->token[0] = '\0';
+}
+
+/* Classes after which the connection may be half dead, or the peer is not worth another word. */
+static bool breaks_session(enum nal_class class)
+{
+	return class == NAL_CLASS_TIMEOUT || class == NAL_CLASS_UNREACHABLE ||
+	       class == NAL_CLASS_SLOW || class == NAL_CLASS_PROTOCOL;
+}
+
+static enum nal_class ended(struct way *way, enum nal_class class, const char *verb,
+			    const char *name, struct err *err)
+{
+	if (breaks_session(class))
+		way->broken = true;
+	if (class != NAL_CLASS_OK)
+		err_what(err, "%s %s at %s", verb, name, way->where.text);
+	return class;
+}
+
+static bool is_allowed(const struct way *way, unsigned capability, struct err *err)
+{
+	if (way_can(way, capability))
+		return true;
+	return err_set(err, ERR_UNSUPPORTED, "%s cannot do that",
+		       locator_scheme_name(way->session->provider->scheme));
+}
+
+static bool is_fine(const struct way *way, unsigned capability, const char *name, struct err *err)
+{
+	if (!is_allowed(way, capability, err))
+		return false;
+	if (!path_is_beneath(span_of_text(name)))
+		return err_set(err, ERR_REFUSED, "\"%s\" is no name beneath a folder", name);
+	return true;
+}
+
+enum nal_class way_get(struct way_object *out, struct way *way, const char *name,
+		       const struct way_get *ask, struct err *err)
+{
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+
+	assert(ask->max <= WAY_GET_MAX);
+	buf_clear(&out->bytes);
+	out->unchanged = false;
+	out->token[0] = '\0';
+	if (is_fine(way, PROVIDER_READ, name, err))
+		class = way->session->provider->get(out, way, name, ask, err);
+	return ended(way, class, "read", name, err);
+}
+
+enum nal_class way_stat(struct way_stat *out, struct way *way, const char *name, struct err *err)
+{
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+
+	*out = (struct way_stat){ .size = 0 };
+	if (is_fine(way, PROVIDER_READ, name, err))
+		class = way->session->provider->stat(out, way, name, err);
+	return ended(way, class, "look at", name, err);
+}
+
+static void check_ranges(const struct way_range *ranges, size_t count)
+{
+	uint64_t end = 0;
+
+	assert(count >= 1 && count <= WAY_RANGES_MAX);
+	for (size_t i = 0; i < count; i++) {
+		assert(ranges[i].size >= 1 && ranges[i].offset >= end);
+		assert(ranges[i].size <= INT64_MAX - ranges[i].offset);
+		end = ranges[i].offset + ranges[i].size;
+	}
+}
+
+enum nal_class way_read_ranges(struct way *way, const char *name, const struct way_range *ranges,
+			       size_t count, way_sink_fn *sink, void *ctx, struct err *err)
+{
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+
+	check_ranges(ranges, count);
+	if (is_fine(way, PROVIDER_READ, name, err))
+		class = way->session->provider->read_ranges(way, name, ranges, count, sink, ctx,
+							    err);
+	return ended(way, class, "read", name, err);
+}
+
+enum nal_class way_put(struct way *way, const char *name, const struct way_put *ask,
+		       struct err *err)
+{
+	unsigned needs = ask->mode == WAY_PUT_REPLACE ? PROVIDER_REPLACE : PROVIDER_PUT;
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+
+	if (is_fine(way, needs, name, err))
+		class = way->session->provider->put(way, name, ask, err);
+	return ended(way, class, "write", name, err);
+}
+
+enum nal_class way_delete(struct way *way, const char *name, struct err *err)
+{
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+
+	if (is_fine(way, PROVIDER_DELETE, name, err))
+		class = way->session->provider->remove(way, name, err);
+	return ended(way, class, "remove", name, err);
+}
+
+enum nal_class way_list(struct way *way, const char *folder, size_t max_entries,
+			way_entry_fn *entry, void *ctx, struct err *err)
+{
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+	bool fine = folder[0] == '\0' ? is_allowed(way, PROVIDER_LIST, err)
+				      : is_fine(way, PROVIDER_LIST, folder, err);
+
+	if (fine)
+		class = way->session->provider->list(way, folder, max_entries, entry, ctx, err);
+	return ended(way, class, "list", folder, err);
+}
+
+struct session_counts way_counts(const struct way *way)
+{
+	return way->session->counts;
+}
+
+bool way_has_ranges(const struct way *way)
+{
+	return way_can(way, PROVIDER_RANGE) && !way->session->no_ranges;
+}
+
+bool way_is_broken(const struct way *way)
+{
+	return way->broken;
+}
+
+bool way_can(const struct way *way, unsigned capabilities)
+{
+	return (way->session->provider->capabilities & capabilities) == capabilities;
+}
