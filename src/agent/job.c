@@ -99,23 +99,6 @@ bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 	return true;
 }
 
-/* The fault that a worker reported, as if it had happened here. */
-static bool take_fault(struct err *err, const json_t *fault)
-{
-	const char *what = jsondoc_text(fault, "what");
-	const char *why = jsondoc_text(fault, "why");
-	const char *fix = jsondoc_text(fault, "fix");
-	const char *code = jsondoc_text(fault, "code");
-
-	err_set(err, err_by_name(code != NULL ? code : ""), "%s",
-		why != NULL ? why : "no reason given");
-	if (what != NULL)
-		err_what(err, "%s", what);
-	if (fix != NULL)
-		err_fix(err, "%s", fix);
-	return false;
-}
-
 /* A record goes into the outbox before anybody hears of it. */
 static bool pass_event(struct job *job, json_t *event, struct err *err)
 {
@@ -155,7 +138,7 @@ static bool read_answer(json_t **result_out, struct job *job, int socket, int ti
 			return true;
 		}
 		if (fault != NULL)
-			return take_fault(err, fault);
+			return jsondoc_take_error(err, fault);
 		if (!pass_event(job, frame, err))
 			return false;
 	}

@@ -290,3 +290,19 @@ json_t *jsondoc_new_error(const struct err *err)
 	jsondoc_set_text(object, "fix", err_fix_text(err));
 	return object;
 }
+
+bool jsondoc_take_error(struct err *err, const json_t *object)
+{
+	const char *code = jsondoc_text(object, "code");
+	const char *what = jsondoc_text(object, "what");
+	const char *why = jsondoc_text(object, "why");
+	const char *fix = jsondoc_text(object, "fix");
+
+	err_set(err, err_by_name(code != NULL ? code : ""), "%s",
+		why != NULL ? why : "no reason was given");
+	if (what != NULL)
+		err_what(err, "%s", what);
+	if (fix != NULL)
+		err_fix(err, "%s", fix);
+	return false;
+}

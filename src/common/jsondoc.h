@@ -67,4 +67,7 @@ json_t *jsondoc_new_text(const char *text) MUST_USE;
 /* The fault as {"code","what","why","fix"}; the caller owns it. */
 json_t *jsondoc_new_error(const struct err *err) MUST_USE;
 
+/* The other way round: the fault that another process of ours reported. Returns false always. */
+bool jsondoc_take_error(struct err *err, const json_t *object);
+
 #endif

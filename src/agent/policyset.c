@@ -1,0 +1,158 @@
+#include "agent/policyset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/path.h"
+#include "trust/localmeta.h"
+
+struct policyset {
+	const struct state *state;
+	char *metadata; /* folder */
+	struct updater *updater;
+};
+
+static bool check_chain(struct policyset *p, struct err *err)
+{
+	enum verdict verdict = updater_load_trusted(p->updater, err);
+
+	if (verdict == VERDICT_OK || verdict == VERDICT_UNCHANGED)
+		return true;
+	if (verdict == VERDICT_NO_ROOT || verdict == VERDICT_MISSING) {
+		err_set(err, ERR_NOT_ENROLLED, "there is no trusted policy in %s yet", p->metadata);
+		err_fix(err, "enrol this machine (packway enroll FILE), or bring a CAP within reach: packway doctor");
+		return false;
+	}
+	return err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));
+}
+
+bool policyset_open(struct policyset **out, const struct state *st, int64_t now_s, struct err *err)
+{
+	SCOPED(policyset) struct policyset *p = alloc_zeroed(1, sizeof(*p));
+	struct updater_options options = { .now_s = now_s };
+	struct updater_store store;
+
+	p->state = st;
+	p->metadata = state_path(st, "metadata");
+	options.floor_s = localmeta_floor(p->metadata);
+	store = localmeta_store(p->metadata);
+	p->updater = updater_new(&store, NULL, &options);
+	if (!check_chain(p, err))
+		return false;
+	*out = p;
+	p = NULL;
+	return true;
+}
+
+void policyset_close(struct policyset *p)
+{
+	if (p == NULL)
+		return;
+	updater_free(p->updater);
+	free(p->metadata);
+	free(p);
+}
+
+void policyset_state(struct updater_state *out, struct policyset *p)
+{
+	updater_state(out, p->updater);
+}
+
+char *policyset_file(const struct state *st, const char *path)
+{
+	return path_join3(st->dir, "policy", path);
+}
+
+static bool find(struct updater_target *out, struct policyset *p, const char *path, struct err *err)
+{
+	enum verdict verdict = updater_find_target(p->updater, path, out, err);
+
+	if (verdict == VERDICT_OK)
+		return true;
+	if (verdict == VERDICT_TARGET_NOT_FOUND)
+		return err_set(err, ERR_NOT_FOUND, "the site's policy has no %s", path);
+	return err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));
+}
+
+bool policyset_read(struct buf *out, struct policyset *p, const char *path, struct err *err)
+{
+	SCOPED_TEXT char *file = policyset_file(p->state, path);
+	struct updater_target target;
+
+	if (!find(&target, p, path, err) ||
+	    !path_read(out, file, (size_t)target.listing.length, err))
+		return false;
+	if (updater_target_matches(&target, buf_span(out)))
+		return true;
+	buf_clear(out);
+	return err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet", path);
+}
+
+bool policyset_lists(struct policyset *p, const char *path, char *hex_out)
+{
+	struct updater_target target;
+	const char *hex;
+	struct err ignored;
+
+	if (!find(&target, p, path, &ignored))
+		return false;
+	hex = json_string_value(json_object_get(target.listing.hashes, "sha256"));
+	if (hex_out != NULL)
+		snprintf(hex_out, 65, "%s", hex != NULL ? hex : "");
+	return true;
+}
+
+bool policyset_site(struct docs_site *out, struct policyset *p, struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	return policyset_read(&bytes, p, DOCS_PATH_SITE, err) &&
+	       docs_site_parse(out, buf_span(&bytes), err);
+}
+
+bool policyset_group(struct docs_group *out, struct policyset *p, const char *name, struct err *err)
+{
+	SCOPED_TEXT char *path = docs_path_group(name);
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	return policyset_read(&bytes, p, path, err) && docs_group_parse(out, buf_span(&bytes), err);
+}
+
+/* A document in another's place is refused, although it is signed. */
+static bool is_of(const char *got, const char *want, struct err *err)
+{
+	return strcmp(got, want) == 0 ||
+	       err_set(err, ERR_TRUST, "the document for %s speaks of %s", want, got);
+}
+
+bool policyset_package(struct docs_package *out, struct policyset *p, const char *id,
+		       struct err *err)
+{
+	SCOPED_TEXT char *path = docs_path_package(id);
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	if (!policyset_read(&bytes, p, path, err) ||
+	    !docs_package_parse(out, buf_span(&bytes), err))
+		return false;
+	if (is_of(out->id, id, err))
+		return true;
+	docs_package_release(out);
+	return false;
+}
+
+bool policyset_location(struct docs_location *out, struct policyset *p, const char *id,
+			struct err *err)
+{
+	SCOPED_TEXT char *path = docs_path_location(id);
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	if (!policyset_read(&bytes, p, path, err) ||
+	    !docs_location_parse(out, buf_span(&bytes), err))
+		return false;
+	if (is_of(out->package, id, err))
+		return true;
+	docs_location_release(out);
+	return false;
+}

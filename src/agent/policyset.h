@@ -1,0 +1,60 @@
+/*
+ * What the site says, as this client trusts it: the stored metadata chain, verified without any network,
+ * and the policy documents beneath it, each checked against its signed hash whenever it is read.
+ *
+ *     policyset_open → policyset_site, policyset_package, … → policyset_close
+ *
+ * A document that is absent, or that does not match its listing (a refresh broke off), reads as
+ * ERR_NOT_FOUND; the next refresh fetches it.
+ */
+#ifndef AGENT_POLICYSET_H
+#define AGENT_POLICYSET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/state.h"
+#include "common/buf.h"
+#include "common/error.h"
+#include "common/macros.h"
+#include "policy/docs.h"
+#include "trust/updater.h"
+#include "trust/verdict.h"
+
+struct policyset;
+
+/*
+ * Verify the stored chain. `now_s` is what expiry is measured by. ERR_NOT_ENROLLED without a trusted root or
+ * metadata; ERR_TRUST if the chain does not verify.
+ */
+bool policyset_open(struct policyset **out, const struct state *st, int64_t now_s, struct err *err)
+	MUST_USE;
+void policyset_close(struct policyset *p);
+static inline void policyset_scoped(struct policyset **p)
+{
+	policyset_close(*p);
+}
+
+/* Versions, earliest expiry and its role; borrowed texts live as long as `p`. */
+void policyset_state(struct updater_state *out, struct policyset *p);
+
+/* The bytes of the target `path`, checked. ERR_NOT_FOUND: not listed or not here. */
+bool policyset_read(struct buf *out, struct policyset *p, const char *path, struct err *err)
+	MUST_USE;
+
+/* True if the policy lists the target, whether or not it is here; *hex_out (65 bytes, may be NULL) gets its SHA-256. */
+bool policyset_lists(struct policyset *p, const char *path, char *hex_out);
+
+/* Documents, parsed. The caller releases them. */
+bool policyset_site(struct docs_site *out, struct policyset *p, struct err *err) MUST_USE;
+bool policyset_group(struct docs_group *out, struct policyset *p, const char *name,
+		     struct err *err) MUST_USE;
+bool policyset_package(struct docs_package *out, struct policyset *p, const char *id,
+		       struct err *err) MUST_USE;
+bool policyset_location(struct docs_location *out, struct policyset *p, const char *id,
+			struct err *err) MUST_USE;
+
+/* Where a target file is kept: STATE/policy/<path>; the caller frees it. */
+char *policyset_file(const struct state *st, const char *path) MUST_USE;
+
+#endif

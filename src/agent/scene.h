@@ -1,0 +1,92 @@
+/*
+ * The scene of a choice: everything that `select` wants to know about this client, put together
+ * from policy, state and machine: site systems with their addresses, boundary groups, the client's
+ * live addresses, open sessions and mounts, preferences, and what is remembered of servers.
+ *
+ * A scene lives as long as the worker, since it holds the open sessions; scene_look brings the rest
+ * up to date before a request.
+ */
+#ifndef AGENT_SCENE_H
+#define AGENT_SCENE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/policyset.h"
+#include "common/error.h"
+#include "common/jsondoc.h"
+#include "common/macros.h"
+#include "nal/conntab.h"
+#include "nal/memory.h"
+#include "nal/select.h"
+
+struct worker;
+struct scene;
+
+bool scene_new(struct scene **out, const struct worker *w, struct err *err) MUST_USE;
+
+/* Close every session and save what was learned. NULL is fine. */
+void scene_free(struct scene *s);
+
+/* Read policy, addresses, mounts and memory again. Without any trusted policy only bootstrap CAPs are known. */
+bool scene_look(struct scene *s, struct err *err) MUST_USE;
+
+/* Close sessions whose linger is over. */
+void scene_close_idle(struct scene *s);
+
+/* The verified policy; NULL while there is none. Borrowed until the next scene_look. */
+struct policyset *scene_policy(const struct scene *s);
+const struct docs_site *scene_site(const struct scene *s);
+
+struct conntab *scene_conntab(const struct scene *s);
+struct memory *scene_memory(const struct scene *s);
+
+/* Which network this client is on, as goodput figures are kept by it: its first address's network. */
+const char *scene_network(const struct scene *s);
+
+/* What a choice is about. Texts are borrowed. */
+struct scene_question {
+	enum kind kind;
+	const char *object;        /* package id, or "cap" */
+	const char *version_key;   /* what quarantine is kept by: "LON00001:3", or "cap" */
+	const char *const *listed; /* names of the DPs that have it; NULL: all of that kind */
+	size_t listed_count;
+	const char *only;          /* a system's name, or an address: no other; NULL: any */
+	const char *policy;        /* NULL: what applies */
+	bool has_seed;
+	uint64_t seed;             /* else drawn anew */
+	bool for_person;           /* somebody waits: servers in back-off are tried last */
+	bool writes;               /* CAPs: only those with an inbox that can be written */
+};
+
+/* An answer owns all that its rows point to. */
+struct scene_answer {
+	struct select_input input;
+	struct select_result result;
+	struct select_candidate *candidates;
+	struct select_address *addresses;
+	struct select_open_way *ways;
+	struct locator *own_locators; /* of --dp URL and bootstrap CAPs */
+	size_t own_count;
+	char **own_names;
+	uint64_t seed;
+};
+
+/* Make the choice. ERR_USAGE: unknown policy; ERR_NOT_FOUND: `only` names no such system. */
+bool scene_choose(struct scene_answer *out, struct scene *s, const struct scene_question *q,
+		  struct err *err) MUST_USE;
+void scene_answer_release(struct scene_answer *a);
+static inline void scene_answer_scoped(struct scene_answer *a)
+{
+	scene_answer_release(a);
+}
+
+/* The record of the choice, without attempts; the caller owns it. */
+json_t *scene_record(const struct scene *s, const struct scene_question *q,
+		     const struct scene_answer *a, int64_t version) MUST_USE;
+
+/* Note what became of an attempt on a row's server, and save it. */
+void scene_note(struct scene *s, const struct scene_question *q, const char *server,
+		enum nal_class what);
+
+#endif

@@ -1,0 +1,242 @@
+/*
+ * packway locate, explain, connections, probe, prefer: which server, over which way, and why.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/choices.h"
+#include "cli/client.h"
+#include "common/alloc.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "nal/preference.h"
+#include "nal/terms.h"
+
+static const struct print_column candidate_columns[] = {
+	{ "server", PRINT_TEXT, NULL }, { "address", PRINT_TEXT, NULL },
+	{ "tier", PRINT_TEXT, NULL },	{ "rank", PRINT_TEXT, NULL },
+	{ "way", PRINT_TEXT, NULL },	{ "excluded", PRINT_TEXT, NULL },
+	{ "until", PRINT_TEXT, NULL },	{ NULL },
+};
+
+static const struct print_column attempt_columns[] = {
+	{ "server", PRINT_TEXT, NULL }, { "way", PRINT_TEXT, NULL },
+	{ "class", PRINT_TEXT, NULL },	{ "ms", PRINT_TEXT, NULL },
+	{ NULL },
+};
+
+/* The sentence first, then what it rests on. */
+static void print_decision(struct print *p, const json_t *decision)
+{
+	const json_t *attempts = json_object_get(decision, "attempts");
+
+	print_result(p, decision, "%s", jsondoc_text(decision, "because"));
+	if (print_is_json(p))
+		return;
+	print_section(p, "candidates", candidate_columns, json_object_get(decision, "candidates"));
+	if (json_array_size(attempts) > 0)
+		print_section(p, "attempts", attempt_columns, attempts);
+}
+
+static bool verb_locate(struct verb_call *call, struct err *err)
+{
+	const struct options *o = call->options;
+	const char *id = options_argument(o, 0);
+	bool cap = options_flag(o, "cap");
+	SCOPED(client) struct client c;
+	json_auto_t *request = client_request("locate");
+	json_auto_t *decision = NULL;
+
+	if (cap == (id != NULL))
+		return err_set(err, ERR_USAGE, "locate wants a package's ID or --cap, and not both");
+	jsondoc_set_text(request, "kind", cap ? "cap" : "dp");
+	if (id != NULL)
+		jsondoc_set_text(request, "package", id);
+	if (options_given(o, "policy"))
+		jsondoc_set_text(request, "policy", options_text(o, "policy"));
+	if (options_given(o, "seed"))
+		jsondoc_set_int(request, "seed", (int64_t)options_number(o, "seed", 0));
+	if (!client_open(&c, call, STATE_READ, err) ||
+	    !client_ask(&decision, &c, json_incref(request), err))
+		return err_what(err, "cannot choose a server for %s", cap ? "policy" : id);
+	print_decision(call->print, decision);
+	/* A choice that chose nothing is told by the exit code as well. */
+	if (json_is_null(json_object_get(decision, "chosen")))
+		call->exit = EXIT_NETWORK;
+	return true;
+}
+
+static bool verb_explain(struct verb_call *call, struct err *err)
+{
+	SCOPED(client) struct client c;
+	json_auto_t *decision = NULL;
+
+	if (!client_open(&c, call, STATE_READ, err) ||
+	    !choices_load(&decision, &c.state, options_argument(call->options, 0), err))
+		return err_what(err, "cannot explain");
+	print_decision(call->print, decision);
+	return true;
+}
+
+static const struct print_column connection_columns[] = {
+	{ "way", PRINT_TEXT, NULL },	{ "server", PRINT_TEXT, NULL },
+	{ "share", PRINT_TEXT, NULL },	{ "context", PRINT_TEXT, NULL },
+	{ "at", PRINT_TEXT, NULL },	{ "fstype", PRINT_TEXT, NULL },
+	{ "owner", PRINT_TEXT, NULL },	{ "leases", PRINT_TEXT, NULL },
+	{ "opened", PRINT_TEXT, NULL }, { "last_used", PRINT_TEXT, NULL },
+	{ "requests", PRINT_TEXT, NULL }, { NULL },
+};
+
+static bool verb_connections(struct verb_call *call, struct err *err)
+{
+	SCOPED(client) struct client c;
+	json_auto_t *result = NULL;
+
+	if (!client_open(&c, call, STATE_READ, err) ||
+	    !client_ask(&result, &c, client_request("connections"), err))
+		return err_what(err, "cannot list connections");
+	print_table(call->print, connection_columns, json_object_get(result, "connections"),
+		    "nothing is open: no session, no mount of a known server");
+	return true;
+}
+
+static const struct print_column probe_columns[] = {
+	{ "rung", PRINT_TEXT, NULL },
+	{ "class", PRINT_TEXT, NULL },
+	{ "ms", PRINT_TEXT, NULL },
+	{ NULL },
+};
+
+static bool verb_probe(struct verb_call *call, struct err *err)
+{
+	const char *where = options_argument(call->options, 0);
+	json_auto_t *result = NULL;
+	const json_t *present;
+
+	if (!choices_probe(&result, where, config_text(call->config, "tls-ca"), err))
+		return err_what(err, "cannot probe %s", where);
+	present = json_object_get(result, "present");
+	print_result(call->print, result, "%s is %s (rung %s)", where,
+		     json_is_true(present)  ? "present" :
+		     json_is_false(present) ? "absent" :
+					      "not known to be present",
+		     jsondoc_text(result, "rung"));
+	if (!print_is_json(call->print))
+		print_section(call->print, "steps", probe_columns, json_object_get(result, "steps"));
+	if (!json_is_true(present))
+		call->exit = EXIT_NETWORK;
+	return true;
+}
+
+static void print_preference(struct print *p, const struct preference *pref)
+{
+	json_auto_t *result = json_object();
+	json_t *list;
+
+	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
+		list = json_array();
+		for (size_t i = 0; i < pref->lists[kind].count; i++)
+			json_array_append_new(list,
+					      jsondoc_new_text(pref->lists[kind].entries[i].text));
+		jsondoc_set(result, kind_name((enum kind)kind), list);
+	}
+	jsondoc_set_text(result, "policy", pref->policy);
+	print_fields(p,
+		     (const struct print_column[]){ { "cap", PRINT_TEXT, "preferred CAPs" },
+						    { "dp", PRINT_TEXT, "preferred DPs" },
+						    { "policy", PRINT_TEXT, NULL },
+						    { NULL } },
+		     result);
+}
+
+/* Which lists a command means: the one that it names, else both. */
+static bool means(const struct options *o, enum kind kind)
+{
+	bool cap = options_flag(o, "cap"), dp = options_flag(o, "dp");
+
+	return kind == KIND_CAP ? cap || !dp : dp || !cap;
+}
+
+static bool change(struct preference *pref, const struct options *o, struct err *err)
+{
+	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
+		if (!means(o, (enum kind)kind))
+			continue;
+		if (options_flag(o, "clear"))
+			preference_clear(pref, (enum kind)kind);
+		for (size_t i = 0; i < options_argument_count(o); i++)
+			if (!preference_add(pref, (enum kind)kind, options_argument(o, i), err))
+				return false;
+	}
+	if (options_flag(o, "clear") && !options_given(o, "policy") &&
+	    !preference_set_policy(pref, NULL, err))
+		return false;
+	return !options_given(o, "policy") ||
+	       preference_set_policy(pref, options_text(o, "policy"), err);
+}
+
+static bool verb_prefer(struct verb_call *call, struct err *err)
+{
+	const struct options *o = call->options;
+	SCOPED(preference) struct preference pref = { 0 };
+	SCOPED(client) struct client c;
+	bool changes = options_argument_count(o) > 0 || options_given(o, "policy") ||
+		       options_flag(o, "clear");
+
+	if (!client_open(&c, call, STATE_READ, err) ||
+	    !choices_load_preference(&pref, &c.state, err))
+		return err_what(err, "cannot read this client's preferences");
+	if (changes && (!change(&pref, o, err) || !choices_save_preference(&c.state, &pref, err)))
+		return err_what(err, "cannot change this client's preferences");
+	print_preference(call->print, &pref);
+	return true;
+}
+
+static const struct argument_spec locate_arguments[] = {
+	{ "ID", OPTION_TEXT, ARGUMENT_OPTIONAL, "package" },
+	{ NULL },
+};
+static const struct option_spec locate_options[] = {
+	{ .name = "cap", .type = OPTION_FLAG, .help = "choose a CAP" },
+	{ .name = "policy", .type = OPTION_TEXT, .value = "NAME", .help = "choose by that policy" },
+	{ .name = "seed", .type = OPTION_NUMBER, .max = UINT64_MAX, .value = "N",
+	  .help = "seed of the draw among equals" },
+	{ NULL },
+};
+static const struct argument_spec explain_arguments[] = {
+	{ "DECISION", OPTION_TEXT, ARGUMENT_OPTIONAL, "a decision's id, or a package; the last one if not said" },
+	{ NULL },
+};
+static const struct argument_spec probe_arguments[] = {
+	{ "LOCATOR", OPTION_TEXT, 0, "address of a server or folder" },
+	{ NULL },
+};
+static const struct argument_spec prefer_arguments[] = {
+	{ "LOCATOR", OPTION_TEXT, ARGUMENT_OPTIONAL | ARGUMENT_REPEATED, "name, host, address or prefix of one" },
+	{ NULL },
+};
+static const struct option_spec prefer_options[] = {
+	{ .name = "cap", .type = OPTION_FLAG, .help = "for CAPs only" },
+	{ .name = "dp", .type = OPTION_FLAG, .help = "for DPs only" },
+	{ .name = "policy", .type = OPTION_TEXT, .value = "NAME",
+	  .help = "choose by that policy from now on" },
+	{ .name = "clear", .type = OPTION_FLAG, .help = "forget what was set before" },
+	{ NULL },
+};
+
+const struct verb client_verbs_choice[] = {
+	{ .name = "locate", .run = verb_locate,
+	  .summary = "the choice that would be made now, and why", .arguments = locate_arguments,
+	  .options = locate_options },
+	{ .name = "explain", .run = verb_explain, .summary = "the choice that was made",
+	  .arguments = explain_arguments },
+	{ .name = "connections", .run = verb_connections,
+	  .summary = "sessions, mounts and other ways that are open" },
+	{ .name = "probe", .run = verb_probe, .summary = "presence of a server, rung by rung",
+	  .arguments = probe_arguments },
+	{ .name = "prefer", .run = verb_prefer, .summary = "show or set preferred servers and policy",
+	  .arguments = prefer_arguments, .options = prefer_options },
+	{ NULL },
+};
