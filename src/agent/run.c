@@ -1,0 +1,229 @@
+#include "agent/run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/reap.h"
+#include "common/alloc.h"
+#include "common/path.h"
+#include "common/spawn.h"
+
+#define REAPER_TIMEOUT_MS 30000 /* for the first generation of the reaper, which only forks */
+
+/* Members of an assignment that an intent repeats. */
+static const char *const repeated[] = {
+	"advertisement", "serial",  "package", "version", "program", "command",
+	"timeout_s",     "success", "restart", "as",      "grace_s",
+};
+
+static json_t *new_intent(const struct run_request *request)
+{
+	json_t *intent = json_object();
+
+	jsondoc_set_int(intent, "format", 1);
+	for (size_t i = 0; i < COUNT_OF(repeated); i++) {
+		json_t *value = json_object_get(request->assignment, repeated[i]);
+
+		if (value != NULL)
+			jsondoc_set(intent, repeated[i], json_incref(value));
+	}
+	jsondoc_set_text(intent, "content", request->content);
+	jsondoc_set_text(intent, "client", request->client);
+	jsondoc_set_text(intent, "way", request->way);
+	return intent;
+}
+
+/* The lock goes over with the start; only after that is ours closed. */
+static bool start_reaper(const char *reaper, const char *folder, int lock, struct err *err)
+{
+	SCOPED_TEXT char *absolute = folder[0] == '/' ? alloc_text(folder) : NULL;
+	const struct spawn_fd fds[] = { { lock, REAP_LOCK_FD } };
+	struct spawn s = {
+		.argv = (const char *const[]){ reaper, REAP_OPTION, folder, NULL },
+		.fds = fds,
+		.fd_count = COUNT_OF(fds),
+		.flags = SPAWN_NEW_SESSION,
+	};
+	int status = 0;
+	pid_t pid;
+
+	assert(absolute != NULL); /* the reaper works in / */
+	if (!spawn_start(&pid, &s, err))
+		return false;
+	/* SPAWN_GONE: a caller that reaps all its children was faster; the run is on its way. */
+	if (spawn_wait(&status, pid, REAPER_TIMEOUT_MS) == SPAWN_RUNNING || status == 0)
+		return true;
+	return err_set(err, ERR_IO, "%s %s ended with status %d", reaper, REAP_OPTION, status);
+}
+
+static enum run_start refuse(enum journal_begin why)
+{
+	static const enum run_start answers[] = {
+		[JOURNAL_HAS_RUN] = RUN_HAS_RUN,
+		[JOURNAL_IS_BUSY] = RUN_IS_BUSY,
+		[JOURNAL_FAULT] = RUN_FAULT,
+	};
+
+	return answers[why];
+}
+
+enum run_start run_start(struct journal *j, const struct run_request *request,
+			 const struct clock *clock, struct err *err)
+{
+	json_auto_t *intent = new_intent(request);
+	SCOPED_TEXT char *folder = NULL;
+	enum journal_begin begun;
+	int lock;
+
+	if (request->verify != NULL && !request->verify(request->ctx, err))
+		return RUN_FAULT;
+	begun = journal_begin(&folder, &lock, j, intent, request->again, clock_wall_s(clock), err);
+	if (begun != JOURNAL_BEGUN)
+		return refuse(begun);
+	if (!start_reaper(request->reaper, folder, lock, err)) {
+		journal_abandon(folder, lock);
+		err_what(err, "cannot start %s", jsondoc_text(intent, "program"));
+		return RUN_FAULT;
+	}
+	close(lock);
+	return RUN_STARTED;
+}
+
+/* Records. */
+
+static const struct {
+	int id;
+	const char *text;
+} endings[] = {
+	[JOURNAL_SUCCEEDED] = { 10008, "succeeded" },
+	[JOURNAL_SUCCEEDED_RESTART] = { 10008, "succeeded, a restart is pending" },
+	[JOURNAL_FAILED] = { 10006, "failed" },
+	[JOURNAL_TIMED_OUT] = { 10006, "failed: ended at its time limit" },
+	[JOURNAL_NOT_STARTED] = { 10004, "could not start" },
+	[JOURNAL_INTERRUPTED] = { 11006, "interrupted" },
+};
+static_assert(COUNT_OF(endings) == JOURNAL_OUTCOME_COUNT_, "every outcome has a record");
+
+static json_t *new_record(int id, const struct journal_run *run, int64_t time_s, const char *text)
+{
+	json_t *record = json_object(), *data = json_object();
+
+	jsondoc_set_text(record, "kind", "status");
+	jsondoc_set_int(record, "id", id);
+	jsondoc_set_time(record, "time", time_s);
+	jsondoc_set_text(record, "advertisement", run->advertisement);
+	jsondoc_set_text(record, "package", run->package[0] != '\0' ? run->package : NULL);
+	jsondoc_set_int(record, "version", run->version);
+	jsondoc_set_text(record, "program", run->program[0] != '\0' ? run->program : NULL);
+	jsondoc_set_text(record, "text", text);
+	jsondoc_set_int(data, "serial", (int64_t)run->serial);
+	jsondoc_set_int(data, "attempt", run->attempt);
+	jsondoc_set(record, "data", data);
+	return record;
+}
+
+static char *new_key(const struct journal_run *run, int id)
+{
+	return alloc_printf("%s-%" PRIu64 "-%u/%d", run->advertisement, run->serial, run->attempt,
+			    id);
+}
+
+static bool tell_start(struct journal *j, const struct journal_run *run, run_record_fn *record,
+		       void *ctx, struct err *err)
+{
+	json_auto_t *told = new_record(10005, run, run->started_s, "started");
+	SCOPED_TEXT char *key = new_key(run, 10005);
+
+	return record(told, key, ctx, err) && journal_mark_told(j, run, err);
+}
+
+static void copy_member(json_t *to, const json_t *from, const char *key)
+{
+	json_t *value = json_object_get(from, key);
+
+	if (value != NULL)
+		jsondoc_set(to, key, json_incref(value));
+}
+
+static json_t *new_ending(const struct journal_run *run, const json_t *result, int64_t now_s)
+{
+	static const char *const copied[] = { "exit",   "signal",       "ms",
+					      "output", "output_bytes", "timed_out",
+					      "error",  "code",         "leftovers_ended" };
+	SCOPED_TEXT char *text = NULL;
+	const char *why = jsondoc_text(result, "error");
+	json_t *record, *data;
+
+	if (why != NULL)
+		text = alloc_printf("%s: %s", endings[run->outcome].text, why);
+	else if (run->outcome == JOURNAL_FAILED)
+		text = alloc_printf("failed with %s %d", run->code > 128 ? "signal" : "exit code",
+				    run->code > 128 ? run->code - 128 : run->code);
+	else
+		text = alloc_text(endings[run->outcome].text);
+	record = new_record(endings[run->outcome].id, run, run->ended_s != 0 ? run->ended_s : now_s,
+			    text);
+	data = json_object_get(record, "data");
+	for (size_t i = 0; i < COUNT_OF(copied); i++)
+		copy_member(data, result, copied[i]);
+	if (endings[run->outcome].id == 10008)
+		jsondoc_set_flag(data, "restart_pending",
+				 run->outcome == JOURNAL_SUCCEEDED_RESTART);
+	return record;
+}
+
+static bool tell_end(struct journal *j, const struct journal_run *run, const struct clock *clock,
+		     run_record_fn *record, void *ctx, struct err *err)
+{
+	json_auto_t *intent = NULL, *result = NULL, *told = NULL;
+	SCOPED_TEXT char *key = new_key(run, endings[run->outcome].id);
+	struct err ignored;
+
+	/* Damaged documents were warned of when the run was loaded; its outcome is told anyway. */
+	(void)!journal_read(&intent, &result, j, run, &ignored);
+	told = new_ending(run, result, clock_wall_s(clock));
+	return record(told, key, ctx, err) && journal_settle(j, run, err);
+}
+
+static bool tell(struct run_summary *out, struct journal *j, const struct journal_run *run,
+		 const struct clock *clock, run_record_fn *record, void *ctx, struct err *err)
+{
+	bool started = run->started_s != 0 && run->outcome != JOURNAL_NOT_STARTED;
+
+	if (started && !run->started_told && !tell_start(j, run, record, ctx, err))
+		return false;
+	if (run->phase == JOURNAL_RUNNING) {
+		out->running++;
+		return true;
+	}
+	if (!tell_end(j, run, clock, record, ctx, err))
+		return false;
+	out->ended++;
+	return true;
+}
+
+bool run_collect(struct run_summary *out, struct journal *j, const struct clock *clock,
+		 run_record_fn *record, void *ctx, struct err *err)
+{
+	SCOPED(journal_list) struct journal_list list = { 0 };
+	bool all_told = true;
+
+	*out = (struct run_summary){ 0 };
+	if (!journal_load(&list, j, err))
+		return false;
+	for (size_t i = 0; i < list.count; i++) {
+		const struct journal_run *run = &list.runs[i];
+		struct err failed;
+
+		if (run->settled || run->phase == JOURNAL_UNSTARTED ||
+		    tell(out, j, run, clock, record, ctx, &failed))
+			continue;
+		if (all_told)
+			*err = failed;
+		all_told = false;
+	}
+	return all_told;
+}
