@@ -83,6 +83,13 @@ int beneath_open(int dir_fd, const char *path, int flags, mode_t mode)
 	return fd;
 }
 
+int beneath_open_folder(int dir_fd, const char *path)
+{
+	if (path == NULL)
+		return openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | ALWAYS);
+	return beneath_open(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);
+}
+
 int beneath_open_parent(int dir_fd, const char *path, const char **base_out)
 {
 	SCOPED_TEXT char *parent = NULL;
@@ -94,7 +101,7 @@ int beneath_open_parent(int dir_fd, const char *path, const char **base_out)
 	}
 	*base_out = base;
 	if (base == path)
-		return fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+		return beneath_open_folder(dir_fd, NULL);
 	parent = alloc_printf("%.*s", (int)(base - path - 1), path);
-	return beneath_open(dir_fd, parent, O_RDONLY | O_DIRECTORY, 0);
+	return beneath_open_folder(dir_fd, parent);
 }

@@ -28,4 +28,7 @@ int beneath_open(int dir_fd, const char *path, int flags, mode_t mode) MUST_USE;
  */
 int beneath_open_parent(int dir_fd, const char *path, const char **base_out) MUST_USE;
 
+/* Open the folder `path` beneath `dir_fd` for listing; NULL: `dir_fd`'s own folder, opened anew. */
+int beneath_open_folder(int dir_fd, const char *path) MUST_USE;
+
 #endif

@@ -218,13 +218,13 @@ void path_close_fd(int *fd)
 		close(*fd);
 }
 
-bool path_lock(int *fd_out, const char *path, uint32_t wait_ms, struct err *err)
+static bool lock_file(int *fd_out, const char *path, int how, uint32_t wait_ms, struct err *err)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return err_sys(err, ERR_IO, errno, "lock %s", path);
-	for (uint32_t waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
+	for (uint32_t waited = 0; flock(fd, how | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
 		struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
 
 		if (errno != EWOULDBLOCK || waited >= wait_ms) {
@@ -239,4 +239,14 @@ bool path_lock(int *fd_out, const char *path, uint32_t wait_ms, struct err *err)
 	}
 	*fd_out = fd;
 	return true;
+}
+
+bool path_lock(int *fd_out, const char *path, uint32_t wait_ms, struct err *err)
+{
+	return lock_file(fd_out, path, LOCK_EX, wait_ms, err);
+}
+
+bool path_lock_shared(int *fd_out, const char *path, uint32_t wait_ms, struct err *err)
+{
+	return lock_file(fd_out, path, LOCK_SH, wait_ms, err);
 }

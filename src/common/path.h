@@ -59,4 +59,8 @@ void path_close_fd(int *fd);
  */
 bool path_lock(int *fd_out, const char *path, uint32_t wait_ms, struct err *err) MUST_USE;
 
+/* The same, shared with other holders of the shared lock; an exclusive lock waits for all of them.
+ */
+bool path_lock_shared(int *fd_out, const char *path, uint32_t wait_ms, struct err *err) MUST_USE;
+
 #endif
