@@ -1,0 +1,589 @@
+#include "content/assemble.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "content/chunkmap.h"
+#include "content/collect.h"
+#include "content/crew.h"
+#include "content/index.h"
+#include "content/landing.h"
+#include "content/pack.h"
+#include "content/tree.h"
+
+#define DIR_MODE      0700
+#define FILE_MODE     0600
+#define THREADS       1 /* beside the caller's */
+#define HANDS         (THREADS + 1)
+#define QUEUE_DEPTH   4 /* frames in flight: bounds memory and what a kill costs */
+#define BATCH_CHUNKS  32
+#define WAIT_SLICE_MS 50
+#define RATE_SPAN_MS  1000
+
+static const char *const result_names[] = {
+	[ASSEMBLE_DONE] = "done",           [ASSEMBLE_FAILED] = "failed",
+	[ASSEMBLE_CORRUPT] = "corrupt",     [ASSEMBLE_LOCAL] = "local",
+	[ASSEMBLE_CANCELLED] = "cancelled",
+};
+static_assert(COUNT_OF(result_names) == ASSEMBLE_RESULT_COUNT_, "every result has a name");
+
+enum job_kind {
+	JOB_RECHECK, /* places [first, first + count) */
+	JOB_COPY,    /* plan.copies [first, first + count) */
+	JOB_GUESS,   /* chunk `first` */
+	JOB_FRAME,   /* frame `first` of the index, bytes in `stored` */
+};
+
+struct job {
+	enum job_kind kind;
+	uint32_t first, count;
+	struct buf stored;
+};
+
+struct assemble {
+	const struct assemble_params *params;
+	struct manifest *manifest;
+	struct chunkmap want;
+	struct plan plan;
+	struct tree tree;
+	int journal_fd;
+	uint8_t *claimed;    /* by the journal; for each place */
+	uint32_t *twins;     /* of the seed that is drawn upon; NULL: none */
+	struct index *index; /* NULL until one was needed */
+
+	struct landing landing;
+	struct landing_hand hands[HANDS];
+	struct crew *crew;
+
+	struct transfer_pace pace;
+	uint64_t bytes_network;
+	uint32_t requests;
+	enum plan_how how;
+	uint64_t progress_ms; /* of the last call */
+	uint64_t sample_ms, sample_bytes, rate_bps;
+};
+
+const char *assemble_result_name(enum assemble_result result)
+{
+	return result_names[result];
+}
+
+static void run_job(void *ctx, unsigned member, void *arg)
+{
+	struct assemble *a = ctx;
+	struct landing_hand *hand = &a->hands[member];
+	struct job *job = arg;
+
+	switch (job->kind) {
+	case JOB_RECHECK:
+		landing_recheck(hand, a->claimed, job->first, job->count);
+		break;
+	case JOB_COPY:
+		landing_copy(hand, a->plan.copies + job->first, job->count);
+		break;
+	case JOB_GUESS:
+		landing_guess(hand, job->first, a->twins);
+		break;
+	case JOB_FRAME:
+		landing_frame(hand, a->index, job->first, buf_span(&job->stored));
+		break;
+	}
+	buf_release(&job->stored);
+	free(job);
+}
+
+static void give(struct assemble *a, enum job_kind kind, uint32_t first, uint32_t count,
+		 struct buf *stored)
+{
+	struct job *job = alloc_zeroed(1, sizeof(*job));
+
+	*job = (struct job){ .kind = kind, .first = first, .count = count };
+	if (stored != NULL) {
+		job->stored = *stored;
+		*stored = (struct buf){ 0 };
+	}
+	crew_give(a->crew, job);
+}
+
+static bool is_cancelled(const struct assemble *a)
+{
+	return a->params->cancel != NULL && atomic_load(a->params->cancel);
+}
+
+static enum assemble_result cancelled(struct err *err)
+{
+	err_set(err, ERR_INTERRUPTED, "the transfer was stopped");
+	return ASSEMBLE_CANCELLED;
+}
+
+static void sample_rate(struct assemble *a, uint64_t now_ms)
+{
+	if (now_ms - a->sample_ms < RATE_SPAN_MS)
+		return;
+	a->rate_bps = (a->bytes_network - a->sample_bytes) * 1000 / (now_ms - a->sample_ms);
+	a->sample_ms = now_ms;
+	a->sample_bytes = a->bytes_network;
+}
+
+static void tell_progress(struct assemble *a)
+{
+	struct assemble_progress now = {
+		.bytes = atomic_load(&a->landing.bytes_done),
+		.bytes_total = manifest_stream_size(a->manifest),
+		.bytes_network = a->bytes_network,
+		.rate_bps = a->rate_bps,
+	};
+
+	if (a->params->progress != NULL)
+		a->params->progress(&now, a->params->progress_ctx);
+}
+
+static void maybe_tell_progress(struct assemble *a)
+{
+	uint64_t now_ms = clock_mono_ms(a->params->clock);
+
+	sample_rate(a, now_ms);
+	if (now_ms - a->progress_ms < ASSEMBLE_PROGRESS_MS)
+		return;
+	a->progress_ms = now_ms;
+	tell_progress(a);
+}
+
+static bool read_previous(struct buf *out, const struct assemble *a, const char *name, size_t max)
+{
+	SCOPED_TEXT char *path = path_join(a->params->dir, name);
+	struct err ignored = { 0 };
+
+	return path_read(out, path, max, &ignored);
+}
+
+/* Make the folder belong to this manifest. */
+static bool claim_folder(struct assemble *a, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join(a->params->dir, "manifest");
+	SCOPED(buf) struct buf previous = { 0 };
+
+	if (!path_make_dirs(a->params->dir, DIR_MODE, err))
+		return false;
+	if (read_previous(&previous, a, "manifest", MANIFEST_BYTES_MAX)) {
+		if (span_equal(buf_span(&previous), a->params->manifest))
+			return true;
+		if (!path_remove_tree(a->params->dir, err) ||
+		    !path_make_dirs(a->params->dir, DIR_MODE, err))
+			return false;
+	}
+	return newfile_write(path, FILE_MODE, a->params->manifest, err);
+}
+
+/* The journal says what to check; without one, a tree that is there is checked throughout. */
+static bool open_journal(struct assemble *a, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join(a->params->dir, "journal");
+	uint32_t count = manifest_chunk_count(a->manifest);
+	ssize_t got;
+	bool is_new;
+
+	a->claimed = alloc_zeroed(MAX_OF(count, 1), 1);
+	a->journal_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	is_new = a->journal_fd < 0 && errno == ENOENT;
+	if (is_new)
+		a->journal_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	if (a->journal_fd < 0)
+		return err_sys(err, ERR_IO, errno, "journal %s", path);
+	if (is_new) {
+		memset(a->claimed, 1, count);
+		return true;
+	}
+	got = path_read_fd(a->journal_fd, a->claimed, count);
+	return got >= 0 || err_sys(err, ERR_IO, errno, "journal %s", path);
+}
+
+/* The tree before the journal: a kill in between leaves a tree without one, which is checked. */
+static bool open_parts(struct assemble *a, struct err *err)
+{
+	SCOPED_TEXT char *tree = path_join(a->params->dir, "tree");
+
+	return manifest_read(&a->manifest, a->params->manifest, err) && claim_folder(a, err) &&
+	       tree_create(&a->tree, tree, a->manifest, err) && open_journal(a, err);
+}
+
+static void start_work(struct assemble *a)
+{
+	chunkmap_init(&a->want, a->manifest);
+	plan_init(&a->plan, &a->want);
+	landing_init(&a->landing, &a->want, &a->tree, a->journal_fd);
+	for (size_t i = 0; i < HANDS; i++)
+		landing_hand_init(&a->hands[i], &a->landing);
+	a->crew = crew_new(THREADS, QUEUE_DEPTH, run_job, a);
+	a->pace.rate_bps = a->params->rate_bps;
+	a->sample_ms = clock_mono_ms(a->params->clock);
+}
+
+bool assemble_open(struct assemble **out, const struct assemble_params *params, struct err *err)
+{
+	struct assemble *a = alloc_zeroed(1, sizeof(*a));
+
+	a->params = params;
+	a->journal_fd = -1;
+	a->tree = (struct tree)TREE_CLOSED;
+	if (!open_parts(a, err)) {
+		assemble_close(a);
+		return false;
+	}
+	start_work(a);
+	*out = a;
+	return true;
+}
+
+static void stop_work(struct assemble *a)
+{
+	crew_free(a->crew);
+	for (size_t i = 0; i < HANDS; i++)
+		landing_hand_release(&a->hands[i]);
+	landing_release(&a->landing);
+	plan_release(&a->plan);
+	chunkmap_release(&a->want);
+}
+
+void assemble_close(struct assemble *a)
+{
+	if (a == NULL)
+		return;
+	if (a->crew != NULL)
+		stop_work(a);
+	index_free(a->index);
+	free(a->claimed);
+	path_close_fd(&a->journal_fd);
+	tree_close(&a->tree);
+	manifest_free(a->manifest);
+	free(a);
+}
+
+static void draw_on(struct assemble *a, const struct tree *seed)
+{
+	for (size_t i = 0; i < HANDS; i++)
+		landing_hand_draw(&a->hands[i], seed);
+}
+
+/* The outcome of a round of jobs, all of which are done. */
+static enum assemble_result outcome(struct assemble *a, struct err *err)
+{
+	switch (landing_fault(&a->landing, err)) {
+	case LANDING_LOCAL:
+		return ASSEMBLE_LOCAL;
+	case LANDING_CORRUPT:
+		return ASSEMBLE_CORRUPT;
+	case LANDING_FINE:
+		break;
+	}
+	return is_cancelled(a) ? cancelled(err) : ASSEMBLE_DONE;
+}
+
+/* Give out [0, count) in batches. */
+static void give_batches(struct assemble *a, enum job_kind kind, uint32_t count)
+{
+	for (uint32_t n = 0; n < count && !is_cancelled(a); n += BATCH_CHUNKS) {
+		give(a, kind, n, MIN_OF((uint32_t)BATCH_CHUNKS, count - n), NULL);
+		maybe_tell_progress(a);
+	}
+	crew_drain(a->crew);
+}
+
+static void copy_known(struct assemble *a, const struct tree *from, const uint8_t *present)
+{
+	landing_have(&a->landing, a->plan.have);
+	plan_add_seed(&a->plan, from->manifest, present);
+	draw_on(a, from);
+	give_batches(a, JOB_COPY, a->plan.copy_count);
+	draw_on(a, NULL);
+}
+
+/* What an interrupted run left: hash it again, then fill the other places of what is right. */
+static enum assemble_result resume(struct assemble *a, struct err *err)
+{
+	if (a->tree.fresh)
+		return ASSEMBLE_DONE;
+	draw_on(a, &a->tree);
+	give_batches(a, JOB_RECHECK, manifest_chunk_count(a->manifest));
+	draw_on(a, NULL);
+	landing_settle(&a->landing);
+	copy_known(a, &a->tree, a->landing.present);
+	return outcome(a, err);
+}
+
+static void guess_from(struct assemble *a, const struct tree *seed)
+{
+	uint32_t count = manifest_chunk_count(a->manifest);
+
+	a->twins = plan_find_twins(a->manifest, seed->manifest);
+	landing_have(&a->landing, a->plan.have);
+	draw_on(a, seed);
+	for (uint32_t n = 0; n < count && !is_cancelled(a); n++)
+		if (a->want.first[n] == n && !a->plan.have[n] &&
+		    plan_can_guess(&a->plan, n, a->twins))
+			give(a, JOB_GUESS, n, 1, NULL);
+	crew_drain(a->crew);
+	draw_on(a, NULL);
+	free(a->twins);
+	a->twins = NULL;
+}
+
+/* A seed that cannot be used is no fault: its bytes come from elsewhere. */
+static void use_seed(struct assemble *a, const struct assemble_seed *seed)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+	SCOPED(manifest) struct manifest *m = NULL;
+	SCOPED(tree) struct tree tree = TREE_CLOSED;
+	struct err ignored = { 0 };
+
+	if (!path_read(&bytes, seed->manifest, MANIFEST_BYTES_MAX, &ignored) ||
+	    !manifest_read(&m, buf_span(&bytes), &ignored) ||
+	    !tree_open(&tree, seed->tree, m, &ignored))
+		return;
+	copy_known(a, &tree, NULL);
+	guess_from(a, &tree);
+}
+
+enum assemble_result assemble_local(struct assemble *a, struct err *err)
+{
+	enum assemble_result result = resume(a, err);
+
+	for (size_t i = 0;
+	     i < a->params->seed_count && result == ASSEMBLE_DONE && assemble_missing(a) > 0; i++) {
+		use_seed(a, &a->params->seeds[i]);
+		result = outcome(a, err);
+	}
+	landing_reset(&a->landing);
+	tell_progress(a);
+	return result;
+}
+
+uint64_t assemble_missing(const struct assemble *a)
+{
+	return atomic_load(&a->landing.missing);
+}
+
+/* Wait as long as the rate limit asks for, watching for a cancellation. */
+static void keep_pace(struct assemble *a, uint64_t bytes)
+{
+	uint64_t wait_ms = transfer_pace_wait_ms(&a->pace, bytes, clock_mono_ms(a->params->clock));
+
+	while (wait_ms > 0 && !is_cancelled(a)) {
+		uint64_t slice_ms = MIN_OF(wait_ms, (uint64_t)WAIT_SLICE_MS);
+		struct timespec pause = { .tv_nsec = (long)slice_ms * 1000000 };
+
+		nanosleep(&pause, NULL);
+		wait_ms -= slice_ms;
+		maybe_tell_progress(a);
+	}
+}
+
+static bool index_is(struct span bytes, const char *name)
+{
+	struct digest want, found;
+	uint32_t version;
+
+	if (!index_parse_name(&version, &want, name))
+		return false;
+	digest_of(&found, bytes);
+	return digest_equal(&found, &want);
+}
+
+static enum assemble_result from_transfer(enum transfer_result result)
+{
+	return result == TRANSFER_OK ? ASSEMBLE_DONE : ASSEMBLE_FAILED;
+}
+
+static enum assemble_result download_index(struct buf *bytes, struct assemble *a,
+					   const struct transfer_source *source, struct err *err)
+{
+	SCOPED_TEXT char *object = path_join("index", a->params->index);
+	SCOPED_TEXT char *path = path_join(a->params->dir, "index");
+	enum transfer_result got = source->read_object(source->ctx, object, INDEX_BYTES_MAX, bytes,
+						       err);
+
+	a->requests++;
+	a->bytes_network += bytes->size;
+	if (got != TRANSFER_OK)
+		return from_transfer(got);
+	if (!index_is(buf_span(bytes), a->params->index)) {
+		err_set(err, ERR_CORRUPT, "%s: its bytes are not those that its name stands for",
+			object);
+		return ASSEMBLE_CORRUPT;
+	}
+	return newfile_write(path, FILE_MODE, buf_span(bytes), err) ? ASSEMBLE_DONE
+								    : ASSEMBLE_LOCAL;
+}
+
+/* The index: kept from an interrupted run, or from the source. */
+static enum assemble_result get_index(struct assemble *a, const struct transfer_source *source,
+				      struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	if (a->index != NULL)
+		return ASSEMBLE_DONE;
+	if (!read_previous(&bytes, a, "index", INDEX_BYTES_MAX) ||
+	    !index_is(buf_span(&bytes), a->params->index)) {
+		enum assemble_result got;
+
+		buf_clear(&bytes);
+		got = download_index(&bytes, a, source, err);
+		if (got != ASSEMBLE_DONE)
+			return got;
+	}
+	return index_read(&a->index, buf_span(&bytes), err) ? ASSEMBLE_DONE : ASSEMBLE_CORRUPT;
+}
+
+static bool receive_frame(void *ctx, uint32_t frame, struct buf *stored)
+{
+	struct assemble *a = ctx;
+
+	give(a, JOB_FRAME, frame, 1, stored);
+	return !atomic_load(&a->landing.broken);
+}
+
+/* One read_ranges call: the sink's context. */
+struct reception {
+	struct assemble *a;
+	struct collect collect;
+	enum collect_result last;
+};
+
+static bool receive(void *ctx, uint64_t offset, struct span bytes)
+{
+	struct reception *r = ctx;
+	struct assemble *a = r->a;
+
+	a->bytes_network += bytes.size;
+	keep_pace(a, bytes.size);
+	maybe_tell_progress(a);
+	if (is_cancelled(a) || atomic_load(&a->landing.broken))
+		return false;
+	r->last = collect_feed(&r->collect, offset, bytes);
+	return r->last == COLLECT_MORE;
+}
+
+static enum assemble_result short_pack(const struct reception *r, const char *object,
+				       struct err *err)
+{
+	if (r->last == COLLECT_DISORDER)
+		err_set(err, ERR_CORRUPT, "%s: bytes came in disorder", object);
+	else
+		err_set(err, ERR_CORRUPT, "%s: it ends before the frame at byte %" PRIu64, object,
+			index_frame_at(r->collect.index, r->collect.frames[r->collect.at])->offset);
+	return ASSEMBLE_CORRUPT;
+}
+
+/* Read `count` ranges of one pack and land their frames. */
+static enum assemble_result fetch_pack(struct assemble *a, const struct transfer_source *source,
+				       const struct plan_range *ranges, uint32_t count,
+				       struct err *err)
+{
+	struct reception r = { .a = a };
+	struct transfer_range *list = alloc_zeroed(count, sizeof(*list));
+	char name[PACK_NAME_MAX];
+	SCOPED_TEXT char *object = NULL;
+	enum transfer_result got;
+	enum assemble_result result;
+	uint32_t frames = 0;
+
+	pack_print_name(name, &index_pack_at(a->index, ranges[0].pack)->digest);
+	object = path_join("packs", name);
+	for (uint32_t n = 0; n < count; n++) {
+		list[n] = (struct transfer_range){ ranges[n].offset, ranges[n].size };
+		frames += ranges[n].frame_count;
+	}
+	collect_init(&r.collect, a->index, a->plan.frames + ranges[0].first_frame, frames,
+		     receive_frame, a);
+	a->requests += count;
+	got = source->read_ranges(source->ctx, object, list, count, receive, &r, err);
+	free(list);
+	/* The jobs refer to the frames; and what has arrived counts, however this ended. */
+	crew_drain(a->crew);
+
+	result = outcome(a, err);
+	if (result == ASSEMBLE_DONE && !collect_is_complete(&r.collect))
+		result = got == TRANSFER_FAILED ? ASSEMBLE_FAILED : short_pack(&r, object, err);
+	collect_release(&r.collect);
+	return result;
+}
+
+static uint32_t ranges_of_pack(const struct plan *p, uint32_t first)
+{
+	uint32_t n = first;
+
+	while (n < p->range_count && p->ranges[n].pack == p->ranges[first].pack)
+		n++;
+	return n - first;
+}
+
+static enum assemble_result fetch_ranges(struct assemble *a, const struct transfer_source *source,
+					 struct err *err)
+{
+	enum assemble_result result = ASSEMBLE_DONE;
+	uint32_t count;
+
+	for (uint32_t n = 0; n < a->plan.range_count && result == ASSEMBLE_DONE; n += count) {
+		count = ranges_of_pack(&a->plan, n);
+		result = fetch_pack(a, source, &a->plan.ranges[n], count, err);
+	}
+	return result;
+}
+
+enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_source *source,
+				    struct err *err)
+{
+	enum assemble_result result;
+
+	assert(a->params->index != NULL);
+	if (assemble_missing(a) == 0)
+		return ASSEMBLE_DONE;
+	landing_reset(&a->landing);
+	result = get_index(a, source, err);
+	if (result != ASSEMBLE_DONE)
+		return result;
+	landing_have(&a->landing, a->plan.have);
+	if (!plan_add_ranges(&a->plan, a->index, a->params->gap, err))
+		return ASSEMBLE_CORRUPT;
+	a->how = a->plan.how;
+	result = fetch_ranges(a, source, err);
+	tell_progress(a);
+	return result;
+}
+
+bool assemble_finish(struct assemble *a, struct err *err)
+{
+	assert(assemble_missing(a) == 0);
+	for (size_t i = 0; i < HANDS; i++) {
+		tree_files_release(&a->hands[i].out);
+		tree_files_init(&a->hands[i].out, &a->tree);
+	}
+	return tree_complete(&a->tree, err) && tree_sync(&a->tree, err);
+}
+
+struct assemble_stats assemble_stats(const struct assemble *a)
+{
+	return (struct assemble_stats){
+		.bytes_content = manifest_tree_size(a->manifest),
+		.bytes_network = a->bytes_network,
+		.bytes_seed = atomic_load(&a->landing.bytes_seed),
+		.chunks_fetched = atomic_load(&a->landing.chunks_fetched),
+		.requests = a->requests,
+		.how = a->how,
+	};
+}
+
+const struct manifest *assemble_manifest(const struct assemble *a)
+{
+	return a->manifest;
+}

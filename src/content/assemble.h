@@ -1,0 +1,129 @@
+/*
+ * Put a version's tree together: from what an interrupted run left, from seeds, and from the
+ * ranges that a source delivers. Every chunk is checked before it counts.
+ *
+ *     assemble_open → assemble_local → (while assemble_missing: assemble_fetch(another source))
+ *     → assemble_finish → assemble_close, then store_commit
+ *
+ * assemble_local needs no server: an update that changes nothing, a rollback, or a renamed file
+ * costs no request. assemble_fetch may be called again with the next source after any failure
+ * and goes on with what is still missing; so may a new process after a kill.
+ *
+ * The folder that is worked in holds `tree`, `manifest`, `index` and `journal`
+ * (docs/formats/store.md); the caller holds the version's lock.
+ *
+ * Memory stays below 128 MiB whatever the size: a bounded queue of frames between the caller's
+ * thread, which receives, and a second one, which decodes, hashes and writes. Callbacks come on
+ * the caller's thread.
+ */
+#ifndef CONTENT_ASSEMBLE_H
+#define CONTENT_ASSEMBLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/macros.h"
+#include "common/span.h"
+#include "content/manifest.h"
+#include "content/plan.h"
+#include "content/transfer.h"
+
+#define ASSEMBLE_PROGRESS_MS 100 /* at most one progress call in this time */
+
+/* Another tree that may hold some of the bytes. A missing or damaged one costs nothing else. */
+struct assemble_seed {
+	const char *tree;     /* folder */
+	const char *manifest; /* file */
+};
+
+struct assemble_progress {
+	uint64_t bytes; /* of content that are in place */
+	uint64_t bytes_total;
+	uint64_t bytes_network; /* read from sources so far */
+	uint64_t rate_bps;      /* bytes_network per second, over the last second or so */
+};
+
+typedef void (*assemble_progress_fn)(const struct assemble_progress *now, void *ctx);
+
+struct assemble_params {
+	const char *dir;      /* the folder to work in; made where it is missing */
+	struct span manifest; /* the manifest's bytes, whose hash the caller has checked */
+	const char *index;    /* "<version>-<hash>" from the signed location; NULL if no source
+				 will be used */
+	const struct assemble_seed *seeds; /* best ones first; looked at while chunks are missing */
+	size_t seed_count;
+	uint64_t rate_bps;             /* limit for all sources together; 0: none */
+	uint32_t gap;                  /* PLAN_GAP_DEFAULT, or more where a round trip is dear */
+	const atomic_bool *cancel;     /* set by anybody to stop; may be NULL */
+	assemble_progress_fn progress; /* may be NULL */
+	void *progress_ctx;
+	const struct clock *clock; /* of pace and progress; borrowed like all of the above */
+};
+
+/* What `fetch --json` tells of it. */
+struct assemble_stats {
+	uint64_t bytes_content; /* of all files in the tree */
+	uint64_t bytes_network; /* of objects, as sources delivered them: index and packs */
+	uint64_t bytes_seed;    /* content from local trees, an interrupted run's included */
+	uint64_t chunks_fetched;
+	uint32_t requests; /* ranges and objects asked for */
+	enum plan_how how;
+};
+
+enum assemble_result {
+	ASSEMBLE_DONE,    /* nothing is missing: call assemble_finish */
+	ASSEMBLE_FAILED,  /* the source failed and knows the class; try the next */
+	ASSEMBLE_CORRUPT, /* the source delivered wrong bytes; `err` names object and place */
+	ASSEMBLE_LOCAL, /* a fault of this machine, such as ERR_DISK_FULL: no other source helps */
+	ASSEMBLE_CANCELLED, /* the cancel flag was set */
+	ASSEMBLE_RESULT_COUNT_,
+};
+
+/* "done", "failed", "corrupt", "local", "cancelled". */
+const char *assemble_result_name(enum assemble_result result);
+
+struct assemble;
+
+/*
+ * Read the manifest and prepare the folder. A folder that holds another manifest's work is
+ * emptied first. `params` and what it points to stay valid until assemble_close.
+ */
+bool assemble_open(struct assemble **out, const struct assemble_params *params, struct err *err)
+	MUST_USE;
+
+/* Leave the folder as it is, for another run. */
+void assemble_close(struct assemble *a);
+
+static inline void assemble_scoped(struct assemble **a)
+{
+	assemble_close(*a);
+}
+
+/* Use what is here: the interrupted run, the tree itself, the seeds. Once, after the open. */
+enum assemble_result assemble_local(struct assemble *a, struct err *err) MUST_USE;
+
+/* Different chunks still to come. */
+uint64_t assemble_missing(const struct assemble *a);
+
+/*
+ * Fetch what is missing from one source. Whatever the result, every chunk that arrived whole
+ * stays. `err` is filled for all results but ASSEMBLE_DONE.
+ */
+enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_source *source,
+				    struct err *err) MUST_USE;
+
+/*
+ * Make the tree final: empty and equal files, links, modes; then flush it. Nothing may be
+ * missing. The tree then stands complete in `dir`/tree, `dir`/manifest beside it.
+ */
+bool assemble_finish(struct assemble *a, struct err *err) MUST_USE;
+
+struct assemble_stats assemble_stats(const struct assemble *a);
+
+/* The manifest; borrowed until the close. */
+const struct manifest *assemble_manifest(const struct assemble *a);
+
+#endif

@@ -1,0 +1,312 @@
+#include "content/landing.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "content/pack.h"
+
+enum chunk_state {
+	CHUNK_MISSING,
+	CHUNK_TAKEN, /* some hand is at it */
+	CHUNK_DONE,
+};
+
+static uint32_t chunk_count(const struct landing *l)
+{
+	return manifest_chunk_count(l->want->manifest);
+}
+
+static const struct manifest_chunk *chunk_at(const struct landing *l, uint32_t n)
+{
+	return manifest_chunk_at(l->want->manifest, n);
+}
+
+void landing_init(struct landing *l, const struct chunkmap *want, const struct tree *tree,
+		  int journal_fd)
+{
+	uint32_t count = MAX_OF(manifest_chunk_count(want->manifest), 1);
+
+	*l = (struct landing){ .want = want, .tree = tree, .journal_fd = journal_fd };
+	l->state = alloc_zeroed(count, sizeof(*l->state));
+	l->present = alloc_zeroed(count, 1);
+	atomic_store(&l->missing, want->unique);
+	pthread_mutex_init(&l->lock, NULL);
+}
+
+void landing_release(struct landing *l)
+{
+	free(l->state);
+	free(l->present);
+	pthread_mutex_destroy(&l->lock);
+	l->state = NULL;
+	l->present = NULL;
+}
+
+void landing_reset(struct landing *l)
+{
+	atomic_store(&l->broken, false);
+	l->fault = LANDING_FINE;
+	err_clear(&l->err);
+}
+
+enum landing_fault landing_fault(struct landing *l, struct err *err)
+{
+	enum landing_fault fault;
+
+	pthread_mutex_lock(&l->lock);
+	fault = l->fault;
+	if (fault != LANDING_FINE)
+		*err = l->err;
+	pthread_mutex_unlock(&l->lock);
+	return fault;
+}
+
+static void note_fault(struct landing *l, enum landing_fault fault, const struct err *err)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->fault == LANDING_FINE) {
+		l->fault = fault;
+		l->err = *err;
+	}
+	pthread_mutex_unlock(&l->lock);
+	atomic_store(&l->broken, true);
+}
+
+void landing_have(const struct landing *l, uint8_t *have)
+{
+	for (uint32_t n = 0; n < chunk_count(l); n++)
+		have[n] = atomic_load(&l->state[n]) == CHUNK_DONE;
+}
+
+void landing_hand_init(struct landing_hand *h, struct landing *l)
+{
+	*h = (struct landing_hand){
+		.landing = l,
+		.hash = digest_new(),
+		.decoder = frame_decoder_new(),
+		.raw = alloc_zeroed(1, FRAME_RAW_MAX),
+	};
+	tree_files_init(&h->out, l->tree);
+	tree_files_init(&h->seed, NULL);
+}
+
+void landing_hand_release(struct landing_hand *h)
+{
+	digest_free(h->hash);
+	frame_decoder_free(h->decoder);
+	free(h->raw);
+	tree_files_release(&h->out);
+	tree_files_release(&h->seed);
+}
+
+void landing_hand_draw(struct landing_hand *h, const struct tree *seed)
+{
+	tree_files_release(&h->seed);
+	tree_files_init(&h->seed, seed);
+}
+
+static bool is_chunk(struct landing_hand *h, const struct digest *id, struct span bytes)
+{
+	struct digest found;
+
+	digest_update(h->hash, bytes);
+	digest_finish(h->hash, &found);
+	return digest_equal(&found, id);
+}
+
+void landing_recheck(struct landing_hand *h, const uint8_t *claimed, uint32_t first, uint32_t count)
+{
+	struct landing *l = h->landing;
+
+	for (uint32_t n = first; n < first + count; n++) {
+		const struct manifest_chunk *c = chunk_at(l, n);
+
+		if (claimed[n] && tree_read(h->raw, &h->seed, c->offset, c->size))
+			l->present[n] = is_chunk(h, &c->id, span_of(h->raw, c->size));
+	}
+}
+
+/* Count a chunk as done, with all its places; returns their bytes. */
+static uint64_t mark_done(struct landing *l, uint32_t first)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t n = first; n != CHUNKMAP_NONE; n = l->want->next[n])
+		bytes += chunk_at(l, n)->size;
+	atomic_fetch_add(&l->bytes_done, bytes);
+	atomic_fetch_sub(&l->missing, 1);
+	atomic_store(&l->state[first], CHUNK_DONE);
+	return bytes;
+}
+
+static bool all_places_present(const struct landing *l, uint32_t first)
+{
+	for (uint32_t n = first; n != CHUNKMAP_NONE; n = l->want->next[n])
+		if (!l->present[n])
+			return false;
+	return true;
+}
+
+void landing_settle(struct landing *l)
+{
+	for (uint32_t n = 0; n < chunk_count(l); n++)
+		if (l->want->first[n] == n && all_places_present(l, n))
+			atomic_fetch_add(&l->bytes_seed, mark_done(l, n));
+}
+
+static bool take(struct landing *l, uint32_t first)
+{
+	unsigned char missing = CHUNK_MISSING;
+
+	return atomic_compare_exchange_strong(&l->state[first], &missing, CHUNK_TAKEN);
+}
+
+static void give_back(struct landing *l, uint32_t first)
+{
+	atomic_store(&l->state[first], CHUNK_MISSING);
+}
+
+static bool note_in_journal(struct landing *l, uint32_t place, struct err *err)
+{
+	const uint8_t written = 1;
+
+	if (pwrite(l->journal_fd, &written, 1, place) != 1)
+		return err_sys(err, ERR_IO, errno, "journal of %s", l->tree->path);
+	return true;
+}
+
+/* Write checked bytes to every place of a taken chunk. */
+static bool write_places(struct landing_hand *h, uint32_t first, struct span bytes, struct err *err)
+{
+	struct landing *l = h->landing;
+
+	for (uint32_t n = first; n != CHUNKMAP_NONE; n = l->want->next[n])
+		if (!l->present[n] && (!tree_write(&h->out, chunk_at(l, n)->offset, bytes, err) ||
+				       !note_in_journal(l, n, err)))
+			return false;
+	return true;
+}
+
+/* Write a taken chunk whose bytes were checked; the caller counts it as done. */
+static bool land(struct landing_hand *h, uint32_t first, struct span bytes)
+{
+	struct err err = { 0 };
+
+	if (write_places(h, first, bytes, &err))
+		return true;
+	note_fault(h->landing, LANDING_LOCAL, &err);
+	give_back(h->landing, first);
+	return false;
+}
+
+/* What may be the bytes of a taken chunk stands in h->raw: land them, or leave it missing. */
+static void land_local(struct landing_hand *h, uint32_t first)
+{
+	struct landing *l = h->landing;
+	const struct manifest_chunk *c = chunk_at(l, first);
+	struct span bytes = span_of(h->raw, c->size);
+
+	if (!is_chunk(h, &c->id, bytes))
+		give_back(l, first);
+	else if (land(h, first, bytes))
+		atomic_fetch_add(&l->bytes_seed, mark_done(l, first));
+}
+
+void landing_copy(struct landing_hand *h, const struct plan_copy *copies, uint32_t count)
+{
+	struct landing *l = h->landing;
+
+	for (uint32_t i = 0; i < count && !atomic_load(&l->broken); i++) {
+		uint32_t chunk = copies[i].chunk;
+
+		if (!take(l, chunk))
+			continue;
+		if (tree_read(h->raw, &h->seed, copies[i].offset, chunk_at(l, chunk)->size))
+			land_local(h, chunk);
+		else
+			give_back(l, chunk);
+	}
+}
+
+static bool read_twins(struct landing_hand *h, const struct manifest_chunk *c,
+		       const uint32_t *twins)
+{
+	struct manifest_piece piece;
+
+	for (struct manifest_piece_iter it =
+		     manifest_pieces(h->landing->want->manifest, c->offset, c->size);
+	     manifest_piece_next(&it, &piece);)
+		if (!tree_read_file(h->raw + piece.range_offset, &h->seed, twins[piece.entry],
+				    piece.file_offset, piece.size))
+			return false;
+	return true;
+}
+
+void landing_guess(struct landing_hand *h, uint32_t chunk, const uint32_t *twins)
+{
+	if (atomic_load(&h->landing->broken) || !take(h->landing, chunk))
+		return;
+	if (read_twins(h, chunk_at(h->landing, chunk), twins))
+		land_local(h, chunk);
+	else
+		give_back(h->landing, chunk);
+}
+
+static void note_corrupt(struct landing *l, const struct index *idx, uint32_t frame,
+			 const char *problem)
+{
+	const struct index_frame *f = index_frame_at(idx, frame);
+	char pack[PACK_NAME_MAX];
+	struct err err = { 0 };
+
+	pack_print_name(pack, &index_pack_at(idx, f->pack)->digest);
+	err_set(&err, ERR_CORRUPT, "packs/%s: the frame at byte %" PRIu64 " %s", pack, f->offset,
+		problem);
+	note_fault(l, LANDING_CORRUPT, &err);
+}
+
+/* Land one chunk of a decoded frame, if it is wanted and still missing. */
+static bool land_fetched(struct landing_hand *h, const struct index *idx,
+			 const struct index_chunk *at)
+{
+	struct landing *l = h->landing;
+	uint32_t chunk = chunkmap_find(l->want, &at->id);
+	struct span bytes = span_of(h->raw + at->offset, at->size);
+	char hex[DIGEST_HEX_SIZE];
+	SCOPED_TEXT char *problem = NULL;
+
+	if (chunk == CHUNKMAP_NONE || at->size != chunk_at(l, chunk)->size || !take(l, chunk))
+		return true;
+	if (is_chunk(h, &at->id, bytes)) {
+		if (!land(h, chunk, bytes))
+			return false;
+		mark_done(l, chunk);
+		atomic_fetch_add(&l->chunks_fetched, 1);
+		return true;
+	}
+	give_back(l, chunk);
+	digest_print(hex, &at->id);
+	problem = alloc_printf("does not hold chunk %.16s…", hex);
+	note_corrupt(l, idx, at->frame, problem);
+	return false;
+}
+
+void landing_frame(struct landing_hand *h, const struct index *idx, uint32_t frame,
+		   struct span stored)
+{
+	const struct index_frame *f = index_frame_at(idx, frame);
+	struct err err = { 0 };
+
+	if (atomic_load(&h->landing->broken) && h->landing->fault == LANDING_LOCAL)
+		return;
+	if (!frame_decode(h->raw, f->raw_size, h->decoder, f->codec, stored, &err)) {
+		note_corrupt(h->landing, idx, frame, "cannot be decoded");
+		return;
+	}
+	for (uint32_t n = f->first_chunk; n < f->first_chunk + f->chunk_count; n++)
+		if (!land_fetched(h, idx, index_chunk_at(idx, n)))
+			return;
+}

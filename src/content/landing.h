@@ -1,0 +1,104 @@
+/*
+ * Where chunks land: each is checked against its id and only then written to every place of the
+ * tree that it has, and noted in the journal. Several threads land chunks at once, each with a
+ * hand of its own.
+ *
+ * The journal is one byte for each chunk of the manifest, 1 once its bytes were written. It is a
+ * claim and no proof: claimed chunks are hashed again before they count, so the journal needs no
+ * flush and survives a kill at any point.
+ */
+#ifndef CONTENT_LANDING_H
+#define CONTENT_LANDING_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/digest.h"
+#include "common/error.h"
+#include "common/macros.h"
+#include "common/span.h"
+#include "content/chunkmap.h"
+#include "content/frame.h"
+#include "content/index.h"
+#include "content/plan.h"
+#include "content/tree.h"
+
+enum landing_fault {
+	LANDING_FINE,
+	LANDING_CORRUPT, /* the bytes of a frame are not what the index and the manifest say */
+	LANDING_LOCAL,   /* the tree cannot be written */
+};
+
+/* What all hands share. */
+struct landing {
+	const struct chunkmap *want;
+	const struct tree *tree;
+	int journal_fd;
+
+	atomic_uchar *state; /* for each first chunk: enum in landing.c */
+	uint8_t *present;    /* for each place: its bytes were read back and are right */
+	atomic_uint_least64_t bytes_done;     /* of the stream, places counted each */
+	atomic_uint_least64_t bytes_seed;     /* those of them that were here already */
+	atomic_uint_least64_t chunks_fetched; /* different ones that came in frames */
+	atomic_uint_least64_t missing;        /* different ones still to come */
+
+	atomic_bool broken; /* a fault was noted; hands stop early */
+	pthread_mutex_t lock;
+	enum landing_fault fault; /* the first one, under the lock */
+	struct err err;
+};
+
+/* `want`, `tree` and the journal's descriptor are borrowed until the release. */
+void landing_init(struct landing *l, const struct chunkmap *want, const struct tree *tree,
+		  int journal_fd);
+void landing_release(struct landing *l);
+
+/* Forget the noted fault, for another try. */
+void landing_reset(struct landing *l);
+
+/* The noted fault; fills `err` unless it is LANDING_FINE. */
+enum landing_fault landing_fault(struct landing *l, struct err *err);
+
+/* Fill `have` (one byte for each chunk) with what is done, at the places of first chunks. */
+void landing_have(const struct landing *l, uint8_t *have);
+
+/* What one thread works with. */
+struct landing_hand {
+	struct landing *landing;
+	struct digest_ctx *hash;
+	struct frame_decoder *decoder;
+	uint8_t *raw; /* FRAME_RAW_MAX bytes */
+	struct tree_files out;
+	struct tree_files seed; /* of the tree that is drawn upon; its `tree` may be NULL */
+};
+
+void landing_hand_init(struct landing_hand *h, struct landing *l);
+void landing_hand_release(struct landing_hand *h);
+
+/* Draw on another tree from now on, or on none (NULL). */
+void landing_hand_draw(struct landing_hand *h, const struct tree *seed);
+
+/* Read back the places [first, first + count) that are claimed, and mark those that are right. */
+void landing_recheck(struct landing_hand *h, const uint8_t *claimed, uint32_t first,
+		     uint32_t count);
+
+/* After all rechecks: chunks with every place right are done. One thread. */
+void landing_settle(struct landing *l);
+
+/* Copy chunks from the seed as its manifest lists them; those that turn out changed stay missing.
+ */
+void landing_copy(struct landing_hand *h, const struct plan_copy *copies, uint32_t count);
+
+/* Try one chunk from the twins of its files (plan_find_twins). */
+void landing_guess(struct landing_hand *h, uint32_t chunk, const uint32_t *twins);
+
+/*
+ * Land what is missing of frame number `frame`, whose bytes are `stored`; `pack` names it in the
+ * fault where the bytes are wrong.
+ */
+void landing_frame(struct landing_hand *h, const struct index *idx, uint32_t frame,
+		   struct span stored);
+
+#endif

@@ -1,0 +1,265 @@
+#include "content/plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+
+static const char *const how_names[] = {
+	[PLAN_NONE] = "none",
+	[PLAN_RANGES] = "ranges",
+	[PLAN_PATCH] = "patch",
+	[PLAN_STREAM] = "stream",
+};
+static_assert(COUNT_OF(how_names) == PLAN_HOW_COUNT_, "every way has a name");
+
+const char *plan_how_name(enum plan_how how)
+{
+	return how_names[how];
+}
+
+void plan_init(struct plan *p, const struct chunkmap *want)
+{
+	uint32_t count = manifest_chunk_count(want->manifest);
+
+	*p = (struct plan){ .want = want, .have = alloc_zeroed(MAX_OF(count, 1), 1) };
+}
+
+void plan_release(struct plan *p)
+{
+	free(p->have);
+	free(p->copies);
+	free(p->frames);
+	free(p->ranges);
+	*p = (struct plan){ 0 };
+}
+
+void plan_add_seed(struct plan *p, const struct manifest *seed, const uint8_t *present)
+{
+	uint32_t count = manifest_chunk_count(seed);
+	uint8_t *planned = alloc_zeroed(MAX_OF(manifest_chunk_count(p->want->manifest), 1), 1);
+
+	p->copies = alloc_resize(p->copies, MAX_OF(p->want->unique, 1) * sizeof(*p->copies));
+	p->copy_count = 0;
+	for (uint32_t n = 0; n < count; n++) {
+		const struct manifest_chunk *c = manifest_chunk_at(seed, n);
+		uint32_t wanted = chunkmap_find(p->want, &c->id);
+
+		if (wanted == CHUNKMAP_NONE || p->have[wanted] || planned[wanted] ||
+		    (present != NULL && !present[n]) ||
+		    c->size != manifest_chunk_at(p->want->manifest, wanted)->size)
+			continue;
+		planned[wanted] = 1;
+		p->copies[p->copy_count++] = (struct plan_copy){ wanted, c->offset };
+	}
+	free(planned);
+}
+
+/* A seed's file by what a renamed copy of it keeps. */
+struct by_size {
+	uint64_t size;
+	uint32_t entry;
+};
+
+static int compare_by_size(const void *a, const void *b)
+{
+	const struct by_size *x = a, *y = b;
+
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
+	return (x->entry > y->entry) - (x->entry < y->entry);
+}
+
+static uint32_t collect_by_size(struct by_size **out, const struct manifest *m)
+{
+	uint32_t entries = manifest_entry_count(m);
+	uint32_t count = 0;
+
+	*out = alloc_zeroed(MAX_OF(entries, 1), sizeof(**out));
+	for (uint32_t n = 0; n < entries; n++) {
+		const struct manifest_entry *e = manifest_entry_at(m, n);
+
+		if (e->type == MANIFEST_FILE && e->size > 0)
+			(*out)[count++] = (struct by_size){ e->size, n };
+	}
+	qsort(*out, count, sizeof(**out), compare_by_size);
+	return count;
+}
+
+static uint32_t lower_bound(const struct by_size *files, uint32_t count, uint64_t size)
+{
+	uint32_t low = 0, high = count;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (files[mid].size < size)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static const char *last_component(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* Looked at among files of one size; a fleet of equal ones is not worth a longer search. */
+#define TWIN_LOOKS_MAX 64
+
+/* How likely a file of the same size is the renamed one. */
+static int likeness(const struct manifest_entry *e, const struct manifest_entry *old,
+		    const struct manifest *want)
+{
+	if (strcmp(last_component(old->path), last_component(e->path)) == 0)
+		return 2;
+	return manifest_find(want, old->path) == NULL; /* gone from its place: moved elsewhere? */
+}
+
+static uint32_t find_moved(const struct manifest_entry *e, const struct manifest *want,
+			   const struct manifest *seed, const struct by_size *files, uint32_t count)
+{
+	uint32_t begin = lower_bound(files, count, e->size);
+	uint32_t best = PLAN_NO_TWIN;
+	int best_likeness = -1;
+
+	for (uint32_t n = begin;
+	     n < count && files[n].size == e->size && n - begin < TWIN_LOOKS_MAX; n++) {
+		int found = likeness(e, manifest_entry_at(seed, files[n].entry), want);
+
+		if (found <= best_likeness)
+			continue;
+		best = files[n].entry;
+		best_likeness = found;
+	}
+	return best;
+}
+
+/* Both manifests ascend by path, so one cursor walks along. */
+static uint32_t find_in_place(uint32_t *cursor, const struct manifest_entry *e,
+			      const struct manifest *seed)
+{
+	const struct manifest_entry *twin;
+
+	while (*cursor < manifest_entry_count(seed) &&
+	       strcmp(manifest_entry_at(seed, *cursor)->path, e->path) < 0)
+		++*cursor;
+	if (*cursor == manifest_entry_count(seed))
+		return PLAN_NO_TWIN;
+	twin = manifest_entry_at(seed, *cursor);
+	if (strcmp(twin->path, e->path) != 0 || twin->type != MANIFEST_FILE ||
+	    twin->size != e->size)
+		return PLAN_NO_TWIN;
+	return *cursor;
+}
+
+uint32_t *plan_find_twins(const struct manifest *want, const struct manifest *seed)
+{
+	uint32_t entries = manifest_entry_count(want);
+	uint32_t *twins = alloc_zeroed(MAX_OF(entries, 1), sizeof(*twins));
+	struct by_size *files;
+	uint32_t count = collect_by_size(&files, seed);
+	uint32_t cursor = 0;
+
+	for (uint32_t n = 0; n < entries; n++) {
+		const struct manifest_entry *e = manifest_entry_at(want, n);
+
+		twins[n] = PLAN_NO_TWIN;
+		if (e->type != MANIFEST_FILE || e->size == 0)
+			continue;
+		twins[n] = find_in_place(&cursor, e, seed);
+		if (twins[n] == PLAN_NO_TWIN)
+			twins[n] = find_moved(e, want, seed, files, count);
+	}
+	free(files);
+	return twins;
+}
+
+bool plan_can_guess(const struct plan *p, uint32_t chunk, const uint32_t *twins)
+{
+	const struct manifest *m = p->want->manifest;
+	const struct manifest_chunk *c = manifest_chunk_at(m, chunk);
+	struct manifest_piece piece;
+
+	for (struct manifest_piece_iter it = manifest_pieces(m, c->offset, c->size);
+	     manifest_piece_next(&it, &piece);)
+		if (twins[piece.entry] == PLAN_NO_TWIN)
+			return false;
+	return true;
+}
+
+static bool mark_frames(uint8_t *needed, struct plan *p, const struct index *idx, struct err *err)
+{
+	uint32_t count = manifest_chunk_count(p->want->manifest);
+
+	p->bytes_missing = 0;
+	for (uint32_t n = 0; n < count; n++) {
+		const struct manifest_chunk *c = manifest_chunk_at(p->want->manifest, n);
+		const struct index_chunk *at;
+
+		if (p->want->first[n] != n || p->have[n])
+			continue;
+		at = index_find(idx, &c->id);
+		if (at == NULL || at->size != c->size)
+			return err_set(err, ERR_FORMAT,
+				       "the index does not hold chunk %" PRIu32 " of %" PRIu32, n,
+				       count);
+		needed[at->frame] = 1;
+		p->bytes_missing += c->size;
+	}
+	return true;
+}
+
+static uint64_t end_of(const struct plan_range *r)
+{
+	return r->offset + r->size;
+}
+
+/* Append the frame to the last range where it is near enough, else begin a new one. */
+static void add_frame(struct plan *p, const struct index_frame *f, uint32_t number, uint32_t gap)
+{
+	struct plan_range *last = p->range_count > 0 ? &p->ranges[p->range_count - 1] : NULL;
+
+	if (last == NULL || last->pack != f->pack || f->offset - end_of(last) > gap) {
+		last = &p->ranges[p->range_count++];
+		*last = (struct plan_range){
+			.pack = f->pack,
+			.first_frame = p->frame_count,
+			.offset = f->offset,
+		};
+	}
+	last->size = f->offset + f->stored_size - last->offset;
+	last->frame_count++;
+	p->frames[p->frame_count++] = number;
+}
+
+bool plan_add_ranges(struct plan *p, const struct index *idx, uint32_t gap, struct err *err)
+{
+	uint32_t count = index_frame_count(idx);
+	uint8_t *needed = alloc_zeroed(MAX_OF(count, 1), 1);
+
+	if (!mark_frames(needed, p, idx, err)) {
+		free(needed);
+		return false;
+	}
+	p->frames = alloc_resize(p->frames, MAX_OF(count, 1) * sizeof(*p->frames));
+	p->ranges = alloc_resize(p->ranges, MAX_OF(count, 1) * sizeof(*p->ranges));
+	p->frame_count = 0;
+	p->range_count = 0;
+	for (uint32_t n = 0; n < count; n++)
+		if (needed[n])
+			add_frame(p, index_frame_at(idx, n), n, gap);
+	free(needed);
+
+	p->bytes_network = 0;
+	for (uint32_t n = 0; n < p->range_count; n++)
+		p->bytes_network += p->ranges[n].size;
+	p->requests = p->range_count;
+	p->how = p->range_count > 0 ? PLAN_RANGES : PLAN_NONE;
+	return true;
+}

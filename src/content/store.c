@@ -1,0 +1,532 @@
+#include "content/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "common/random.h"
+#include "common/text.h"
+
+#define FOLDER_MODE  0755 /* programs of other accounts read their content here */
+#define PARTIAL_MODE 0700
+#define GONE_PREFIX  "gone-"
+#define RECORD_LINE  "packway-store 1 bytes "
+#define PIN_WAIT_MS  2000
+
+struct store {
+	char *dir;
+	char *partial;
+	char *locks;
+	const struct clock *clock;
+};
+
+struct item_list {
+	struct store_item *items;
+	size_t count;
+};
+
+bool store_id_make(struct store_id *out, const char *package, uint64_t version)
+{
+	if (!text_is_object_id(package) || version == 0 || version > STORE_VERSION_MAX)
+		return false;
+	*out = (struct store_id){ .version = (uint32_t)version };
+	memcpy(out->package, package, STORE_PACKAGE_SIZE);
+	return true;
+}
+
+static bool id_equal(const struct store_id *a, const struct store_id *b)
+{
+	return a->version == b->version && strcmp(a->package, b->package) == 0;
+}
+
+/* The id that a version folder's parent and name spell, or false. */
+static bool parse_id(struct store_id *out, const char *package, const char *version)
+{
+	uint64_t number;
+
+	return text_u64(&number, version, 1, STORE_VERSION_MAX) && version[0] != '0' &&
+	       store_id_make(out, package, number);
+}
+
+static char *path_in(const struct store *store, const struct store_id *id, const char *suffix)
+{
+	return alloc_printf("%s/%s/%" PRIu32 "%s", store->dir, id->package, id->version, suffix);
+}
+
+char *store_tree_path(const struct store *store, const struct store_id *id)
+{
+	return path_in(store, id, "");
+}
+
+char *store_manifest_path(const struct store *store, const struct store_id *id)
+{
+	return path_in(store, id, ".manifest");
+}
+
+static char *record_path(const struct store *store, const struct store_id *id)
+{
+	return path_in(store, id, ".record");
+}
+
+char *store_partial_path(const struct store *store, const struct store_id *id)
+{
+	return alloc_printf("%s/%s-%" PRIu32, store->partial, id->package, id->version);
+}
+
+static char *lock_path(const struct store *store, const struct store_id *id)
+{
+	return alloc_printf("%s/%s-%" PRIu32, store->locks, id->package, id->version);
+}
+
+/* A new name in the partial folder, for what is about to be deleted. */
+static char *gone_path(const struct store *store)
+{
+	uint64_t salt;
+
+	random_bytes(&salt, sizeof(salt));
+	return alloc_printf("%s/" GONE_PREFIX "%016" PRIx64, store->partial, salt);
+}
+
+static void sweep_gone(const struct store *store)
+{
+	DIR *dir = opendir(store->partial);
+	struct dirent *entry;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		SCOPED_TEXT char *path = path_join(store->partial, entry->d_name);
+		struct err ignored = { 0 };
+
+		/* A removal that fails again costs space, not the command. */
+		if (strncmp(entry->d_name, GONE_PREFIX, strlen(GONE_PREFIX)) == 0)
+			(void)path_remove_tree(path, &ignored);
+	}
+	closedir(dir);
+}
+
+bool store_open(struct store **out, const char *dir, const struct clock *clock, struct err *err)
+{
+	struct store *store = alloc_zeroed(1, sizeof(*store));
+
+	store->dir = alloc_text(dir);
+	store->partial = path_join(dir, "partial");
+	store->locks = path_join(dir, "locks");
+	store->clock = clock;
+	if (!path_make_dirs(dir, FOLDER_MODE, err) ||
+	    !path_make_dirs(store->partial, PARTIAL_MODE, err) ||
+	    !path_make_dirs(store->locks, PARTIAL_MODE, err)) {
+		store_close(store);
+		return false;
+	}
+	sweep_gone(store);
+	*out = store;
+	return true;
+}
+
+void store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	free(store->dir);
+	free(store->partial);
+	free(store->locks);
+	free(store);
+}
+
+bool store_holds(const struct store *store, const struct store_id *id)
+{
+	SCOPED_TEXT char *tree = store_tree_path(store, id);
+	struct stat st;
+
+	return lstat(tree, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool store_lock(int *fd_out, struct store *store, const struct store_id *id, uint32_t wait_ms,
+		struct err *err)
+{
+	SCOPED_TEXT char *path = lock_path(store, id);
+
+	return path_lock(fd_out, path, wait_ms, err);
+}
+
+/* A record's modification time is when its version was used last. */
+static void note_use(const struct store *store, const struct store_id *id)
+{
+	SCOPED_TEXT char *path = record_path(store, id);
+	time_t now = (time_t)clock_wall_s(store->clock);
+	struct timespec times[2] = { { .tv_sec = now }, { .tv_sec = now } };
+
+	/* A store that cannot be written any more still serves what it has. */
+	(void)utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+bool store_pin(int *fd_out, struct store *store, const struct store_id *id, struct err *err)
+{
+	SCOPED_TEXT char *path = lock_path(store, id);
+	int fd;
+
+	if (!path_lock_shared(&fd, path, PIN_WAIT_MS, err))
+		return false;
+	if (!store_holds(store, id)) {
+		close(fd);
+		return err_set(err, ERR_NOT_FOUND, "%s version %" PRIu32 " is not in the store",
+			       id->package, id->version);
+	}
+	note_use(store, id);
+	*fd_out = fd;
+	return true;
+}
+
+static bool write_record(const struct store *store, const struct store_id *id, uint64_t bytes,
+			 struct err *err)
+{
+	SCOPED_TEXT char *path = record_path(store, id);
+	SCOPED_TEXT char *text = alloc_printf(RECORD_LINE "%" PRIu64 "\n", bytes);
+
+	if (!newfile_write(path, 0644, span_of_text(text), err))
+		return false;
+	note_use(store, id);
+	return true;
+}
+
+static bool move(const char *from, const char *to, struct err *err)
+{
+	if (rename(from, to) != 0)
+		return err_sys(err, ERR_IO, errno, "move %s to %s", from, to);
+	return true;
+}
+
+bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
+{
+	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
+	SCOPED_TEXT char *partial = store_partial_path(store, id);
+	SCOPED_TEXT char *partial_tree = path_join(partial, "tree");
+	SCOPED_TEXT char *partial_manifest = path_join(partial, "manifest");
+	SCOPED_TEXT char *tree = store_tree_path(store, id);
+	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
+	struct err ignored = { 0 };
+
+	if (!path_make_dirs(folder, FOLDER_MODE, err) || !write_record(store, id, bytes, err) ||
+	    !move(partial_manifest, manifest, err) || !move(partial_tree, tree, err) ||
+	    !path_sync_dir(folder, err))
+		return false;
+	/* What a failed removal leaves is a few small files; the version is complete all the same.
+	 */
+	(void)path_remove_tree(partial, &ignored);
+	return true;
+}
+
+bool store_reopen(struct store *store, const struct store_id *id, struct err *err)
+{
+	SCOPED_TEXT char *partial = store_partial_path(store, id);
+	SCOPED_TEXT char *partial_tree = path_join(partial, "tree");
+	SCOPED_TEXT char *partial_manifest = path_join(partial, "manifest");
+	SCOPED_TEXT char *tree = store_tree_path(store, id);
+	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
+
+	if (!store_holds(store, id))
+		return err_set(err, ERR_NOT_FOUND, "%s version %" PRIu32 " is not in the store",
+			       id->package, id->version);
+	/* The tree first: from then on the version counts as incomplete. No journal: the assembler
+	 * looks at everything that is there. */
+	return path_remove_tree(partial, err) && path_make_dirs(partial, PARTIAL_MODE, err) &&
+	       move(tree, partial_tree, err) && move(manifest, partial_manifest, err);
+}
+
+/* Out of sight by one rename, then deleted at leisure; a kill in between leaves it to the sweep. */
+static bool discard(const struct store *store, const char *path, struct err *err)
+{
+	SCOPED_TEXT char *gone = gone_path(store);
+
+	if (rename(path, gone) != 0)
+		return errno == ENOENT || err_sys(err, ERR_IO, errno, "remove %s", path);
+	return path_remove_tree(gone, err);
+}
+
+static bool remove_locked(struct store *store, const struct store_id *id, struct err *err)
+{
+	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
+	SCOPED_TEXT char *tree = store_tree_path(store, id);
+	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
+	SCOPED_TEXT char *record = record_path(store, id);
+	SCOPED_TEXT char *partial = store_partial_path(store, id);
+
+	if (!discard(store, tree, err) || !discard(store, partial, err))
+		return false;
+	(void)unlink(manifest);
+	(void)unlink(record);
+	(void)rmdir(folder); /* goes with the package's last version */
+	return true;
+}
+
+bool store_remove(struct store *store, const struct store_id *id, struct err *err)
+{
+	SCOPED_FD int lock = -1;
+
+	if (!store_lock(&lock, store, id, 0, err)) {
+		if (err->code != ERR_LOCKED)
+			return false;
+		return err_set(err, ERR_IN_USE, "%s version %" PRIu32 " is in use", id->package,
+			       id->version);
+	}
+	return remove_locked(store, id, err);
+}
+
+static bool is_in_use(struct store *store, const struct store_id *id)
+{
+	struct err ignored = { 0 };
+	SCOPED_FD int lock = -1;
+
+	return !store_lock(&lock, store, id, 0, &ignored);
+}
+
+static void read_record(struct store_item *item, const struct store *store)
+{
+	SCOPED_TEXT char *path = record_path(store, &item->id);
+	SCOPED(buf) struct buf text = { 0 };
+	struct err ignored = { 0 };
+	struct stat st;
+	char *end;
+
+	if (lstat(path, &st) != 0 || !path_read(&text, path, STORE_RECORD_MAX, &ignored))
+		return;
+	item->last_used_s = st.st_mtime;
+	end = strchr(buf_text(&text), '\n');
+	if (end == NULL || strncmp(buf_text(&text), RECORD_LINE, strlen(RECORD_LINE)) != 0)
+		return;
+	*end = '\0';
+	if (!text_u64(&item->bytes, buf_text(&text) + strlen(RECORD_LINE), 0, UINT64_MAX))
+		item->bytes = 0;
+}
+
+/* What a version under construction takes on the disk, and when it last grew. */
+static void measure_partial(struct store_item *item, const struct store *store)
+{
+	SCOPED_TEXT char *path = store_partial_path(store, &item->id);
+	char *roots[] = { path, NULL };
+	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+	FTSENT *entry;
+
+	while (walk != NULL && (entry = fts_read(walk)) != NULL) {
+		if (entry->fts_info != FTS_F)
+			continue;
+		item->bytes += (uint64_t)entry->fts_statp->st_blocks * 512;
+		item->last_used_s = MAX_OF(item->last_used_s, entry->fts_statp->st_mtime);
+	}
+	if (walk != NULL)
+		fts_close(walk);
+}
+
+static void add_item(struct item_list *list, struct store *store, const struct store_id *id,
+		     bool complete)
+{
+	struct store_item item = { .id = *id, .complete = complete };
+
+	if (complete)
+		read_record(&item, store);
+	else
+		measure_partial(&item, store);
+	item.in_use = is_in_use(store, id);
+	ALLOC_GROW(list->items, list->count);
+	list->items[list->count++] = item;
+}
+
+static bool list_versions(struct item_list *list, struct store *store, const char *package,
+			  struct err *err)
+{
+	SCOPED_TEXT char *folder = path_join(store->dir, package);
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	struct store_id id;
+
+	if (dir == NULL)
+		return errno == ENOENT || err_sys(err, ERR_IO, errno, "folder %s", folder);
+	while ((entry = readdir(dir)) != NULL)
+		if (parse_id(&id, package, entry->d_name) && store_holds(store, &id))
+			add_item(list, store, &id, true);
+	closedir(dir);
+	return true;
+}
+
+static bool list_complete(struct item_list *list, struct store *store, struct err *err)
+{
+	DIR *dir = opendir(store->dir);
+	struct dirent *entry;
+	bool done = true;
+
+	if (dir == NULL)
+		return err_sys(err, ERR_IO, errno, "folder %s", store->dir);
+	while (done && (entry = readdir(dir)) != NULL)
+		if (text_is_object_id(entry->d_name))
+			done = list_versions(list, store, entry->d_name, err);
+	closedir(dir);
+	return done;
+}
+
+static bool list_partial(struct item_list *list, struct store *store, struct err *err)
+{
+	DIR *dir = opendir(store->partial);
+	struct dirent *entry;
+	struct store_id id;
+
+	if (dir == NULL)
+		return err_sys(err, ERR_IO, errno, "folder %s", store->partial);
+	while ((entry = readdir(dir)) != NULL) {
+		char *dash = strchr(entry->d_name, '-');
+
+		if (dash == NULL)
+			continue;
+		*dash = '\0';
+		if (parse_id(&id, entry->d_name, dash + 1))
+			add_item(list, store, &id, false);
+	}
+	closedir(dir);
+	return true;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	const struct store_item *x = a, *y = b;
+	int order = strcmp(x->id.package, y->id.package);
+
+	if (order != 0)
+		return order;
+	if (x->id.version != y->id.version)
+		return x->id.version < y->id.version ? -1 : 1;
+	return (int)y->complete - (int)x->complete;
+}
+
+bool store_list(struct store_item **out, size_t *count_out, struct store *store, struct err *err)
+{
+	struct item_list list = { 0 };
+
+	if (!list_complete(&list, store, err) || !list_partial(&list, store, err)) {
+		free(list.items);
+		return false;
+	}
+	if (list.count > 0)
+		qsort(list.items, list.count, sizeof(*list.items), compare_items);
+	*out = list.items;
+	*count_out = list.count;
+	return true;
+}
+
+static uint64_t sum_of(const struct store_item *items, size_t count)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += items[i].bytes;
+	return sum;
+}
+
+bool store_usage(uint64_t *bytes_out, struct store *store, struct err *err)
+{
+	struct store_item *items;
+	size_t count;
+
+	if (!store_list(&items, &count, store, err))
+		return false;
+	*bytes_out = sum_of(items, count);
+	free(items);
+	return true;
+}
+
+/* The next to go: the least recently used, versions of the kept package after all others. */
+static struct store_item *pick_oldest(struct store_item *items, size_t count,
+				      const struct store_id *keep)
+{
+	struct store_item *best = NULL;
+	bool best_related = false;
+
+	for (size_t i = 0; i < count; i++) {
+		struct store_item *it = &items[i];
+		bool related = keep != NULL && strcmp(it->id.package, keep->package) == 0;
+
+		if (it->in_use || it->bytes == 0)
+			continue;
+		if (best == NULL || related < best_related ||
+		    (related == best_related && it->last_used_s < best->last_used_s)) {
+			best = it;
+			best_related = related;
+		}
+	}
+	return best;
+}
+
+static uint64_t removable_of(const struct store_item *items, size_t count)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!items[i].in_use)
+			sum += items[i].bytes;
+	return sum;
+}
+
+static bool refuse_quota(uint64_t quota, uint64_t need, uint64_t held, struct err *err)
+{
+	char want[32], have[32], limit[32];
+
+	text_print_size(want, need);
+	text_print_size(have, held);
+	text_print_size(limit, quota);
+	err_set(err, ERR_LIMIT, "%s do not fit: %s of the store's quota of %s are in use", want,
+		have, limit);
+	return err_fix(err, "raise the store's quota, or wait until running programs have ended");
+}
+
+static bool remove_until_fits(struct store *store, struct store_item *items, size_t count,
+			      uint64_t quota, uint64_t need, const struct store_id *keep,
+			      struct err *err)
+{
+	uint64_t used = sum_of(items, count);
+
+	if (need > quota || used - removable_of(items, count) > quota - need)
+		return refuse_quota(quota, need, used - removable_of(items, count), err);
+	while (used > quota - need) {
+		struct store_item *oldest = pick_oldest(items, count, keep);
+
+		if (oldest == NULL)
+			return refuse_quota(quota, need, used, err);
+		/* Somebody may have pinned it since it was listed: then another one goes. */
+		if (store_remove(store, &oldest->id, err))
+			used -= oldest->bytes;
+		else if (err->code != ERR_IN_USE)
+			return false;
+		oldest->bytes = 0;
+	}
+	err_clear(err);
+	return true;
+}
+
+bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
+		     const struct store_id *keep, struct err *err)
+{
+	struct store_item *items;
+	size_t count;
+	bool done;
+
+	if (quota == 0)
+		return true;
+	if (!store_list(&items, &count, store, err))
+		return false;
+	/* `need` is all of what is kept: what stands of it already does not count twice. */
+	for (size_t i = 0; i < count; i++)
+		if (keep != NULL && id_equal(&items[i].id, keep))
+			items[i].bytes = 0;
+	done = remove_until_fits(store, items, count, quota, need, keep, err);
+	free(items);
+	return done;
+}

@@ -1,0 +1,130 @@
+/*
+ * The client's content store: complete versions of packages, versions under construction, and
+ * the decision what goes when room is needed.
+ *
+ * The store is a cache. It may be deleted while no command runs; a version that is missing is
+ * fetched again. A version appears under its name by one rename and disappears by one rename, so
+ * whoever finds the folder finds it whole. docs/formats/store.md has the layout.
+ *
+ * Two locks for each version, both of which end with their descriptor by whatever death:
+ *   exclusive (store_lock)  who builds or removes the version
+ *   shared (store_pin)      who uses it; a pinned version is never removed
+ *
+ * Usual sequence: store_open → store_holds? store_pin and use it : store_lock, assemble,
+ * store_commit → store_close. One handle per thread.
+ */
+#ifndef CONTENT_STORE_H
+#define CONTENT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/macros.h"
+
+#define STORE_PACKAGE_SIZE 9 /* a package id with its terminator */
+#define STORE_VERSION_MAX  UINT32_MAX
+#define STORE_RECORD_MAX   4096 /* bytes of a .record file that are read */
+
+/* One version of one package; a plain value. */
+struct store_id {
+	char package[STORE_PACKAGE_SIZE];
+	uint32_t version;
+};
+
+/* False where `package` is no package id or `version` is 0. */
+bool store_id_make(struct store_id *out, const char *package, uint64_t version) MUST_USE;
+
+/* What one version takes, as store_list tells it. */
+struct store_item {
+	struct store_id id;
+	bool complete;       /* false: under construction */
+	bool in_use;         /* pinned or locked by somebody at the moment of listing */
+	uint64_t bytes;      /* of content; for an incomplete one what it takes on the disk */
+	int64_t last_used_s; /* since 1970 */
+};
+
+struct store;
+
+/*
+ * Open the store in the folder `dir`, making it where there is none, and finish removals that a
+ * kill interrupted. `clock` dates the use of versions and outlives the handle.
+ */
+bool store_open(struct store **out, const char *dir, const struct clock *clock, struct err *err)
+	MUST_USE;
+void store_close(struct store *store);
+
+static inline void store_scoped(struct store **store)
+{
+	store_close(*store);
+}
+
+/* Where a complete version stands or would stand, and its manifest; the caller frees them. */
+char *store_tree_path(const struct store *store, const struct store_id *id) MUST_USE;
+char *store_manifest_path(const struct store *store, const struct store_id *id) MUST_USE;
+
+/* Where a version is put together: a folder for the assembler, which makes it. The caller frees it.
+ */
+char *store_partial_path(const struct store *store, const struct store_id *id) MUST_USE;
+
+/* True if the version is complete. Only a pin keeps it so. */
+bool store_holds(const struct store *store, const struct store_id *id);
+
+/*
+ * Take the version's exclusive lock, waiting up to `wait_ms`. ERR_LOCKED: somebody builds,
+ * removes or uses it. The lock ends when the caller closes the descriptor.
+ */
+bool store_lock(int *fd_out, struct store *store, const struct store_id *id, uint32_t wait_ms,
+		struct err *err) MUST_USE;
+
+/*
+ * Pin a complete version and note its use. ERR_NOT_FOUND: it is not complete; ERR_LOCKED: it is
+ * being built or removed. The pin ends when every copy of the descriptor is closed; it is
+ * close-on-exec, so a process that shall keep the pin past exec clears that flag.
+ */
+bool store_pin(int *fd_out, struct store *store, const struct store_id *id, struct err *err)
+	MUST_USE;
+
+/*
+ * Make the version under construction visible: `tree` and `manifest` in its partial folder move
+ * to their final names, the tree last, and the partial folder goes. The caller holds the lock,
+ * has flushed the tree to disk, and states the content's size for the quota.
+ */
+bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
+	MUST_USE;
+
+/*
+ * Take a complete version back under construction, so that the assembler can mend what
+ * verification found: tree and manifest move into the partial folder. The caller holds the lock.
+ */
+bool store_reopen(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
+
+/*
+ * Remove a version, complete or not. ERR_IN_USE: it is pinned or being built. An absent version
+ * is fine.
+ */
+bool store_remove(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
+
+/*
+ * List all versions, complete ones before incomplete ones of the same id. The caller frees
+ * `*out` with free(). What does not look like ours is passed over.
+ */
+bool store_list(struct store_item **out, size_t *count_out, struct store *store, struct err *err)
+	MUST_USE;
+
+/* What the store takes, in bytes of content. */
+bool store_usage(uint64_t *bytes_out, struct store *store, struct err *err) MUST_USE;
+
+/*
+ * Remove the least recently used versions until `need` bytes fit into `quota` (0: no limit).
+ * Versions in use stay, `keep` (may be NULL) stays, and other versions of its package go last,
+ * since an update draws on them.
+ *
+ * ERR_LIMIT: what is left is in use and still too much; nothing is removed in vain.
+ */
+bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
+		     const struct store_id *keep, struct err *err) MUST_USE;
+
+#endif
