@@ -115,16 +115,14 @@ static bool remove_beneath(const struct tree *t, const char *path, struct err *e
 	return path_remove_tree(full, err);
 }
 
-static bool prune_entry(struct tree *t, int folder, const char *name, const char *path,
-			struct err *err)
+static bool prune_entry(void *ctx, int folder, const char *name, const char *path,
+			const struct stat *st, struct err *err)
 {
-	struct stat st;
+	struct tree *t = ctx;
 
-	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT || err_sys(err, ERR_IO, errno, "%s/%s", t->path, path);
-	if (!belongs(t, path, &st))
+	if (!belongs(t, path, st))
 		return remove_beneath(t, path, err);
-	if (S_ISREG(st.st_mode) && !mend_file(folder, name, manifest_find(t->manifest, path), &st))
+	if (S_ISREG(st->st_mode) && !mend_file(folder, name, manifest_find(t->manifest, path), st))
 		return err_sys(err, ERR_IO, errno, "%s/%s", t->path, path);
 	return true;
 }
@@ -134,8 +132,25 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Look at each name in one folder; `prefix` is its path in the tree, NULL for the root. */
-static bool prune_folder(struct tree *t, const char *prefix, struct err *err)
+/* One name in the folder `prefix` (NULL: the root). */
+static bool walk_entry(const struct tree *t, int folder, const char *prefix, const char *name,
+		       tree_walk_fn fn, void *ctx, struct err *err)
+{
+	SCOPED_TEXT char *path = prefix != NULL ? path_join(prefix, name) : alloc_text(name);
+	struct stat st;
+
+	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT || err_sys(err, ERR_IO, errno, "%s/%s", t->path, path);
+	return fn(ctx, folder, name, path, &st, err);
+}
+
+static bool is_absent(int error)
+{
+	return error == ENOENT || error == ENOTDIR || error == ELOOP;
+}
+
+static bool walk_folder(const struct tree *t, const char *prefix, tree_walk_fn fn, void *ctx,
+			struct err *err)
 {
 	int fd = beneath_open_folder(t->fd, prefix);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -143,31 +158,29 @@ static bool prune_folder(struct tree *t, const char *prefix, struct err *err)
 	bool done = true;
 
 	if (dir == NULL) {
-		err_sys(err, ERR_IO, errno, "%s/%s", t->path, prefix != NULL ? prefix : "");
-		path_close_fd(&fd);
-		return false;
-	}
-	while (done && (entry = readdir(dir)) != NULL) {
-		SCOPED_TEXT char *path = prefix != NULL ? path_join(prefix, entry->d_name)
-							: alloc_text(entry->d_name);
+		int failed = errno;
 
-		if (!is_dots(entry->d_name))
-			done = prune_entry(t, dirfd(dir), entry->d_name, path, err);
+		path_close_fd(&fd);
+		return is_absent(failed) ||
+		       err_sys(err, ERR_IO, failed, "%s/%s", t->path, prefix != NULL ? prefix : "");
 	}
+	while (done && (entry = readdir(dir)) != NULL)
+		if (!is_dots(entry->d_name))
+			done = walk_entry(t, dirfd(dir), prefix, entry->d_name, fn, ctx, err);
 	closedir(dir);
 	return done;
 }
 
-static bool prune(struct tree *t, struct err *err)
+bool tree_walk(const struct tree *t, tree_walk_fn fn, void *ctx, struct err *err)
 {
 	uint32_t count = manifest_entry_count(t->manifest);
 
-	if (!prune_folder(t, NULL, err))
+	if (!walk_folder(t, NULL, fn, ctx, err))
 		return false;
 	for (uint32_t n = 0; n < count; n++) {
 		const struct manifest_entry *e = manifest_entry_at(t->manifest, n);
 
-		if (e->type == MANIFEST_DIR && !prune_folder(t, e->path, err))
+		if (e->type == MANIFEST_DIR && !walk_folder(t, e->path, fn, ctx, err))
 			return false;
 	}
 	return true;
@@ -186,7 +199,7 @@ bool tree_create(struct tree *t, const char *path, const struct manifest *manife
 		return false;
 	t->writable = true;
 	t->fresh = fresh;
-	if (!make_folders(t, err) || (!fresh && !prune(t, err))) {
+	if (!make_folders(t, err) || (!fresh && !tree_walk(t, prune_entry, t, err))) {
 		tree_close(t);
 		return false;
 	}

@@ -23,9 +23,10 @@
 #include "common/span.h"
 #include "content/manifest.h"
 
-#define TREE_FILES_OPEN  16 /* descriptors that one tree_files keeps */
-#define TREE_SYNC_SINGLY 64 /* up to so many files each is flushed by itself, not the file system \
-			     */
+#define TREE_FILES_OPEN 16 /* descriptors that one tree_files keeps */
+#define TREE_SYNC_SINGLY                                                         \
+	64 /* up to so many files each is flushed by itself, not the file system \
+	    */
 
 struct tree {
 	const struct manifest *manifest; /* borrowed */
@@ -94,5 +95,15 @@ bool tree_complete(struct tree *t, struct err *err) MUST_USE;
 
 /* Flush the tree's files and folders to disk. */
 bool tree_sync(struct tree *t, struct err *err) MUST_USE;
+
+/*
+ * Look at every name that stands in the root and in the manifest's folders, whether it belongs
+ * there or not, but not inside folders that do not. Folders that are missing are passed over. `fn`
+ * returns false with its fault to stop; it may remove what it was shown.
+ */
+struct stat;
+typedef bool (*tree_walk_fn)(void *ctx, int folder_fd, const char *name, const char *path,
+			     const struct stat *st, struct err *err);
+bool tree_walk(const struct tree *t, tree_walk_fn fn, void *ctx, struct err *err) MUST_USE;
 
 #endif

@@ -1,0 +1,306 @@
+#include "support/testing.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/newfile.h"
+#include "content/store.h"
+#include "support/tempdir.h"
+
+/* A clock that the test sets. */
+static int64_t test_wall_s(void *ctx)
+{
+	return *(int64_t *)ctx;
+}
+
+static uint64_t test_mono_ms(void *ctx UNUSED)
+{
+	return 0;
+}
+
+struct bench {
+	char *dir;
+	struct store *store;
+	int64_t now_s;
+	struct clock clock;
+};
+
+static void set_up(struct bench *b)
+{
+	struct err err = { 0 };
+
+	*b = (struct bench){ .dir = tempdir_make("store"), .now_s = 1000 };
+	b->clock = (struct clock){ test_wall_s, test_mono_ms, &b->now_s };
+	assert_done(store_open(&b->store, b->dir, &b->clock, &err), &err);
+}
+
+static void tear_down(struct bench *b)
+{
+	store_close(b->store);
+	tempdir_remove(b->dir);
+}
+
+static struct store_id id_of(const char *package, uint32_t version)
+{
+	struct store_id id;
+
+	assert_true(store_id_make(&id, package, version));
+	return id;
+}
+
+/* Put a version under construction, with one file and a folder without write permission. */
+static void build(struct bench *b, const struct store_id *id)
+{
+	SCOPED_TEXT char *partial = store_partial_path(b->store, id);
+	SCOPED_TEXT char *folder = path_join(partial, "tree/closed");
+	SCOPED_TEXT char *file = path_join(folder, "file");
+	SCOPED_TEXT char *manifest = path_join(partial, "manifest");
+	struct err err = { 0 };
+
+	assert_done(path_make_dirs(folder, 0755, &err), &err);
+	assert_done(newfile_write(file, 0644, span_of_text("content"), &err), &err);
+	assert_done(newfile_write(manifest, 0600, span_of_text("manifest"), &err), &err);
+	assert_int_equal(chmod(folder, 0555), 0);
+}
+
+/* Make a complete version that was used at `used_s`. */
+static struct store_id add(struct bench *b, const char *package, uint32_t version, uint64_t bytes,
+			   int64_t used_s)
+{
+	struct store_id id = id_of(package, version);
+	struct err err = { 0 };
+
+	build(b, &id);
+	b->now_s = used_s;
+	assert_done(store_commit(b->store, &id, bytes, &err), &err);
+	return id;
+}
+
+static void only_ids_of_packages_name_versions(void **state UNUSED)
+{
+	static const struct {
+		const char *why, *package;
+		uint64_t version;
+		bool fine;
+	} names[] = {
+		{ "a package id", "LON00001", 1, true },
+		{ "version 0 is none", "LON00001", 0, false },
+		{ "a version beyond 32 bits", "LON00001", (uint64_t)1 << 32, false },
+		{ "a way out", "../../..", 1, false },
+		{ "the folder of partial versions", "partial", 1, false },
+	};
+	struct store_id id;
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (store_id_make(&id, names[i].package, names[i].version) != names[i].fine)
+			fail_msg("%s", names[i].why);
+}
+
+static void a_version_appears_by_its_commit(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id = id_of("LON00001", 3);
+	struct err err = { 0 };
+	int pin;
+
+	set_up(&b);
+	build(&b, &id);
+	assert_false(store_holds(b.store, &id));
+	assert_false(store_pin(&pin, b.store, &id, &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_done(store_commit(b.store, &id, 7, &err), &err);
+	assert_true(store_holds(b.store, &id));
+	SCOPED_TEXT char *tree = store_tree_path(b.store, &id);
+	SCOPED_TEXT char *file = path_join(tree, "closed/file");
+	SCOPED_TEXT char *manifest = store_manifest_path(b.store, &id);
+	SCOPED_TEXT char *partial = store_partial_path(b.store, &id);
+
+	assert_true(path_exists(file));
+	assert_true(path_exists(manifest));
+	assert_false(path_exists(partial));
+	tear_down(&b);
+}
+
+static void a_list_tells_size_and_use(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id half = id_of("LON00002", 9);
+	struct store_item *items;
+	struct err err = { 0 };
+	size_t count;
+	uint64_t usage;
+
+	set_up(&b);
+	add(&b, "LON00001", 10, 500, 2000);
+	add(&b, "LON00001", 9, 300, 3000);
+	build(&b, &half);
+	assert_done(store_list(&items, &count, b.store, &err), &err);
+	assert_int_equal(count, 3);
+	assert_int_equal(items[0].id.version, 9);
+	assert_int_equal(items[0].bytes, 300);
+	assert_int_equal(items[0].last_used_s, 3000);
+	assert_true(items[0].complete);
+	assert_int_equal(items[1].id.version, 10);
+	assert_false(items[2].complete);
+	assert_true(items[2].bytes > 0);
+	assert_done(store_usage(&usage, b.store, &err), &err);
+	assert_int_equal(usage, 800 + items[2].bytes);
+	free(items);
+	tear_down(&b);
+}
+
+static void strange_names_are_passed_over(void **state UNUSED)
+{
+	static const char *const names[] = {
+		"LON00001", "LON00001/x",      "LON00001/007",
+		"notes",    "partial/notes-1", "LON00001/99999999999"
+	};
+	struct bench b;
+	struct store_item *items;
+	struct err err = { 0 };
+	size_t count;
+
+	set_up(&b);
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		SCOPED_TEXT char *path = path_join(b.dir, names[i]);
+
+		assert_done(path_make_dirs(path, 0700, &err), &err);
+	}
+	assert_done(store_list(&items, &count, b.store, &err), &err);
+	assert_int_equal(count, 0);
+	free(items);
+	tear_down(&b);
+}
+
+/* Q184489, Q202063: content in use is not pulled away from under a program. */
+static void a_pinned_version_is_not_removed(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id;
+	struct err err = { 0 };
+	int pin, second;
+
+	set_up(&b);
+	id = add(&b, "LON00001", 1, 100, 2000);
+	assert_done(store_pin(&pin, b.store, &id, &err), &err);
+	assert_done(store_pin(&second, b.store, &id, &err), &err);
+	assert_false(store_remove(b.store, &id, &err));
+	assert_int_equal(err.code, ERR_IN_USE);
+	assert_false(store_make_room(b.store, 100, 100, NULL, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	close(pin);
+	assert_false(store_remove(b.store, &id, &err));
+	close(second);
+	assert_done(store_remove(b.store, &id, &err), &err);
+	assert_false(store_holds(b.store, &id));
+	tear_down(&b);
+}
+
+static void a_pin_ends_with_its_process(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id;
+	struct err err = { 0 };
+	int pin;
+	pid_t child;
+
+	set_up(&b);
+	id = add(&b, "LON00001", 1, 100, 2000);
+	child = fork();
+	if (child == 0) {
+		bool pinned = store_pin(&pin, b.store, &id, &err);
+
+		raise(pinned ? SIGKILL : SIGTERM);
+	}
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_done(store_remove(b.store, &id, &err), &err);
+	tear_down(&b);
+}
+
+static void the_least_recently_used_goes_first(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id old, young, used, mine, coming;
+	struct err err = { 0 };
+	int pin;
+
+	set_up(&b);
+	old = add(&b, "LON00001", 1, 100, 2000);
+	used = add(&b, "LON00002", 1, 100, 1000);
+	young = add(&b, "LON00003", 1, 100, 3000);
+	mine = add(&b, "LON00004", 1, 100, 500);
+	coming = id_of("LON00004", 2);
+	b.now_s = 4000; /* a pin counts as use */
+	assert_done(store_pin(&pin, b.store, &used, &err), &err);
+	close(pin);
+
+	assert_done(store_make_room(b.store, 400, 100, &coming, &err), &err);
+	assert_false(store_holds(b.store, &old));
+	assert_true(store_holds(b.store, &used));
+	assert_true(store_holds(b.store, &young));
+
+	/* What the update draws on goes last, however long ago it was used. */
+	assert_done(store_make_room(b.store, 200, 100, &coming, &err), &err);
+	assert_false(store_holds(b.store, &used));
+	assert_true(store_holds(b.store, &mine));
+	assert_done(store_make_room(b.store, 0, 1000000, &coming, &err), &err);
+	tear_down(&b);
+}
+
+static void nothing_is_removed_in_vain(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id;
+	struct err err = { 0 };
+
+	set_up(&b);
+	id = add(&b, "LON00001", 1, 100, 2000);
+	assert_false(store_make_room(b.store, 500, 501, NULL, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_true(store_holds(b.store, &id));
+	tear_down(&b);
+}
+
+static void an_interrupted_removal_is_finished(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+	SCOPED_TEXT char *gone = NULL;
+
+	set_up(&b);
+	gone = path_join(b.dir, "partial/gone-0123/tree");
+	assert_done(path_make_dirs(gone, 0700, &err), &err);
+	store_close(b.store);
+	assert_done(store_open(&b.store, b.dir, &b.clock, &err), &err);
+	assert_false(path_exists(gone));
+	tear_down(&b);
+}
+
+static void a_version_can_be_taken_back_under_construction(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id;
+	struct err err = { 0 };
+
+	set_up(&b);
+	id = add(&b, "LON00001", 1, 100, 2000);
+	assert_done(store_reopen(b.store, &id, &err), &err);
+	assert_false(store_holds(b.store, &id));
+	assert_done(store_commit(b.store, &id, 100, &err), &err);
+	assert_true(store_holds(b.store, &id));
+	tear_down(&b);
+}
+
+TESTING_MAIN(cmocka_unit_test(only_ids_of_packages_name_versions),
+	     cmocka_unit_test(a_version_appears_by_its_commit),
+	     cmocka_unit_test(a_list_tells_size_and_use),
+	     cmocka_unit_test(strange_names_are_passed_over),
+	     cmocka_unit_test(a_pinned_version_is_not_removed),
+	     cmocka_unit_test(a_pin_ends_with_its_process),
+	     cmocka_unit_test(the_least_recently_used_goes_first),
+	     cmocka_unit_test(nothing_is_removed_in_vain),
+	     cmocka_unit_test(an_interrupted_removal_is_finished),
+	     cmocka_unit_test(a_version_can_be_taken_back_under_construction))
