@@ -1,0 +1,233 @@
+#include "nal/connect.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "nal/dial.h"
+#include "nal/folder.h"
+#include "nal/httpsession.h"
+#include "nal/provider.h"
+
+/* One candidate's connect; at most one of `dial` and `folder` is in use. */
+struct line {
+	const struct way_target *target;
+	struct dial *dial;
+	struct folder folder;
+	struct way_link link; /* connected, not used yet */
+	struct err err;
+};
+
+struct connect {
+	struct conntab *tab;
+	struct line *lines;
+	struct attempt attempt;
+	const void *user;
+};
+
+static uint64_t now(void)
+{
+	return clock_mono_ms(clock_system());
+}
+
+struct connect *connect_begin(struct conntab *tab, const struct way_target *targets, size_t count,
+			      const void *user)
+{
+	struct connect *c = alloc_zeroed(1, sizeof(*c));
+
+	c->tab = tab;
+	c->user = user;
+	c->lines = alloc_zeroed(MAX_OF(count, 1), sizeof(c->lines[0]));
+	attempt_init(&c->attempt, count, now());
+	for (size_t i = 0; i < count; i++) {
+		c->lines[i].target = &targets[i];
+		c->lines[i].link = WAY_LINK_NONE;
+		if (conntab_is_open(tab, &targets[i]))
+			attempt_opened(&c->attempt, i);
+	}
+	return c;
+}
+
+static void stop_line(struct line *l)
+{
+	dial_free(l->dial);
+	l->dial = NULL;
+	folder_release(&l->folder);
+	if (l->link.fd >= 0)
+		close(l->link.fd);
+	l->link = WAY_LINK_NONE;
+}
+
+void connect_end(struct connect *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->attempt.count; i++)
+		stop_line(&c->lines[i]);
+	attempt_release(&c->attempt);
+	free(c->lines);
+	free(c);
+}
+
+static void line_failed(struct connect *c, size_t index, enum nal_class class)
+{
+	stop_line(&c->lines[index]);
+	attempt_failed(&c->attempt, index, class, now());
+}
+
+static void start_line(struct connect *c, size_t index)
+{
+	struct line *l = &c->lines[index];
+	const struct locator *where = l->target->where;
+	const struct provider *provider = provider_for(l->target);
+
+	if (provider == NULL) {
+		err_set(&l->err, ERR_UNSUPPORTED, "no provider for %s addresses",
+			locator_scheme_name(where->scheme));
+		line_failed(c, index, NAL_CLASS_UNKNOWN);
+	} else if (provider == &provider_file) {
+		folder_begin(&l->folder, l->target, conntab_box(c->tab, l->target),
+			     ATTEMPT_CONNECT_MS, now());
+	} else if (httpsession_is_proxied(locator_scheme_name(where->scheme), where->host)) {
+		/* Only the proxy can connect there; its answer to the first request tells. */
+		attempt_connected(&c->attempt, index, now());
+	} else {
+		l->dial = dial_begin(where->host, where->port, ATTEMPT_CONNECT_MS, now());
+	}
+}
+
+static void step_dial(struct connect *c, size_t index)
+{
+	struct line *l = &c->lines[index];
+	enum dial_state state = dial_step(l->dial, now());
+
+	if (state == DIAL_FAILED) {
+		line_failed(c, index, dial_fault(l->dial, &l->err));
+	} else if (state == DIAL_CONNECTED) {
+		l->link = dial_take(l->dial);
+		attempt_connected(&c->attempt, index, now());
+	}
+}
+
+static void step_folder(struct connect *c, size_t index)
+{
+	struct line *l = &c->lines[index];
+	enum folder_state state = folder_step(&l->folder, now());
+
+	if (state == FOLDER_FAILED) {
+		line_failed(c, index, folder_fault(&l->folder, &l->err));
+	} else if (state == FOLDER_OPEN) {
+		l->link = folder_take(&l->folder);
+		attempt_connected(&c->attempt, index, now());
+	}
+}
+
+static bool is_connecting(const struct connect *c, size_t index)
+{
+	return c->attempt.candidates[index].state == ATTEMPT_STATE_CONNECTING;
+}
+
+static void step_lines(struct connect *c)
+{
+	for (size_t i = 0; i < c->attempt.count; i++) {
+		if (!is_connecting(c, i))
+			continue;
+		if (c->lines[i].dial != NULL)
+			step_dial(c, i);
+		else
+			step_folder(c, i);
+	}
+}
+
+static void wait_lines(struct connect *c, uint32_t wait_ms)
+{
+	struct pollfd fds[ATTEMPT_IN_FLIGHT_MAX * DIAL_POLL_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->attempt.count; i++) {
+		struct line *l = &c->lines[i];
+
+		if (!is_connecting(c, i))
+			continue;
+		if (l->dial != NULL) {
+			n += dial_poll(l->dial, fds + n);
+			wait_ms = MIN_OF(wait_ms, dial_wait_ms(l->dial, now()));
+		} else if (folder_fd(&l->folder) >= 0) {
+			fds[n++] = (struct pollfd){ .fd = folder_fd(&l->folder), .events = POLLIN };
+			wait_ms = MIN_OF(wait_ms, folder_wait_ms(&l->folder, now()));
+		}
+	}
+	(void)poll(fds, n, (int)wait_ms);
+}
+
+/* Turn the connected candidate into a leased way; false if that fails after all. */
+static bool use_line(struct way **way_out, struct connect *c, size_t index)
+{
+	struct line *l = &c->lines[index];
+	struct way_link link = l->link;
+	enum nal_class class;
+
+	l->link = WAY_LINK_NONE;
+	class = conntab_acquire(way_out, c->tab, l->target, link, c->user, &l->err);
+	if (class == NAL_CLASS_OK)
+		return true;
+	line_failed(c, index, class);
+	return false;
+}
+
+static void abandon_line(struct connect *c, size_t index)
+{
+	struct line *l = &c->lines[index];
+
+	err_set(&l->err, ERR_NET_TIMEOUT, "no connection within %d ms", ATTEMPT_CONNECT_MS);
+	stop_line(l);
+}
+
+bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, struct err *err)
+{
+	for (;;) {
+		struct attempt_step step;
+
+		step_lines(c);
+		step = attempt_next(&c->attempt, now());
+		switch (step.action) {
+		case ATTEMPT_CONNECT:
+			start_line(c, step.index);
+			break;
+		case ATTEMPT_ABANDON:
+			abandon_line(c, step.index);
+			break;
+		case ATTEMPT_WAIT:
+			wait_lines(c, step.wait_ms);
+			break;
+		case ATTEMPT_USE:
+			*index_out = step.index;
+			if (use_line(way_out, c, step.index))
+				return true;
+			break;
+		case ATTEMPT_EXHAUSTED:
+			return err_set(err, ERR_NO_CANDIDATE, "none of %zu candidates is left",
+				       c->attempt.count);
+		}
+	}
+}
+
+void connect_reject(struct connect *c, size_t index, enum nal_class class, const struct err *err)
+{
+	c->lines[index].err = *err;
+	line_failed(c, index, class);
+}
+
+struct connect_record connect_record(const struct connect *c, size_t index)
+{
+	const struct attempt_candidate *a = &c->attempt.candidates[index];
+
+	return (struct connect_record){ .tried = a->state == ATTEMPT_STATE_USED ||
+						 a->state == ATTEMPT_STATE_FAILED,
+					.was_open = a->was_open,
+					.class = a->class,
+					.ms = a->ms,
+					.err = &c->lines[index].err };
+}

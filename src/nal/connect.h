@@ -1,0 +1,64 @@
+/*
+ * Reaching the first of a list of ranked candidates that can be reached: the attempt machine
+ * (attempt.h) driven over real sockets, folders and the connection table.
+ *
+ *     connect_begin → { connect_next → use the way → conntab_release; if it failed in use:
+ *     connect_reject } → connect_record for each → connect_end
+ *
+ * An open session of the table is used at once when its rank allows. A folder or mount is reached
+ * by reading its marker in a time box. Blocks in connect_next only; for one thread.
+ */
+#ifndef NAL_CONNECT_H
+#define NAL_CONNECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/macros.h"
+#include "nal/attempt.h"
+#include "nal/conntab.h"
+
+struct connect;
+
+/* What became of one candidate, for the decision record. */
+struct connect_record {
+	bool tried;           /* false: it never came to its turn */
+	bool was_open;        /* the way was a session open before */
+	enum nal_class class; /* NAL_CLASS_OK: reached, and not rejected since */
+	uint32_t ms;
+	const struct err *err; /* the words for `class`; borrowed until connect_end */
+};
+
+/*
+ * Begin with `count` targets in rank order, best first. The targets, and the texts they point to,
+ * are borrowed until connect_end; so is `tab`. `user` is who leases (conntab_acquire).
+ */
+struct connect *connect_begin(struct conntab *tab, const struct way_target *targets, size_t count,
+			      const void *user) MUST_USE;
+
+/*
+ * Reach the best candidate that is left. On true, `*way_out` is leased to the caller, who gives it
+ * back with conntab_release, and `*index_out` says whose it is. False: ERR_NO_CANDIDATE, all
+ * failed; each record says why.
+ */
+bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, struct err *err)
+	MUST_USE;
+
+/* The candidate that connect_next gave last failed in use; its way has been, or will be, released.
+ */
+void connect_reject(struct connect *c, size_t index, enum nal_class class, const struct err *err);
+
+/* What became of candidate `index` so far. */
+struct connect_record connect_record(const struct connect *c, size_t index);
+
+/* Close what was connected and not used, and free. NULL is fine. */
+void connect_end(struct connect *c);
+
+static inline void connect_scoped(struct connect **c)
+{
+	connect_end(*c);
+}
+
+#endif
