@@ -292,7 +292,7 @@ void print_fields(struct print *p, const struct print_column *columns, const jso
 	p->has_begun = true;
 }
 
-static void put_line(struct print *p, const char *fmt, va_list args)
+PRINTF_LIKE(2, 0) static void put_line(struct print *p, const char *fmt, va_list args)
 {
 	SCOPED(buf) struct buf raw = { 0 };
 	char *safe;

@@ -19,7 +19,7 @@ static const struct {
 static_assert(COUNT_OF(codes) == ERR_COUNT_, "every code has a row");
 
 /* Foreign bytes may stand in any text: control characters never reach a terminal or log. */
-static void put(char *dst, const char *fmt, va_list args)
+PRINTF_LIKE(2, 0) static void put(char *dst, const char *fmt, va_list args)
 {
 	char raw[ERR_TEXT_MAX];
 

@@ -21,7 +21,7 @@ enum log_level log_level_now(void)
 	return sink.level;
 }
 
-static void line(const char *prefix, const char *fmt, va_list args)
+PRINTF_LIKE(2, 0) static void line(const char *prefix, const char *fmt, va_list args)
 {
 	char raw[2048], safe[2048];
 
