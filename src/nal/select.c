@@ -164,7 +164,7 @@ static void scene_init(struct scene *scene, const struct select_input *in,
 	scene->home = home_of(scene);
 	scene->crosses_tiers = match->group != NULL && match->group->ways_cross_tiers &&
 			       terms_looks_at_ways(scene->policy);
-	random_seq_init(&draw, in->seed, in->object);
+	random_seq_init(&draw, in->seed & SELECT_SEED_MAX, in->object);
 	scene->draw_base = random_seq_next(&draw);
 }
 
@@ -595,16 +595,45 @@ bool select_can_reach(const struct select_input *in)
 	return result.wait != SELECT_WAIT_CHANGE;
 }
 
-int select_decider(const struct select_result *result)
+/* The first term by which two rows of one tier differ. */
+static enum terms_term first_term(const struct terms_policy *policy, const struct select_row *a,
+				  const struct select_row *b)
+{
+	for (size_t i = 0; i < policy->count; i++)
+		if (term_key(&a->terms, policy->terms[i]) != term_key(&b->terms, policy->terms[i]))
+			return policy->terms[i];
+	return TERMS_RANDOM;
+}
+
+static bool tells_only_the_draw(const struct select_result *result, const struct select_row *row)
+{
+	const struct select_row *first = &result->rows[0];
+
+	return row->tier == first->tier &&
+	       row->terms.is_backing_off == first->terms.is_backing_off &&
+	       first_term(result->policy, first, row) == TERMS_RANDOM;
+}
+
+struct select_decision select_decided(const struct select_result *result)
 {
 	const struct select_row *first = &result->rows[0], *second = &result->rows[1];
+	struct select_decision decision = { .equals = 1 };
 
-	assert(result->usable >= 2);
-	if (first->tier != second->tier)
-		return -1;
-	for (size_t i = 0; i < result->policy->count; i++)
-		if (term_key(&first->terms, result->policy->terms[i]) !=
-		    term_key(&second->terms, result->policy->terms[i]))
-			return (int)i;
-	return (int)result->policy->count - 1;
+	assert(result->usable > 0);
+	while (decision.equals < result->usable &&
+	       tells_only_the_draw(result, &result->rows[decision.equals]))
+		decision.equals++;
+	if (result->usable == 1)
+		return decision;
+	if (first->tier > second->tier) {
+		decision.by = SELECT_BY_OPEN_WAY;
+	} else if (first->tier < second->tier) {
+		decision.by = SELECT_BY_TIER;
+	} else if (first->terms.is_backing_off != second->terms.is_backing_off) {
+		decision.by = SELECT_BY_BACK_OFF;
+	} else {
+		decision.by = SELECT_BY_TERM;
+		decision.term = first_term(result->policy, first, second);
+	}
+	return decision;
 }

@@ -32,6 +32,8 @@
 #include "nal/terms.h"
 #include "nal/waykind.h"
 
+#define SELECT_SEED_MAX (((uint64_t)1 << 53) - 1) /* larger seeds are cut: JSON holds no more */
+
 #define SELECT_TIER_PREFERRED 0
 #define SELECT_TIER_CURRENT \
 	1 /* the client's boundary group, or the site default for who is in none */
@@ -161,11 +163,23 @@ SCOPED_RELEASE(select_result);
  */
 bool select_can_reach(const struct select_input *in);
 
-/*
- * What put the first row before the second: the index of the term in the policy, or -1 for the
- * tier or an open way across tiers. Needs two usable rows.
- */
-int select_decider(const struct select_result *result);
+/* What put the first row before the others. */
+enum select_decider {
+	SELECT_BY_NOTHING, /* no other is usable */
+	SELECT_BY_TIER,
+	SELECT_BY_OPEN_WAY, /* across tiers */
+	SELECT_BY_BACK_OFF, /* the others failed a moment ago */
+	SELECT_BY_TERM,     /* see `term` */
+};
+
+struct select_decision {
+	enum select_decider by;
+	enum terms_term term;
+	size_t equals; /* rows that only the draw tells apart from the first, itself included */
+};
+
+/* Needs at least one usable row. */
+struct select_decision select_decided(const struct select_result *result);
 
 /* "fence", "no-provider", … and "usable"; never NULL. */
 const char *select_reason_name(enum select_reason reason);
