@@ -36,7 +36,7 @@ static void any_pieces_give_head_and_tail(void **state UNUSED)
 	struct random_seq r;
 
 	random_bytes(&seed, sizeof(seed));
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_seq_init(&r, seed, "capture");
 	for (int round = 0; round < 60; round++) {
 		SCOPED(capture) struct capture c = { 0 };

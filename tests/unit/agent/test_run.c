@@ -483,7 +483,7 @@ static void kills_neither_repeat_nor_lose_a_run(void **state)
 	uint64_t seed;
 
 	random_bytes(&seed, sizeof(seed));
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_seq_init(&r, seed, "kills");
 	for (int round = 0; round < KILLS; round++) {
 		SCOPED_TEXT char *ran = alloc_printf("%s/ran-%d", p->dir, round);
@@ -517,7 +517,7 @@ static void kills_neither_repeat_nor_lose_a_run(void **state)
 		if (round % 2 == 0)
 			assert_non_null(fine);
 	}
-	print_message("%zu succeeded, %zu interrupted\n", succeeded, interrupted);
+	print_message("# %zu succeeded, %zu interrupted\n", succeeded, interrupted);
 }
 
 #define CASE(behaviour) cmocka_unit_test_setup_teardown(behaviour, make_place, remove_place)

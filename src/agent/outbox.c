@@ -1,0 +1,936 @@
+#include "agent/outbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/segment.h"
+#include "common/alloc.h"
+#include "common/crc32.h"
+#include "common/log.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "common/text.h"
+
+#define FOLDER_MODE      0700
+#define FILE_MODE        0600
+#define STREAM_BYTES     16
+#define STREAM_SIZE      33
+#define SEGMENT_FILE_MAX (OUTBOX_SEGMENT_MAX + OUTBOX_RECORD_MAX + 4096)
+#define SIDECAR_MAX      4096
+#define RESERVE_SHARE    16 /* of small limits the reserve is this part */
+static_assert(OUTBOX_RECORD_MAX <= SEGMENT_JSON_MAX, "a record fits its frame");
+static_assert(OUTBOX_KEY_MAX <= SEGMENT_KEY_MAX, "a key fits its frame");
+
+/* The segments of one stream, in a folder of its own. The last one is open; the others are whole.
+ */
+struct stream {
+	char *dir;
+	uint64_t *firsts; /* number of each segment's first record; ascending, never empty */
+	size_t count;
+	int fd;         /* the last segment */
+	uint64_t end;   /* its size up to here is good */
+	uint64_t next;  /* the number of the next record */
+	uint64_t bytes; /* of all files in the folder */
+};
+
+struct outbox {
+	char *dir;
+	int lock;
+	uint64_t bytes_max;
+	uint64_t inventory_bytes;
+	char id[STREAM_SIZE];
+	struct stream stream;
+};
+
+/* Names. */
+
+static char *segment_path(const struct stream *s, uint64_t first, const char *kind)
+{
+	return alloc_printf("%s/%016" PRIx64 ".%s", s->dir, first, kind);
+}
+
+/* "0000000000000001.log" → 1 and "log"; false for other names. */
+static bool parse_segment_name(uint64_t *first_out, const char **kind_out, const char *name)
+{
+	uint8_t bytes[8];
+	char hex[17];
+
+	if (strlen(name) < 18 || name[16] != '.')
+		return false;
+	memcpy(hex, name, 16);
+	hex[16] = '\0';
+	if (!text_unhex(bytes, sizeof(bytes), hex))
+		return false;
+	*first_out = 0;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		*first_out = *first_out << 8 | bytes[i];
+	*kind_out = name + 17;
+	return *first_out > 0;
+}
+
+static bool is_stream_id(const char *text)
+{
+	uint8_t bytes[STREAM_BYTES];
+
+	return text_unhex(bytes, sizeof(bytes), text);
+}
+
+static uint64_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* Streams. */
+
+static void stream_close(struct stream *s)
+{
+	path_close_fd(&s->fd);
+	free(s->firsts);
+	free(s->dir);
+	*s = (struct stream){ .fd = -1 };
+}
+
+static bool has_segment(const struct stream *s, uint64_t first)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->firsts[i] == first)
+			return true;
+	return false;
+}
+
+static int compare_firsts(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool list_segments(struct stream *s, struct err *err)
+{
+	DIR *dir = opendir(s->dir);
+	const struct dirent *e;
+	const char *kind;
+	uint64_t first;
+
+	if (dir == NULL)
+		return err_sys(err, ERR_IO, errno, "folder %s", s->dir);
+	while ((e = readdir(dir)) != NULL) {
+		if (!parse_segment_name(&first, &kind, e->d_name) || strcmp(kind, "log") != 0)
+			continue;
+		ALLOC_GROW(s->firsts, s->count);
+		s->firsts[s->count++] = first;
+	}
+	closedir(dir);
+	if (s->count > 1)
+		qsort(s->firsts, s->count, sizeof(*s->firsts), compare_firsts);
+	return true;
+}
+
+/* Envelopes whose segment is gone, and files that were never finished; the rest is counted. */
+static void sweep_files(struct stream *s)
+{
+	DIR *dir = opendir(s->dir);
+	const struct dirent *e;
+
+	s->bytes = 0;
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		SCOPED_TEXT char *path = path_join(s->dir, e->d_name);
+		const char *kind;
+		uint64_t first;
+
+		if (e->d_name[0] == '.' && strncmp(e->d_name, ".new-", 5) != 0)
+			continue;
+		if (parse_segment_name(&first, &kind, e->d_name) && has_segment(s, first))
+			s->bytes += size_of(path);
+		else
+			(void)unlink(path);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/* Start the segment whose first record is the next one. What was last is whole from here on. */
+static bool start_segment(struct stream *s, struct err *err)
+{
+	SCOPED_TEXT char *path = segment_path(s, s->next, "log");
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+
+	if (fd < 0)
+		return err_sys(err, ERR_IO, errno, "segment %s", path);
+	if (!path_sync_dir(s->dir, err)) {
+		(void)unlink(path);
+		close(fd);
+		return false;
+	}
+	path_close_fd(&s->fd);
+	s->fd = fd;
+	s->end = 0;
+	ALLOC_GROW(s->firsts, s->count);
+	s->firsts[s->count++] = s->next;
+	return true;
+}
+
+static bool read_segment(struct buf *out, const struct stream *s, size_t i, struct err *err)
+{
+	SCOPED_TEXT char *path = segment_path(s, s->firsts[i], "log");
+
+	buf_clear(out);
+	return path_read(out, path, SEGMENT_FILE_MAX, err);
+}
+
+/* Open the last segment; a torn record at its end was never acknowledged and goes. */
+static bool open_last(struct stream *s, struct err *err)
+{
+	SCOPED_TEXT char *path = segment_path(s, s->firsts[s->count - 1], "log");
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct segment_record record;
+	struct span rest;
+
+	if (!read_segment(&bytes, s, s->count - 1, err))
+		return false;
+	s->next = s->firsts[s->count - 1];
+	for (rest = buf_span(&bytes); segment_take(&rest, &record, s->next); s->next++)
+		;
+	s->end = bytes.size - rest.size;
+	s->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (s->fd < 0 || (rest.size > 0 && ftruncate(s->fd, (off_t)s->end) != 0))
+		return err_sys(err, ERR_IO, errno, "segment %s", path);
+	s->bytes -= rest.size;
+	return true;
+}
+
+static bool stream_open(struct stream *s, const char *dir, struct err *err)
+{
+	*s = (struct stream){ .fd = -1, .next = 1 };
+	s->dir = alloc_text(dir);
+	if (!path_make_dirs(dir, FOLDER_MODE, err) || !list_segments(s, err))
+		return false;
+	sweep_files(s);
+	return s->count > 0 ? open_last(s, err) : start_segment(s, err);
+}
+
+static uint64_t open_count(const struct stream *s)
+{
+	return s->next - s->firsts[s->count - 1];
+}
+
+/* The number of a segment's last record. Bytes behind it are left-overs of a failed append. */
+static uint64_t last_of(const struct stream *s, size_t i)
+{
+	return (i + 1 < s->count ? s->firsts[i + 1] : s->next) - 1;
+}
+
+enum stream_sync {
+	STREAM_SYNC,
+	STREAM_LATER, /* the caller flushes once for many */
+};
+
+static bool write_at_end(const struct stream *s, struct span frame, enum stream_sync sync,
+			 struct err *err)
+{
+	if (lseek(s->fd, (off_t)s->end, SEEK_SET) < 0)
+		return err_sys(err, ERR_IO, errno, "outbox %s", s->dir);
+	if (!path_write_fd(s->fd, frame, err))
+		return false;
+	if (sync == STREAM_SYNC && fsync(s->fd) != 0)
+		return err_sys(err, ERR_IO, errno, "outbox %s", s->dir);
+	return true;
+}
+
+static bool stream_append(struct stream *s, struct span key, struct span json,
+			  enum stream_sync sync, struct err *err)
+{
+	const struct segment_record record = { .sequence = s->next, .key = key, .json = json };
+	SCOPED(buf) struct buf frame = { 0 };
+
+	segment_put(&frame, &record);
+	if (open_count(s) > 0 &&
+	    (open_count(s) >= OUTBOX_GROUP_MAX || s->end + frame.size > OUTBOX_SEGMENT_MAX)) {
+		if (sync == STREAM_LATER && fsync(s->fd) != 0)
+			return err_sys(err, ERR_IO, errno, "outbox %s", s->dir);
+		if (!start_segment(s, err))
+			return false;
+	}
+	if (!write_at_end(s, buf_span(&frame), sync, err)) {
+		/* Whatever arrived is not acknowledged; the next record overwrites it. */
+		(void)!ftruncate(s->fd, (off_t)s->end);
+		return false;
+	}
+	s->end += frame.size;
+	s->bytes += frame.size;
+	s->next++;
+	return true;
+}
+
+/* Open, close. */
+
+static char *inventory_path(const struct outbox *ob)
+{
+	return path_join(ob->dir, "inventory");
+}
+
+/* Which stream is current: the file says; without one it is `wanted`. */
+static bool settle_stream_id(struct outbox *ob, const char *wanted, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join(ob->dir, "stream");
+	SCOPED(buf) struct buf text = { 0 };
+
+	if (path_exists(path)) {
+		if (!path_read(&text, path, STREAM_SIZE, err))
+			return false;
+		snprintf(ob->id, sizeof(ob->id), "%.32s", buf_text(&text));
+		return is_stream_id(ob->id) || err_set(err, ERR_FORMAT, "%s names no stream", path);
+	}
+	if (!is_stream_id(wanted))
+		return err_set(err, ERR_FORMAT, "\"%s\" is no stream", wanted);
+	snprintf(ob->id, sizeof(ob->id), "%s", wanted);
+	buf_printf(&text, "%s\n", wanted);
+	return newfile_write(path, FILE_MODE, buf_span(&text), err);
+}
+
+/* Streams that are not the current one: not yet, or not any more. */
+static void remove_other_streams(const struct outbox *ob)
+{
+	DIR *dir = opendir(ob->dir);
+	const struct dirent *e;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		SCOPED_TEXT char *path = path_join(ob->dir, e->d_name);
+		struct err err;
+
+		if (strncmp(e->d_name, ".new-", 5) == 0 ||
+		    (is_stream_id(e->d_name) && strcmp(e->d_name, ob->id) != 0))
+			(void)path_remove_tree(path, &err);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+static bool open_current(struct outbox *ob, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join(ob->dir, ob->id);
+
+	return stream_open(&ob->stream, path, err);
+}
+
+static bool open_all(struct outbox *ob, const char *stream, uint32_t wait_ms, struct err *err)
+{
+	SCOPED_TEXT char *lock = path_join(ob->dir, "lock");
+	SCOPED_TEXT char *inventory = inventory_path(ob);
+
+	if (!path_make_dirs(ob->dir, FOLDER_MODE, err) ||
+	    !path_lock(&ob->lock, lock, wait_ms, err) || !settle_stream_id(ob, stream, err))
+		return false;
+	remove_other_streams(ob);
+	ob->inventory_bytes = size_of(inventory);
+	return open_current(ob, err);
+}
+
+bool outbox_open(struct outbox **out, const char *dir, const char *stream, uint64_t bytes_max,
+		 uint32_t wait_ms, struct err *err)
+{
+	struct outbox *ob = alloc_zeroed(1, sizeof(*ob));
+
+	ob->dir = alloc_text(dir);
+	ob->lock = ob->stream.fd = -1;
+	ob->bytes_max = bytes_max != 0 ? bytes_max : OUTBOX_BYTES_MAX;
+	if (!open_all(ob, stream, wait_ms, err)) {
+		outbox_close(ob);
+		return err_what(err, "cannot open the outbox %s", dir);
+	}
+	*out = ob;
+	return true;
+}
+
+void outbox_close(struct outbox *ob)
+{
+	if (ob == NULL)
+		return;
+	stream_close(&ob->stream);
+	path_close_fd(&ob->lock);
+	free(ob->dir);
+	free(ob);
+}
+
+const char *outbox_stream(const struct outbox *ob)
+{
+	return ob->id;
+}
+
+/* Room. */
+
+uint64_t outbox_bytes(const struct outbox *ob)
+{
+	return ob->stream.bytes + ob->inventory_bytes;
+}
+
+uint64_t outbox_waiting(const struct outbox *ob)
+{
+	return ob->stream.next - ob->stream.firsts[0];
+}
+
+static uint64_t limit_without_reserve(const struct outbox *ob)
+{
+	return ob->bytes_max - MIN_OF(OUTBOX_RESERVE, ob->bytes_max / RESERVE_SHARE);
+}
+
+bool outbox_is_full(const struct outbox *ob)
+{
+	/* The inventory gives way, so it does not count. */
+	return ob->stream.bytes >= limit_without_reserve(ob);
+}
+
+static void drop_inventory(struct outbox *ob)
+{
+	SCOPED_TEXT char *path = inventory_path(ob);
+
+	if (unlink(path) == 0 || errno == ENOENT)
+		ob->inventory_bytes = 0;
+}
+
+static bool make_room(struct outbox *ob, uint64_t size)
+{
+	if (outbox_bytes(ob) + size > ob->bytes_max && ob->inventory_bytes > 0) {
+		log_warn("the outbox is full: an inventory was dropped");
+		drop_inventory(ob);
+	}
+	return outbox_bytes(ob) + size <= ob->bytes_max;
+}
+
+/* Append. */
+
+static bool segment_holds_key(struct span bytes, uint64_t first, struct span key)
+{
+	struct segment_record record;
+
+	for (; segment_take(&bytes, &record, first); first++)
+		if (span_equal(record.key, key))
+			return true;
+	return false;
+}
+
+/* Newest first: a key that is there is there since a moment ago. */
+static bool find_key(bool *found, const struct outbox *ob, struct span key, struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	*found = false;
+	for (size_t i = ob->stream.count; i-- > 0 && !*found && key.size > 0;) {
+		if (!read_segment(&bytes, &ob->stream, i, err))
+			return false;
+		*found = segment_holds_key(buf_span(&bytes), ob->stream.firsts[i], key);
+	}
+	return true;
+}
+
+static enum outbox_result append_json(struct outbox *ob, struct span json, struct span key,
+				      struct err *err)
+{
+	bool found;
+
+	if (json.size > OUTBOX_RECORD_MAX || key.size > OUTBOX_KEY_MAX) {
+		err_set(err, ERR_LIMIT, "a record of %zu bytes, at most %zu are kept", json.size,
+			OUTBOX_RECORD_MAX);
+		return OUTBOX_FAULT;
+	}
+	if (!find_key(&found, ob, key, err))
+		return OUTBOX_FAULT;
+	if (found)
+		return OUTBOX_KNOWN;
+	if (!make_room(ob, json.size + key.size + SEGMENT_FRAME_SIZE))
+		return OUTBOX_FULL;
+	return stream_append(&ob->stream, key, json, STREAM_SYNC, err) ? OUTBOX_KEPT : OUTBOX_FAULT;
+}
+
+enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
+				 struct err *err)
+{
+	SCOPED(buf) struct buf json = { 0 };
+
+	jsondoc_write(&json, record);
+	return append_json(ob, buf_span(&json), span_of_text(key != NULL ? key : ""), err);
+}
+
+enum outbox_result outbox_put_inventory(struct outbox *ob, const json_t *record, struct err *err)
+{
+	SCOPED_TEXT char *path = inventory_path(ob);
+	SCOPED(buf) struct buf json = { 0 };
+
+	jsondoc_write(&json, record);
+	if (json.size > OUTBOX_RECORD_MAX ||
+	    ob->stream.bytes + json.size > limit_without_reserve(ob)) {
+		drop_inventory(ob);
+		return OUTBOX_FULL;
+	}
+	if (!newfile_write(path, FILE_MODE, buf_span(&json), err))
+		return OUTBOX_FAULT;
+	ob->inventory_bytes = json.size;
+	return OUTBOX_KEPT;
+}
+
+/* Seal. */
+
+struct sidecar {
+	char *name; /* NULL: the segment is not sealed */
+	int64_t sent_s;
+};
+
+static void sidecar_release(struct sidecar *s)
+{
+	free(s->name);
+}
+SCOPED_RELEASE(sidecar);
+
+/* A damaged sidecar counts as none: the segment is sealed again. */
+static void read_sidecar(struct sidecar *out, const struct stream *s, uint64_t first)
+{
+	SCOPED_TEXT char *path = segment_path(s, first, "json");
+	SCOPED_TEXT char *envelope = segment_path(s, first, "env");
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_auto_t *doc = NULL;
+	struct err err;
+
+	*out = (struct sidecar){ 0 };
+	if (!path_exists(envelope) || !path_read(&bytes, path, SIDECAR_MAX, &err) ||
+	    !jsondoc_read(&doc, buf_span(&bytes), &err))
+		return;
+	out->name = alloc_text(jsondoc_text(doc, "name"));
+	out->sent_s = jsondoc_int(doc, "sent", 0);
+}
+
+static bool write_sidecar(const struct stream *s, uint64_t first, const char *name, int64_t sent_s,
+			  struct err *err)
+{
+	SCOPED_TEXT char *path = segment_path(s, first, "json");
+	SCOPED(buf) struct buf text = { 0 };
+	json_auto_t *doc = json_object();
+
+	jsondoc_set_text(doc, "name", name);
+	jsondoc_set_int(doc, "sent", sent_s);
+	jsondoc_write(&text, doc);
+	return newfile_write(path, FILE_MODE, buf_span(&text), err);
+}
+
+static json_t *lost_record(void)
+{
+	json_t *record = json_object();
+
+	jsondoc_set_text(record, "kind", "lost");
+	return record;
+}
+
+/*
+ * The records of a whole segment. Numbers whose bytes are rotten are filled up: a hole would keep
+ * the site waiting for ever.
+ */
+static json_t *load_records(const struct stream *s, size_t i, struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+	uint64_t next = s->firsts[i];
+	struct segment_record record;
+	struct span rest;
+	json_t *records;
+
+	if (!read_segment(&bytes, s, i, err))
+		return NULL;
+	records = json_array();
+	for (rest = buf_span(&bytes); next <= last_of(s, i) && segment_take(&rest, &record, next);
+	     next++) {
+		json_t *doc = NULL;
+
+		if (!jsondoc_read(&doc, record.json, err))
+			doc = lost_record();
+		json_array_append_new(records, doc);
+	}
+	if (next <= last_of(s, i))
+		log_warn("%" PRIu64 " records of the outbox are damaged", last_of(s, i) - next + 1);
+	for (; next <= last_of(s, i); next++)
+		json_array_append_new(records, lost_record());
+	return records;
+}
+
+static bool seal_segment(struct outbox *ob, size_t i, outbox_seal_fn *seal, void *ctx,
+			 struct err *err)
+{
+	struct stream *s = &ob->stream;
+	SCOPED_TEXT char *envelope = segment_path(s, s->firsts[i], "env");
+	SCOPED_TEXT char *name = NULL;
+	SCOPED_TEXT char *file = NULL;
+	json_auto_t *records = load_records(s, i, err);
+
+	if (records == NULL || !seal(&name, &file, ob->id, s->firsts[i], records, ctx, err))
+		return false;
+	if (rename(file, envelope) != 0)
+		return err_sys(err, ERR_IO, errno, "envelope %s", file);
+	/* The sidecar's own flush of the folder makes the envelope's name durable as well. */
+	if (!write_sidecar(s, s->firsts[i], name, 0, err))
+		return false;
+	s->bytes += size_of(envelope);
+	return true;
+}
+
+struct tally {
+	size_t closed; /* segments that are whole */
+	size_t unsent; /* sealed ones among them that no CAP has had */
+};
+
+static struct tally take_tally(const struct stream *s)
+{
+	struct tally t = { .closed = s->count - 1 };
+
+	for (size_t i = 0; i + 1 < s->count; i++) {
+		SCOPED(sidecar) struct sidecar side;
+
+		read_sidecar(&side, s, s->firsts[i]);
+		t.unsent += side.name != NULL && side.sent_s == 0;
+	}
+	return t;
+}
+
+/* The waiting inventory gets its number now. A kill between the two steps leaves a known key. */
+static bool number_inventory(struct outbox *ob, struct err *err)
+{
+	SCOPED_TEXT char *path = inventory_path(ob);
+	SCOPED(buf) struct buf json = { 0 };
+	char key[32];
+
+	if (!path_exists(path))
+		return true;
+	if (!path_read(&json, path, OUTBOX_RECORD_MAX, err))
+		return false;
+	snprintf(key, sizeof(key), "inventory/%08x", crc32_of(buf_span(&json)));
+	if (append_json(ob, buf_span(&json), span_of_text(key), err) == OUTBOX_FAULT)
+		return false;
+	drop_inventory(ob);
+	return true;
+}
+
+/*
+ * Close the open segment if it is time: not while an envelope is still here to be sent (what
+ * follows it had better be one large envelope than many small ones), nor past the limit.
+ */
+static bool close_open_segment(struct outbox *ob, struct err *err)
+{
+	struct tally t = take_tally(&ob->stream);
+
+	if (t.unsent > 0 || t.closed >= OUTBOX_SEALED_MAX)
+		return true;
+	if (!number_inventory(ob, err))
+		return false;
+	return open_count(&ob->stream) == 0 || start_segment(&ob->stream, err);
+}
+
+bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err *err)
+{
+	if (!close_open_segment(ob, err))
+		return false;
+	for (size_t i = 0; i + 1 < ob->stream.count && i < OUTBOX_SEALED_MAX; i++) {
+		SCOPED(sidecar) struct sidecar side;
+
+		read_sidecar(&side, &ob->stream, ob->stream.firsts[i]);
+		if (side.name == NULL && !seal_segment(ob, i, seal, ctx, err))
+			return err_what(err, "cannot seal records for the site");
+	}
+	return true;
+}
+
+void outbox_envelopes_release(struct outbox_envelopes *e)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		free(e->items[i].name);
+		free(e->items[i].file);
+	}
+	free(e->items);
+	*e = (struct outbox_envelopes){ 0 };
+}
+
+void outbox_due(struct outbox_envelopes *out, const struct outbox *ob, int64_t now_s,
+		int64_t again_s)
+{
+	const struct stream *s = &ob->stream;
+
+	*out = (struct outbox_envelopes){ 0 };
+	for (size_t i = 0; i + 1 < s->count; i++) {
+		SCOPED(sidecar) struct sidecar side;
+
+		read_sidecar(&side, s, s->firsts[i]);
+		if (side.name == NULL ||
+		    (side.sent_s != 0 && side.sent_s <= now_s && side.sent_s > now_s - again_s))
+			continue;
+		ALLOC_GROW(out->items, out->count);
+		out->items[out->count++] = (struct outbox_envelope){
+			.name = alloc_text(side.name),
+			.file = segment_path(s, s->firsts[i], "env"),
+			.first = s->firsts[i],
+			.count = (uint32_t)(s->firsts[i + 1] - s->firsts[i]),
+			.sent_s = side.sent_s,
+		};
+	}
+}
+
+bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct err *err)
+{
+	const struct stream *s = &ob->stream;
+
+	for (size_t i = 0; i + 1 < s->count; i++) {
+		SCOPED(sidecar) struct sidecar side;
+
+		read_sidecar(&side, s, s->firsts[i]);
+		if (side.name != NULL && strcmp(side.name, name) == 0)
+			return write_sidecar(s, s->firsts[i], name, MAX_OF(now_s, 1), err);
+	}
+	return true;
+}
+
+/* Receipts. */
+
+static bool is_done(uint64_t sequence, uint64_t high, const uint64_t *refused, size_t refused_count)
+{
+	if (sequence <= high)
+		return true;
+	for (size_t i = 0; i < refused_count; i++)
+		if (refused[i] == sequence)
+			return true;
+	return false;
+}
+
+static bool segment_is_done(const struct stream *s, size_t i, uint64_t high,
+			    const uint64_t *refused, size_t refused_count)
+{
+	for (uint64_t n = MAX_OF(s->firsts[i], high + 1); n <= last_of(s, i); n++)
+		if (!is_done(n, high, refused, refused_count))
+			return false;
+	return true;
+}
+
+/* The first number that no envelope has ever carried. */
+static uint64_t first_unsealed(const struct stream *s)
+{
+	for (size_t i = 0; i + 1 < s->count; i++) {
+		SCOPED(sidecar) struct sidecar side;
+
+		read_sidecar(&side, s, s->firsts[i]);
+		if (side.name == NULL)
+			return s->firsts[i];
+	}
+	return s->firsts[s->count - 1];
+}
+
+static int compare_age(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_segment_file(const struct dirent *e)
+{
+	return strstr(e->d_name, ".log") != NULL;
+}
+
+static char *done_dir(const struct outbox *ob)
+{
+	return path_join(ob->dir, "done");
+}
+
+/* Names in done/ begin with the time, so that sorted means oldest first. */
+static void prune_done(const char *dir)
+{
+	struct dirent **names;
+	int count = scandir(dir, &names, is_segment_file, compare_age);
+
+	for (int i = 0; i < count; i++) {
+		SCOPED_TEXT char *path = path_join(dir, names[i]->d_name);
+
+		if (i < count - OUTBOX_HISTORY_MAX)
+			(void)unlink(path);
+		free(names[i]);
+	}
+	if (count >= 0)
+		free(names);
+}
+
+/* The log leaves first: without it the rest is a left-over that the next opening sweeps. */
+static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
+{
+	struct stream *s = &ob->stream;
+	SCOPED_TEXT char *log = segment_path(s, s->firsts[i], "log");
+	SCOPED_TEXT char *envelope = segment_path(s, s->firsts[i], "env");
+	SCOPED_TEXT char *side = segment_path(s, s->firsts[i], "json");
+	SCOPED_TEXT char *dir = done_dir(ob);
+	SCOPED_TEXT char *kept = NULL;
+	uint64_t freed = size_of(log) + size_of(envelope) + size_of(side);
+	struct stat st;
+
+	if (!path_make_dirs(dir, FOLDER_MODE, err))
+		return false;
+	kept = alloc_printf("%s/%012lld-%s-%016" PRIx64 ".log", dir,
+			    stat(log, &st) == 0 ? (long long)st.st_mtime : 0LL, ob->id,
+			    s->firsts[i]);
+	if (rename(log, kept) != 0)
+		return err_sys(err, ERR_IO, errno, "segment %s", log);
+	(void)unlink(envelope);
+	(void)unlink(side);
+	s->bytes -= MIN_OF(freed, s->bytes);
+	memmove(s->firsts + i, s->firsts + i + 1, (s->count - i - 1) * sizeof(*s->firsts));
+	s->count--;
+	return true;
+}
+
+enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const uint64_t *refused,
+					 size_t refused_count, struct err *err)
+{
+	SCOPED_TEXT char *dir = done_dir(ob);
+	uint64_t unsealed = first_unsealed(&ob->stream);
+
+	if (high >= unsealed)
+		return OUTBOX_AHEAD;
+	for (size_t i = 0; i < refused_count; i++)
+		if (refused[i] >= unsealed)
+			return OUTBOX_AHEAD;
+	for (size_t i = 0; i + 1 < ob->stream.count;) {
+		if (!segment_is_done(&ob->stream, i, high, refused, refused_count))
+			i++;
+		else if (!forget_segment(ob, i, err))
+			return OUTBOX_RECEIPT_FAULT;
+	}
+	prune_done(dir);
+	return OUTBOX_COVERED;
+}
+
+/* New stream. */
+
+static bool copy_segment(struct stream *to, const struct stream *from, size_t i, struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+	uint64_t next = from->firsts[i];
+	struct segment_record record;
+	struct span rest;
+
+	if (!read_segment(&bytes, from, i, err))
+		return false;
+	for (rest = buf_span(&bytes);
+	     next <= last_of(from, i) && segment_take(&rest, &record, next); next++)
+		if (!stream_append(to, record.key, record.json, STREAM_LATER, err))
+			return false;
+	return true;
+}
+
+static bool copy_stream(const char *dir, const struct stream *from, struct err *err)
+{
+	struct stream to;
+	bool done = stream_open(&to, dir, err);
+
+	for (size_t i = 0; i < from->count && done; i++)
+		done = copy_segment(&to, from, i, err);
+	if (done && fsync(to.fd) != 0)
+		done = err_sys(err, ERR_IO, errno, "outbox %s", dir);
+	stream_close(&to);
+	return done;
+}
+
+bool outbox_new_stream(struct outbox *ob, const char *stream, struct err *err)
+{
+	SCOPED_TEXT char *temp = alloc_printf("%s/.new-%s", ob->dir, stream);
+	SCOPED_TEXT char *final = path_join(ob->dir, stream);
+	SCOPED_TEXT char *name = path_join(ob->dir, "stream");
+	SCOPED_TEXT char *text = alloc_printf("%s\n", stream);
+	struct err ignored;
+	bool switched;
+
+	assert(is_stream_id(stream) && strcmp(stream, ob->id) != 0);
+	/* The new one is whole under its name before the file says that it counts. */
+	if (!path_remove_tree(temp, err) || !copy_stream(temp, &ob->stream, err))
+		return false;
+	if (rename(temp, final) != 0)
+		return err_sys(err, ERR_IO, errno, "stream %s", final);
+	if (!path_sync_dir(ob->dir, err))
+		return false;
+	switched = newfile_write(name, FILE_MODE, span_of_text(text), err);
+	/* After a fault the file may say either; what it says is what the next opening believes. */
+	stream_close(&ob->stream);
+	return settle_stream_id(ob, stream, switched ? err : &ignored) &&
+	       open_current(ob, switched ? err : &ignored) && switched;
+}
+
+/* Looking back. */
+
+static void put_recent(json_t *to, struct span bytes, const char *stream, uint64_t first)
+{
+	struct segment_record record;
+
+	for (; segment_take(&bytes, &record, first); first++) {
+		json_t *doc = NULL;
+		struct err err;
+
+		if (!jsondoc_read(&doc, record.json, &err) || !json_is_object(doc)) {
+			json_decref(doc);
+			continue;
+		}
+		jsondoc_set_text(doc, "stream", stream);
+		jsondoc_set_int(doc, "sequence", (int64_t)record.sequence);
+		json_array_append_new(to, doc);
+	}
+}
+
+/* "TIME-STREAM-FIRST.log" */
+static void put_done_file(json_t *to, const char *dir, const char *name)
+{
+	SCOPED_TEXT char *path = path_join(dir, name);
+	SCOPED(buf) struct buf bytes = { 0 };
+	const char *dash = strchr(name, '-'), *kind;
+	char stream[STREAM_SIZE];
+	uint64_t first;
+	struct err err;
+
+	if (dash == NULL || strlen(dash) < 2 + STREAM_SIZE ||
+	    !parse_segment_name(&first, &kind, dash + 1 + STREAM_SIZE) ||
+	    !path_read(&bytes, path, SEGMENT_FILE_MAX, &err))
+		return;
+	snprintf(stream, sizeof(stream), "%.32s", dash + 1);
+	put_recent(to, buf_span(&bytes), stream, first);
+}
+
+static void put_done(json_t *to, const struct outbox *ob)
+{
+	SCOPED_TEXT char *dir = done_dir(ob);
+	struct dirent **names;
+	int count = scandir(dir, &names, is_segment_file, compare_age);
+
+	for (int i = 0; i < count; i++) {
+		put_done_file(to, dir, names[i]->d_name);
+		free(names[i]);
+	}
+	if (count >= 0)
+		free(names);
+}
+
+bool outbox_recent(json_t **out, const struct outbox *ob, size_t max, struct err *err)
+{
+	const struct stream *s = &ob->stream;
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_auto_t *all = json_array();
+	size_t from = s->count;
+
+	/* As many segments as it takes at one record each, not the whole of a full outbox. */
+	while (from > 0 && s->next - s->firsts[from - 1] < max)
+		from--;
+	if (from == 0)
+		put_done(all, ob);
+	for (size_t i = from > 0 ? from - 1 : 0; i < s->count; i++) {
+		if (!read_segment(&bytes, s, i, err))
+			return false;
+		put_recent(all, buf_span(&bytes), ob->id, s->firsts[i]);
+	}
+	while (json_array_size(all) > max)
+		json_array_remove(all, 0);
+	*out = json_incref(all);
+	return true;
+}

@@ -1,0 +1,143 @@
+/*
+ * Records that the site does not have for certain yet. A record that was appended is on disk, keeps
+ * its number, and stays until a receipt of the site covers it. Format: docs/formats/outbox.md.
+ *
+ * Records have contiguous sequence numbers from 1 within a stream. They lie in segments of at most
+ * OUTBOX_GROUP_MAX records; a segment that is sealed never changes again, so that a number never
+ * stands for two records, whatever is killed when. An inventory waits apart without a number until
+ * a segment is sealed: a newer one replaces it, and it is what goes first when room is short.
+ *
+ * Several processes may use one outbox: outbox_open takes its lock, so keep it open for moments.
+ * No cryptography: sealing is a callback.
+ */
+#ifndef AGENT_OUTBOX_H
+#define AGENT_OUTBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/jsondoc.h"
+#include "common/macros.h"
+
+#define OUTBOX_GROUP_MAX   200                  /* records of one envelope */
+#define OUTBOX_SEGMENT_MAX ((size_t)1 << 20)    /* bytes of a segment with more than one record */
+#define OUTBOX_RECORD_MAX  ((size_t)4 << 20)    /* bytes of one record */
+#define OUTBOX_BYTES_MAX   ((uint64_t)64 << 20) /* everything together */
+#define OUTBOX_RESERVE     ((uint64_t)4 << 20)  /* of it for the ends of what already runs */
+#define OUTBOX_KEY_MAX     127
+#define OUTBOX_SEALED_MAX  64 /* sealed segments without a receipt */
+#define OUTBOX_HISTORY_MAX 16 /* covered segments that are kept to look at */
+
+struct outbox;
+
+/*
+ * Open the outbox in `dir` (made if absent), waiting up to `wait_ms` for another process to close
+ * it. A record torn by a kill is removed: its append had not returned. `stream` (32 hex digits) is
+ * the stream to begin with; an outbox that has one already keeps its own. The limit is for tests;
+ * 0 stands for OUTBOX_BYTES_MAX.
+ */
+bool outbox_open(struct outbox **out, const char *dir, const char *stream, uint64_t bytes_max,
+		 uint32_t wait_ms, struct err *err) MUST_USE;
+void outbox_close(struct outbox *ob);
+
+static inline void outbox_scoped(struct outbox **ob)
+{
+	outbox_close(*ob);
+}
+
+/* The stream's id, 32 hex digits; borrowed until outbox_new_stream or the end. */
+const char *outbox_stream(const struct outbox *ob);
+
+enum outbox_result {
+	OUTBOX_KEPT,  /* on disk */
+	OUTBOX_KNOWN, /* a record with this key is there already; nothing was added */
+	OUTBOX_FULL,  /* no room (the inventory has gone already); nothing was added */
+	OUTBOX_FAULT, /* see err; nothing was added */
+};
+
+/*
+ * Append a record (borrowed). `key`, at most OUTBOX_KEY_MAX characters, makes a repeated append
+ * harmless; NULL for none. Returns after the record is on disk.
+ */
+enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
+				 struct err *err) MUST_USE;
+
+/* Replace the waiting inventory record. OUTBOX_FULL: dropped, the older one too. */
+enum outbox_result outbox_put_inventory(struct outbox *ob, const json_t *record, struct err *err)
+	MUST_USE;
+
+/* True if new programs have to wait: room is left only for what runs already. */
+bool outbox_is_full(const struct outbox *ob);
+
+/* Bytes on disk, and records that no receipt covers. */
+uint64_t outbox_bytes(const struct outbox *ob);
+uint64_t outbox_waiting(const struct outbox *ob);
+
+/*
+ * Seal `records` (an array, borrowed), whose first has the number `first`. The callback makes a
+ * file in the file system of the outbox and gives its path and the envelope's name, which the
+ * outbox frees; the file is moved away from there.
+ */
+typedef bool outbox_seal_fn(char **name_out, char **file_out, const char *stream, uint64_t first,
+			    const json_t *records, void *ctx, struct err *err);
+
+/*
+ * Seal what waits, up to OUTBOX_SEALED_MAX segments without a receipt. On a fault what was sealed
+ * before it stays so. Calls back with the outbox locked.
+ */
+bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err *err) MUST_USE;
+
+struct outbox_envelope {
+	char *name; /* the object's name in an inbox */
+	char *file; /* path of its bytes */
+	uint64_t first;
+	uint32_t count;
+	int64_t sent_s; /* when a CAP took it; 0: never */
+};
+
+struct outbox_envelopes {
+	struct outbox_envelope *items;
+	size_t count;
+};
+
+void outbox_envelopes_release(struct outbox_envelopes *e);
+SCOPED_RELEASE(outbox_envelopes);
+
+/*
+ * The sealed envelopes that are due, oldest first: never sent, or sent at least `again_s` seconds
+ * before `now_s` without a receipt since (a CAP may lose its disk). A clock that went back makes
+ * them due. `out` needs no initial value.
+ */
+void outbox_due(struct outbox_envelopes *out, const struct outbox *ob, int64_t now_s,
+		int64_t again_s);
+
+/* A CAP has this envelope. Unknown names are fine (a receipt was faster). */
+bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct err *err) MUST_USE;
+
+enum outbox_receipt {
+	OUTBOX_COVERED, /* applied; what it covers is forgotten */
+	OUTBOX_AHEAD,   /* it covers numbers that were never given here: start a new stream */
+	OUTBOX_RECEIPT_FAULT,
+};
+
+/*
+ * Apply a verified receipt for this stream: everything up to `high` and the refused numbers are
+ * done. A segment is forgotten when all of it is. Receipts may come twice and out of order.
+ */
+enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const uint64_t *refused,
+					 size_t refused_count, struct err *err) MUST_USE;
+
+/*
+ * After a fork (a clone, or a machine put back): move every record without a receipt to a new
+ * stream with new numbers, keeping their order. After a fault the outbox is to be closed.
+ */
+bool outbox_new_stream(struct outbox *ob, const char *stream, struct err *err) MUST_USE;
+
+/*
+ * The newest records, at most `max`, oldest first, covered or not, each with "stream" and
+ * "sequence"; the caller owns the array.
+ */
+bool outbox_recent(json_t **out, const struct outbox *ob, size_t max, struct err *err) MUST_USE;
+
+#endif
