@@ -48,11 +48,9 @@ void newfile_retarget(struct newfile *nf, const char *path)
 	nf->path = alloc_text(path);
 }
 
-bool newfile_commit(struct newfile *nf, struct err *err)
+/* Close and rename, if `done` so far; `nf` has no temporary file afterwards either way. */
+static bool make_visible(struct newfile *nf, bool done, struct err *err)
 {
-	SCOPED_TEXT char *parent = parent_of(nf->path);
-	bool done = fsync(nf->fd) == 0;
-
 	if (close(nf->fd) != 0)
 		done = false;
 	nf->fd = -1;
@@ -63,7 +61,22 @@ bool newfile_commit(struct newfile *nf, struct err *err)
 	}
 	free(nf->temp);
 	nf->temp = NULL;
-	done = path_sync_dir(parent, err);
+	return true;
+}
+
+bool newfile_commit(struct newfile *nf, struct err *err)
+{
+	SCOPED_TEXT char *parent = parent_of(nf->path);
+	bool done = make_visible(nf, fsync(nf->fd) == 0, err) && path_sync_dir(parent, err);
+
+	newfile_abandon(nf);
+	return done;
+}
+
+bool newfile_commit_unflushed(struct newfile *nf, struct err *err)
+{
+	bool done = make_visible(nf, true, err);
+
 	newfile_abandon(nf);
 	return done;
 }

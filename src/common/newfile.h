@@ -36,6 +36,13 @@ void newfile_retarget(struct newfile *nf, const char *path);
 /* Make the content visible and durable. On failure the old file stands and `nf` is abandoned. */
 bool newfile_commit(struct newfile *nf, struct err *err) MUST_USE;
 
+/*
+ * Make the content visible without flushing anything: for a batch of files that nothing refers to
+ * before path_sync_fs was called once for all of them. After a power cut before that the name may
+ * hold anything.
+ */
+bool newfile_commit_unflushed(struct newfile *nf, struct err *err) MUST_USE;
+
 /* Drop what was written; nothing happens after a commit or before a begin. */
 void newfile_abandon(struct newfile *nf);
 

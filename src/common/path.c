@@ -180,6 +180,15 @@ bool path_sync_dir(const char *dir, struct err *err)
 	return true;
 }
 
+bool path_sync_fs(const char *dir, struct err *err)
+{
+	SCOPED_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || syncfs(fd) != 0)
+		return err_sys(err, ERR_IO, errno, "folder %s", dir);
+	return true;
+}
+
 bool path_write_fd(int fd, struct span bytes, struct err *err)
 {
 	while (bytes.size > 0) {

@@ -44,6 +44,9 @@ bool path_exists(const char *path);
 /* Flush a directory's entries to disk. */
 bool path_sync_dir(const char *dir, struct err *err) MUST_USE;
 
+/* Flush everything written to the file system that holds `dir`. Blocks as long as that takes. */
+bool path_sync_fs(const char *dir, struct err *err) MUST_USE;
+
 /* write(2)/read(2) until done; interrupted calls go on. path_read_fd ends early only at the end. */
 bool path_write_fd(int fd, struct span bytes, struct err *err) MUST_USE;
 ssize_t path_read_fd(int fd, void *dst, size_t size);

@@ -7,20 +7,18 @@
 #include "common/text.h"
 #include "content/chunker.h"
 #include "content/compact.h"
+#include "content/idmap.h"
 #include "content/pack.h"
 
 #define VERSION_DIGITS_MAX 10
-
-/* Two million hashes in a half-full table stay well below; ids made up to collide do not. */
-#define PROBES_MAX 256
 
 struct index {
 	struct index_pack *packs;
 	struct index_frame *frames;
 	struct index_chunk *chunks;
 	struct index_delta *deltas;
-	uint32_t *table; /* chunk numbers + 1 by hash of the id, 0 for free; only when read */
-	uint32_t table_mask;
+	struct idmap by_id; /* of chunks; only when read */
+	bool is_read;
 	uint32_t pack_count, frame_count, chunk_count, delta_count;
 };
 
@@ -44,7 +42,7 @@ void index_free(struct index *idx)
 	free(idx->frames);
 	free(idx->chunks);
 	free(idx->deltas);
-	free(idx->table);
+	idmap_release(&idx->by_id);
 	free(idx);
 }
 
@@ -348,47 +346,19 @@ static bool take_body(struct index *idx, struct span body, struct err *err)
 	return true;
 }
 
-/* Ids are hashes: any part of one is as good as a hash of it. */
-static uint32_t hash_id(const struct digest *id)
+static const struct digest *chunk_id(uint32_t number, const void *ctx)
 {
-	uint32_t hash;
+	const struct index *idx = ctx;
 
-	memcpy(&hash, id->bytes, sizeof(hash));
-	return hash;
+	return &idx->chunks[number].id;
 }
 
-/* The place of `id` in the table, taken or free; PROBES_MAX steps on if there is none so near. */
-static uint32_t find_slot(const struct index *idx, const struct digest *id, uint32_t *probes_out)
+static bool fill_map(struct index *idx, struct err *err)
 {
-	uint32_t slot = hash_id(id) & idx->table_mask;
-	uint32_t probes = 0;
-
-	while (idx->table[slot] != 0 && probes < PROBES_MAX &&
-	       !digest_equal(&idx->chunks[idx->table[slot] - 1].id, id)) {
-		slot = (slot + 1) & idx->table_mask;
-		probes++;
-	}
-	*probes_out = probes;
-	return slot;
-}
-
-static bool fill_table(struct index *idx, struct err *err)
-{
-	uint32_t size = 16;
-
-	while (size < idx->chunk_count * 2)
-		size *= 2;
-	idx->table = alloc_zeroed(size, sizeof(*idx->table));
-	idx->table_mask = size - 1;
-	for (uint32_t i = 0; i < idx->chunk_count; i++) {
-		uint32_t probes;
-		uint32_t slot = find_slot(idx, &idx->chunks[i].id, &probes);
-
-		if (probes == PROBES_MAX)
+	for (uint32_t i = 0; i < idx->chunk_count; i++)
+		if (!idmap_put(&idx->by_id, i, chunk_id, idx))
 			return err_set(err, ERR_FORMAT, "index: its chunk ids are no hashes");
-		if (idx->table[slot] == 0)
-			idx->table[slot] = i + 1;
-	}
+	idx->is_read = true;
 	return true;
 }
 
@@ -398,7 +368,7 @@ bool index_read(struct index **out, struct span bytes, struct err *err)
 	SCOPED(buf) struct buf body = { 0 };
 
 	if (!compact_read(&body, &index_kind, bytes, err) ||
-	    !take_body(idx, buf_span(&body), err) || !check(idx, err) || !fill_table(idx, err))
+	    !take_body(idx, buf_span(&body), err) || !check(idx, err) || !fill_map(idx, err))
 		return false;
 	*out = idx;
 	idx = NULL;
@@ -451,13 +421,11 @@ const struct index_delta *index_delta_at(const struct index *idx, uint32_t numbe
 
 const struct index_chunk *index_find(const struct index *idx, const struct digest *id)
 {
-	uint32_t probes, slot;
+	uint32_t number;
 
-	assert(idx->table != NULL); /* one that is being made has no table yet */
-	slot = find_slot(idx, id, &probes);
-	if (probes == PROBES_MAX || idx->table[slot] == 0)
-		return NULL;
-	return &idx->chunks[idx->table[slot] - 1];
+	assert(idx->is_read); /* one that is being made has no map yet */
+	number = idmap_find(&idx->by_id, id, chunk_id, idx);
+	return number != IDMAP_NONE ? &idx->chunks[number] : NULL;
 }
 
 void index_print_name(char *dst, uint32_t version, struct span index_bytes)

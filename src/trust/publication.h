@@ -1,0 +1,143 @@
+/*
+ * What a site publishes, as TUF metadata in memory: the roles, the targets that each signs, and
+ * the making of new role files when something changed or grows old.
+ *
+ *     publication_new → publication_load … (or publication_found) → publication_set_target … →
+ *     publication_build → the caller writes the files → publication_accept
+ *
+ * Versions only grow: a version that was ever handed out is never used for other bytes, also when
+ * the files could not be written. repository.h is the shell that does the reading and writing.
+ *
+ * PURE.
+ */
+#ifndef TRUST_PUBLICATION_H
+#define TRUST_PUBLICATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/error.h"
+#include "common/macros.h"
+#include "common/span.h"
+#include "trust/authority.h"
+#include "trust/keys.h"
+#include "trust/siterole.h"
+
+struct publication_target {
+	uint64_t length;
+	struct digest sha256;
+};
+
+/* Where a target's file stands beneath targets/: "dir/HASH.base". The caller frees it. */
+char *publication_target_file(const char *path, const struct digest *sha256) MUST_USE;
+
+/* Names relative to the published folder. */
+struct publication_paths {
+	char **items;
+	size_t count;
+};
+void publication_paths_release(struct publication_paths *paths);
+SCOPED_RELEASE(publication_paths);
+
+/* Role files to write, in this order; their names stand beneath metadata/. */
+struct publication_files {
+	struct publication_file {
+		char name[48];
+		struct buf bytes;
+	} items[SITEROLE_COUNT_];
+	size_t count;
+};
+void publication_files_release(struct publication_files *files);
+SCOPED_RELEASE(publication_files);
+
+struct publication;
+
+struct publication *publication_new(void) MUST_USE;
+void publication_free(struct publication *pub);
+SCOPED_FREE(publication);
+
+/*
+ * Begin from nothing: each role is signed by one key, with threshold 1. The next build makes every
+ * role. `role_keys` has SITEROLE_COUNT_ entries, borrowed.
+ */
+void publication_found(struct publication *pub, const struct key *const *role_keys);
+
+/*
+ * Take a role file as published. Root comes first, then timestamp, snapshot, and the others: root
+ * and timestamp are checked by root's keys, the rest by the hashes in timestamp and snapshot.
+ * ERR_LIMIT, ERR_FORMAT, or ERR_TRUST if it is not what the loaded ones say.
+ */
+bool publication_load(struct publication *pub, enum siterole role, struct span bytes,
+		      struct err *err) MUST_USE;
+
+/* Never use `version` of this role again: a file of that version exists, published or not. */
+void publication_saw_version(struct publication *pub, enum siterole role, int64_t version);
+
+/* The published version of a role; 0 before the first. */
+int64_t publication_version(const struct publication *pub, enum siterole role);
+
+/* The version of a role that the loaded timestamp (for snapshot) or snapshot lists; 0 if none. */
+int64_t publication_listed_version(const struct publication *pub, enum siterole role);
+
+/* When the published version expires (seconds since 1970). */
+int64_t publication_expires(const struct publication *pub, enum siterole role);
+
+/* How many keys the role lists, how many must sign, and how many of `signers` are among them. */
+struct publication_keys {
+	size_t listed;
+	size_t threshold;
+	size_t here;
+};
+void publication_role_keys(struct publication_keys *out, const struct publication *pub,
+			   enum siterole role, const struct authority_signers *signers);
+
+/* The target as it will be in the next build; false if there is none. */
+bool publication_find_target(struct publication_target *out, const struct publication *pub,
+			     const char *path) MUST_USE;
+
+/* Add, change or remove a target of the next build. False if no role signs such a path. */
+bool publication_set_target(struct publication *pub, const char *path,
+			    const struct publication_target *target, struct err *err) MUST_USE;
+bool publication_remove_target(struct publication *pub, const char *path, struct err *err) MUST_USE;
+
+/*
+ * Call `fn` for each target of the next build, in no order, until it returns false. It must not
+ * change `pub`. Says whether all were seen.
+ */
+typedef bool (*publication_target_fn)(const char *path, const struct publication_target *target,
+				      void *ctx);
+bool publication_each_target(const struct publication *pub, publication_target_fn fn, void *ctx);
+
+/* True if the next build makes a role that lists targets, or a first root, for another reason than
+ * age. */
+bool publication_has_changes(const struct publication *pub);
+
+/* Forget the changes since the last accept. */
+void publication_drop_changes(struct publication *pub);
+
+/*
+ * Make the role files that are due at `now_s`: of roles that changed, of roles that grow old (root,
+ * targets, packages: below half their life; site, locations, assignments: below half of 14 days;
+ * snapshot and timestamp: older than a day), and of those that name them. Nothing due: no files.
+ *
+ * A role that merely grows old is left out where its keys are not among `signers`; for one that
+ * changed this is ERR_REFUSED. ERR_LIMIT if a role has grown past what clients read.
+ */
+bool publication_build(struct publication_files *out, struct publication *pub,
+		       const struct authority_signers *signers, int64_t now_s, struct err *err)
+	MUST_USE;
+
+/* What was built last is published from now on. */
+void publication_accept(struct publication *pub);
+
+/*
+ * The files that make up what is published, or what was built last, in the order in which a server
+ * may be given them: targets, roles, snapshot, roots from 1 on, timestamp. The caller releases
+ * `out`.
+ */
+void publication_list(struct publication_paths *out, const struct publication *pub);
+void publication_list_built(struct publication_paths *out, const struct publication *pub);
+
+#endif
