@@ -190,12 +190,15 @@ void tufrepo_sign_by(struct tufrepo *r, const char *role, int key, const char *k
 	};
 }
 
+static void forget_signers(struct tufrepo_role *role)
+{
+	while (role->signer_count > 0)
+		free(role->signers[--role->signer_count].keyid);
+}
+
 void tufrepo_sign_by_none(struct tufrepo *r, const char *role)
 {
-	struct tufrepo_role *t = role_of(r, role);
-
-	while (t->signer_count > 0)
-		free(t->signers[--t->signer_count].keyid);
+	forget_signers(role_of(r, role));
 }
 
 void tufrepo_delegate(struct tufrepo *r, const char *holder, const char *role, int key,
@@ -416,7 +419,7 @@ struct tufrepo *tufrepo_new(void)
 void tufrepo_free(struct tufrepo *r)
 {
 	for (size_t i = 0; i < r->role_count; i++) {
-		tufrepo_sign_by_none(r, r->roles[i].name);
+		forget_signers(&r->roles[i]);
 		json_decref(r->roles[i].body);
 		free(r->roles[i].name);
 	}

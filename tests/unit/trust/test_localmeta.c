@@ -71,7 +71,6 @@ static void only_a_signed_root_begins(void **state UNUSED)
 static void the_floor_is_remembered(void **state UNUSED)
 {
 	char *dir = new_folder();
-	SCOPED_TEXT char *file = path_join(dir, "clock-floor");
 	struct updater_store store = localmeta_store(dir);
 	struct err err;
 
