@@ -216,7 +216,7 @@ static int run_verb(struct command *cmd, const struct verb *verb, char **words, 
 	}
 	if (done)
 		return call.exit;
-	err_what(&err, "%s %s", cmd->program->name, verb->name);
+	err_what(&err, "%s", verb->name);
 	print_fault(cmd->print, &err);
 	return err_exit(err.code);
 }
@@ -244,7 +244,7 @@ static int dispatch(struct command *cmd, char **words, size_t count)
 	} else {
 		no_such_verb(cmd->program, words[0], &err);
 	}
-	err_what(&err, "%s", cmd->program->name);
+	err_what(&err, "the command line cannot be read");
 	print_fault(cmd->print, &err);
 	return EXIT_USAGE;
 }

@@ -1,0 +1,22 @@
+/*
+ * What the verbs of packway-site share: opening the site that the settings name.
+ */
+#ifndef CLI_SITE_CALL_H
+#define CLI_SITE_CALL_H
+
+#include "cli/verb.h"
+#include "site/site.h"
+
+/* Open the site of --site, PACKWAY_SITE or the configuration; the caller closes it. */
+bool site_call_open(struct site **out, const struct verb_call *call, struct err *err) MUST_USE;
+
+/* The tables of verbs, one per file. */
+extern const struct verb site_base_verbs[];
+extern const struct verb site_system_verbs[];
+extern const struct verb site_group_verbs[];
+extern const struct verb site_package_verbs[];
+extern const struct verb site_offer_verbs[];
+extern const struct verb site_client_verbs[];
+extern const struct verb site_report_verbs[];
+
+#endif

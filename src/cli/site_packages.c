@@ -1,0 +1,191 @@
+/* package and program. */
+#include "cli/site_call.h"
+
+#include "common/alloc.h"
+#include "common/jsondoc.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "site/package.h"
+#include "site/program.h"
+
+static bool run_list(struct verb_call *call, struct err *err)
+{
+	static const struct print_column columns[] = {
+		{ "id" },  { "name" },     { "version" }, { "files" }, { "bytes", PRINT_SIZE },
+		{ "dps" }, { "programs" }, { "source" },  { 0 },
+	};
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *rows = NULL;
+
+	if (!site_call_open(&site, call, err) || !package_list(&rows, site, err))
+		return false;
+	print_table(call->print, columns, rows, "no packages");
+	return true;
+}
+
+static bool run_show(struct verb_call *call, struct err *err)
+{
+	static const struct print_column fields[] = {
+		{ "id" }, { "name" }, { "version" }, { "source" }, { 0 },
+	};
+	static const struct print_column versions[] = {
+		{ "version" },           { "files" },
+		{ "bytes", PRINT_SIZE }, { "bytes_new", PRINT_SIZE, "new" },
+		{ "created" },           { 0 },
+	};
+	static const struct print_column programs[] = {
+		{ "name" }, { "command" }, { "timeout_s", PRINT_DURATION, "timeout" },
+		{ "as" },   { "rerun" },   { "run_after" },
+		{ 0 },
+	};
+	static const struct print_column dps[] = {
+		{ "dp" }, { "version" }, { "state" }, { "reason" }, { 0 },
+	};
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = NULL;
+
+	if (!site_call_open(&site, call, err) ||
+	    !package_show(&doc, site, options_argument(call->options, 0), err))
+		return false;
+	print_fields(call->print, fields, doc);
+	print_section(call->print, "versions", versions, json_object_get(doc, "versions"));
+	print_section(call->print, "programs", programs, json_object_get(doc, "programs"));
+	print_section(call->print, "distribution points", dps, json_object_get(doc, "dps"));
+	return true;
+}
+
+static bool run_remove(struct verb_call *call, struct err *err)
+{
+	const char *id = options_argument(call->options, 0);
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = json_object();
+
+	if (!site_call_open(&site, call, err) || !package_remove(site, id, err))
+		return false;
+	jsondoc_set_text(doc, "removed", id);
+	print_result(call->print, doc, "package %s removed", id);
+	return true;
+}
+
+/* Policy is readable by whoever can read a CAP. */
+static void warn_of_secrets(const char *command)
+{
+	SCOPED_TEXT char *word = program_find_secret(command);
+
+	if (word != NULL)
+		log_warn(
+			"\"%s\" looks like a secret: everybody who can read a CAP can read command lines",
+			word);
+}
+
+static bool check_later_features(const struct verb_call *call, struct err *err)
+{
+	const char *mount = options_text(call->options, "mount");
+
+	if (mount == NULL || text_equal_nocase(mount, "none"))
+		return true;
+	err_set(err, ERR_UNSUPPORTED, "--mount %s: this release hands programs a local copy only",
+		mount);
+	return err_fix(err, "leave --mount out, or say --mount none");
+}
+
+static bool run_program_add(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = json_object();
+	struct program_spec spec = {
+		.package = options_argument(call->options, 0),
+		.name = options_argument(call->options, 1),
+		.command = options_text(call->options, "command"),
+		.timeout_s = options_number(call->options, "timeout", PROGRAM_TIMEOUT_DEFAULT_S),
+		.run_after = options_text(call->options, "run-after"),
+		.rerun = options_text(call->options, "rerun"),
+		.as = options_text(call->options, "as"),
+	};
+
+	spec.success = options_all(call->options, "success", &spec.success_count);
+	spec.restart = options_all(call->options, "restart-codes", &spec.restart_count);
+	if (!check_later_features(call, err) || !site_call_open(&site, call, err) ||
+	    !program_add(site, &spec, err))
+		return false;
+	warn_of_secrets(spec.command);
+	jsondoc_set_text(doc, "package", spec.package);
+	jsondoc_set_text(doc, "name", spec.name);
+	print_result(call->print, doc, "program %s:%s added", spec.package, spec.name);
+	return true;
+}
+
+static const struct argument_spec id_argument[] = {
+	{ .name = "ID", .type = OPTION_TEXT, .help = "the package's id, such as LON00001" },
+	{ 0 },
+};
+
+static const struct argument_spec program_arguments[] = {
+	{ .name = "ID", .type = OPTION_TEXT, .help = "the package's id" },
+	{ .name = "NAME", .type = OPTION_NAME, .help = "the program's name" },
+	{ 0 },
+};
+
+static const struct option_spec program_options[] = {
+	{ .name = "command",
+	  .type = OPTION_TEXT,
+	  .flags = OPTION_REQUIRED,
+	  .value = "CMD",
+	  .help = "its command line; {content} is the content's folder" },
+	{ .name = "timeout",
+	  .type = OPTION_DURATION,
+	  .min = 1,
+	  .max = PROGRAM_TIMEOUT_MAX_S,
+	  .help = "end it after this time (10m)" },
+	{ .name = "mount",
+	  .type = OPTION_TEXT,
+	  .value = "none",
+	  .help = "how it gets its content: a local copy" },
+	{ .name = "success",
+	  .type = OPTION_TEXT,
+	  .flags = OPTION_REPEATED,
+	  .value = "CODE",
+	  .help = "exit codes that mean success (0)" },
+	{ .name = "restart-codes",
+	  .type = OPTION_TEXT,
+	  .flags = OPTION_REPEATED,
+	  .value = "CODE",
+	  .help = "exit codes that mean success after a restart" },
+	{ .name = "run-after",
+	  .type = OPTION_TEXT,
+	  .value = "ID:NAME",
+	  .help = "a program that must have succeeded first" },
+	{ .name = "rerun",
+	  .type = OPTION_CHOICE,
+	  .choices = "never|always|on-failure",
+	  .help = "whether it may run again (never)" },
+	{ .name = "as",
+	  .type = OPTION_TEXT,
+	  .value = "root|user|NAME",
+	  .help = "the account that it runs as (root)" },
+	{ 0 },
+};
+
+const struct verb site_package_verbs[] = {
+	{ .name = "package list", .run = run_list, .summary = "list the packages" },
+	{
+		.name = "package show",
+		.run = run_show,
+		.summary = "show a package with its versions, programs and DPs",
+		.arguments = id_argument,
+	},
+	{
+		.name = "package remove",
+		.run = run_remove,
+		.summary = "take a package out of policy and, later, off the DPs",
+		.arguments = id_argument,
+	},
+	{
+		.name = "program add",
+		.run = run_program_add,
+		.summary = "add a program to a package",
+		.arguments = program_arguments,
+		.options = program_options,
+	},
+	{ 0 },
+};

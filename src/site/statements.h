@@ -1,0 +1,251 @@
+/*
+ * Every statement that the site runs on its database: X(symbol, SQL) makes STMT_symbol.
+ *
+ * Columns of lists carry the names of CLI.md's JSON, with a form behind a colon (common/db.h).
+ */
+#ifndef SITE_STATEMENTS_H
+#define SITE_STATEMENTS_H
+
+/* clang-format off */
+#define SITE_STATEMENTS(X)                                                                         \
+	/* settings and counters */                                                                \
+	X(SETTING_SET, "INSERT INTO setting VALUES(?1, ?2)"                                        \
+		" ON CONFLICT(key) DO UPDATE SET value = excluded.value")                          \
+	X(SETTING_COUNT, "INSERT INTO setting VALUES(?1, 1)"                                       \
+		" ON CONFLICT(key) DO UPDATE SET value = value + 1")                               \
+	X(SETTING_GET, "SELECT value FROM setting WHERE key = ?1")                                 \
+	X(SITE_IDENTITY, "SELECT (SELECT value FROM setting WHERE key = 'code'),"                  \
+		" (SELECT value FROM setting WHERE key = 'name'),"                                 \
+		" (SELECT value FROM setting WHERE key = 'uuid')")                                 \
+                                                                                                   \
+	/* boundary groups */                                                                      \
+	X(GROUP_ADD, "INSERT INTO boundary_group VALUES(?1, ?2, ?3, ?4, ?5)")                      \
+	X(GROUP_EXISTS, "SELECT 1 FROM boundary_group WHERE name = ?1")                            \
+	X(GROUP_ADD_NEIGHBOUR, "INSERT INTO neighbour VALUES(?1, ?2, ?3)")                         \
+	X(GROUP_ADD_PREFERRED, "INSERT INTO preferred VALUES(?1, ?2, ?3)")                         \
+	X(GROUP_REMOVE, "DELETE FROM boundary_group WHERE name = ?1")                              \
+	X(GROUP_USERS, "SELECT 'boundary ' || cidr FROM boundary WHERE group_name = ?1"            \
+		" UNION ALL SELECT kind || ' ' || name FROM system"                                \
+		"  WHERE group_name = ?1 AND removed IS NULL"                                      \
+		" UNION ALL SELECT 'group ' || group_name FROM neighbour"                          \
+		"  WHERE other = ?1 AND group_name <> ?1 LIMIT 5")                                 \
+	X(GROUP_FORGET_REMOVED, "UPDATE system SET group_name = NULL"                              \
+		" WHERE group_name = ?1 AND removed IS NOT NULL")                                  \
+	X(GROUP_LIST, "SELECT name, (SELECT count(*) FROM boundary WHERE group_name = g.name)"     \
+		" AS boundaries, (SELECT count(*) FROM system WHERE group_name = g.name"           \
+		" AND removed IS NULL) AS systems, (SELECT json_group_array(other) FROM"           \
+		" (SELECT other FROM neighbour WHERE group_name = g.name ORDER BY other))"         \
+		" AS \"neighbours:json\", default_after_min AS default_after_minutes,"             \
+		" fence AS \"fence:flag\", policy,"                                                \
+		" iif(cross_tier, 'cross-tier', 'in-tier') AS open_ways"                           \
+		" FROM boundary_group AS g ORDER BY name")                                         \
+	X(GROUP_SHOW, "SELECT name, default_after_min AS default_after_minutes,"                   \
+		" fence AS \"fence:flag\", policy,"                                                \
+		" iif(cross_tier, 'cross-tier', 'in-tier') AS open_ways,"                          \
+		" (SELECT json_group_array(cidr) FROM (SELECT cidr FROM boundary"                  \
+		"  WHERE group_name = g.name ORDER BY cidr)) AS \"boundaries:json\","              \
+		" (SELECT json_group_array(json_object('group', other, 'minutes', minutes)) FROM"  \
+		"  (SELECT other, minutes FROM neighbour WHERE group_name = g.name ORDER BY minutes, other))" \
+		" AS \"neighbours:json\","                                                         \
+		" (SELECT json_group_array(server) FROM (SELECT server FROM preferred"             \
+		"  WHERE group_name = g.name ORDER BY position)) AS \"prefer:json\","              \
+		" (SELECT json_group_array(kind || ' ' || name) FROM (SELECT kind, name FROM system"   \
+		"  WHERE group_name = g.name AND removed IS NULL ORDER BY kind, name))"            \
+		" AS \"systems:json\" FROM boundary_group AS g WHERE name = ?1")                   \
+	X(BOUNDARY_ADD, "INSERT INTO boundary VALUES(?1, ?2)")                                     \
+	X(BOUNDARY_OWNER, "SELECT group_name FROM boundary WHERE cidr = ?1")                       \
+	X(BOUNDARY_REMOVE, "DELETE FROM boundary WHERE cidr = ?1")                                 \
+	X(BOUNDARY_LIST, "SELECT cidr AS boundary, group_name AS \"group\" FROM boundary"          \
+		" ORDER BY group_name, cidr")                                                      \
+                                                                                                   \
+	/* CAPs and DPs */                                                                         \
+	X(SYSTEM_ADD, "INSERT INTO system(kind, name, uuid, group_name, inbox, max_rate, window,"  \
+		" is_own, created) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                    \
+	X(SYSTEM_ADD_ADDRESS, "INSERT INTO system_address VALUES(?1, ?2, ?3)")                     \
+	X(SYSTEM_FIND, "SELECT id FROM system WHERE kind = ?1 AND name = ?2 AND removed IS NULL")  \
+	X(SYSTEM_NAME_IS_KNOWN, "SELECT 1 FROM system WHERE name = ?1 AND removed IS NULL LIMIT 1")\
+	X(SYSTEM_REMOVE, "UPDATE system SET removed = ?2 WHERE id = ?1")                           \
+	X(SYSTEM_SET_OWN, "UPDATE system SET is_own = ?2 WHERE id = ?1")                           \
+	X(SYSTEM_PREFERRED_BY, "SELECT group_name FROM preferred WHERE server = ?1 LIMIT 1")       \
+	X(SYSTEM_LIST, "SELECT name, (SELECT json_group_array(url) FROM (SELECT url FROM"          \
+		" system_address WHERE system = s.id ORDER BY position)) AS \"addresses:json\","   \
+		" group_name AS \"group\", inbox, max_rate, window, uuid,"                         \
+		" created AS \"created:time\" FROM system AS s"                                    \
+		" WHERE kind = ?1 AND removed IS NULL ORDER BY name")                              \
+	X(SYSTEM_ROWS, "SELECT id, kind, name, uuid, group_name, inbox, max_rate, window, is_own," \
+		" removed FROM system"                                                             \
+		" WHERE kind = ?1 AND (removed IS NULL OR ?2) ORDER BY name, id")                  \
+	X(SYSTEM_ADDRESSES, "SELECT url FROM system_address WHERE system = ?1 ORDER BY position")  \
+	X(SYSTEM_FIRST_ADDRESSES, "SELECT s.kind, s.name, a.url FROM system AS s"                  \
+		" JOIN system_address AS a ON a.system = s.id"                                     \
+		" WHERE a.position = 0 AND s.removed IS NULL ORDER BY s.kind, s.name")             \
+                                                                                                   \
+	/* packages */                                                                             \
+	X(PACKAGE_ADD, "INSERT INTO package VALUES(?1, ?2, ?3, 0, ?4, NULL)")                      \
+	X(PACKAGE_FIND, "SELECT id, name, source, latest FROM package"                             \
+		" WHERE id = ?1 AND removed IS NULL")                                              \
+	X(PACKAGE_SET_SOURCE, "UPDATE package SET source = ?2 WHERE id = ?1")                      \
+	X(PACKAGE_SET_LATEST, "UPDATE package SET latest = ?2 WHERE id = ?1")                      \
+	X(PACKAGE_REMOVE, "UPDATE package SET removed = ?2 WHERE id = ?1")                         \
+	X(PACKAGE_ADD_VERSION, "INSERT INTO package_version"                                       \
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                                \
+	X(PACKAGE_VERSION, "SELECT manifest, manifest_size, index_name, index_size, files, bytes," \
+		" bytes_new FROM package_version WHERE package = ?1 AND version = ?2")             \
+	X(PACKAGE_LIST, "SELECT p.id, p.name, p.latest AS version, v.files, v.bytes,"              \
+		" (SELECT count(*) FROM program WHERE package = p.id) AS programs,"                \
+		" (SELECT count(*) FROM dp_package AS d JOIN system AS s ON s.id = d.system"       \
+		"  WHERE d.package = p.id AND s.removed IS NULL) AS dps,"                          \
+		" p.source, p.created AS \"created:time\""                                         \
+		" FROM package AS p LEFT JOIN package_version AS v"                                \
+		" ON v.package = p.id AND v.version = p.latest"                                    \
+		" WHERE p.removed IS NULL ORDER BY p.id")                                          \
+	X(PACKAGE_VERSIONS, "SELECT version, files, bytes, bytes_new, manifest, index_name AS \"index\","  \
+		" created AS \"created:time\" FROM package_version WHERE package = ?1"             \
+		" ORDER BY version")                                                               \
+	X(PACKAGE_ALL_VERSIONS, "SELECT version, manifest, manifest_size, files, bytes,"           \
+		" index_name, index_size FROM package_version WHERE package = ?1 ORDER BY version")\
+	X(PACKAGE_IDS, "SELECT id, name, latest FROM package"                                      \
+		" WHERE removed IS NULL AND latest > 0 ORDER BY id")                               \
+	X(PACKAGE_DPS, "SELECT s.name AS dp, v.version, coalesce(v.state, 'waiting') AS state,"    \
+		" v.reason FROM dp_package AS d JOIN system AS s ON s.id = d.system"               \
+		" LEFT JOIN dp_version AS v ON v.system = d.system AND v.package = d.package"      \
+		" WHERE d.package = ?1 AND s.removed IS NULL ORDER BY s.name, v.version")          \
+	X(DP_FORGET_PACKAGE, "DELETE FROM dp_package WHERE package = ?1")                          \
+	X(PACKAGE_USERS, "SELECT 'advertisement ' || id FROM advertisement WHERE package = ?1"     \
+		" UNION ALL SELECT 'program ' || package || ':' || name FROM program"              \
+		"  WHERE after_package = ?1 AND package <> ?1 LIMIT 5")                            \
+                                                                                                   \
+	/* programs */                                                                             \
+	X(PROGRAM_ADD, "INSERT INTO program VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")      \
+	X(PROGRAM_EXISTS, "SELECT 1 FROM program WHERE package = ?1 AND name = ?2")                \
+	X(PROGRAM_AFTER, "SELECT after_package, after_program FROM program"                        \
+		" WHERE package = ?1 AND name = ?2 AND after_package IS NOT NULL")                 \
+	X(PROGRAM_LIST, "SELECT name, command, timeout_s, success AS \"success:json\","            \
+		" restart AS \"restart:json\","                                                    \
+		" after_package || ':' || after_program AS run_after, rerun, run_as AS \"as\""     \
+		" FROM program WHERE package = ?1 ORDER BY name")                                  \
+	X(PROGRAM_ROWS, "SELECT name, command, timeout_s, success, restart, after_package,"        \
+		" after_program, rerun, run_as FROM program WHERE package = ?1 ORDER BY name")     \
+	X(PROGRAM_FORGET_ORDER, "UPDATE program SET after_package = NULL, after_program = NULL"    \
+		" WHERE package = ?1")                                                             \
+	X(PROGRAM_REMOVE_ALL, "DELETE FROM program WHERE package = ?1")                            \
+                                                                                                   \
+	/* collections */                                                                          \
+	X(COLLECTION_ADD, "INSERT INTO collection VALUES(?1, ?2, ?3, ?4, ?5)")                     \
+	X(COLLECTION_ADD_MEMBER, "INSERT OR IGNORE INTO collection_member VALUES(?1, ?2)")         \
+	X(COLLECTION_FIND, "SELECT query, salt, percent FROM collection WHERE name = ?1")          \
+	X(COLLECTION_REMOVE, "DELETE FROM collection WHERE name = ?1")                             \
+	X(COLLECTION_USERS, "SELECT 'advertisement ' || id FROM advertisement"                     \
+		" WHERE collection = ?1 LIMIT 5")                                                  \
+	X(COLLECTION_LIST, "SELECT name, query, (SELECT count(*) FROM collection_member"           \
+		" WHERE collection = c.name) AS named_members, percent FROM collection AS c"       \
+		" ORDER BY name")                                                                  \
+	X(COLLECTION_MEMBERS, "SELECT client_id FROM collection_member WHERE collection = ?1"      \
+		" ORDER BY client_id")                                                             \
+	X(COLLECTION_ROWS, "SELECT name, query, salt, percent FROM collection ORDER BY name")      \
+                                                                                                   \
+	/* advertisements */                                                                       \
+	X(ADVERTISEMENT_ADD, "INSERT INTO advertisement(id, package, program, collection, version,"\
+		" available, mandatory, expires, window, offer_to, created)"                       \
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                           \
+	X(ADVERTISEMENT_FIND, "SELECT stopped FROM advertisement WHERE id = ?1")                   \
+	X(ADVERTISEMENT_SET_STOPPED, "UPDATE advertisement SET stopped = ?2 WHERE id = ?1")        \
+	X(ADVERTISEMENT_REMOVE, "DELETE FROM advertisement WHERE id = ?1")                         \
+	X(ADVERTISEMENT_LIST, "SELECT id AS advertisement, package, program, collection,"          \
+		" version, iif(stopped, 'stopped', 'active') AS state,"                            \
+		" available AS \"available:time\", mandatory AS \"mandatory:time\","               \
+		" expires AS \"expires:time\", window, offer_to, serial,"                          \
+		" created AS \"created:time\" FROM advertisement"                                  \
+		" WHERE ?1 IS NULL OR id = ?1 ORDER BY id")                                        \
+	X(ADVERTISEMENT_ROWS, "SELECT id, package, program, collection, version, available,"       \
+		" mandatory, expires, window, offer_to, stopped, serial, published_version"        \
+		" FROM advertisement ORDER BY id")                                                 \
+	X(ADVERTISEMENT_SET_PUBLISHED, "UPDATE advertisement"                                      \
+		" SET published_version = ?2, serial = ?3 WHERE id = ?1")                          \
+                                                                                                   \
+	/* tokens and clients */                                                                   \
+	X(TOKEN_ADD, "INSERT INTO token(hash, uses, used, expires, revoked, created)"              \
+		" VALUES(?1, ?2, 0, ?3, 0, ?4)")                                                   \
+	X(TOKEN_LIST, "SELECT id, uses, used, expires AS \"expires:time\","                        \
+		" CASE WHEN revoked THEN 'revoked' WHEN expires <= ?1 THEN 'expired'"              \
+		" WHEN used >= uses THEN 'used up' ELSE 'valid' END AS state,"                     \
+		" created AS \"created:time\" FROM token ORDER BY id")                             \
+	X(TOKEN_REVOKE, "UPDATE token SET revoked = 1 WHERE id = ?1")                              \
+	X(TOKEN_USE, "UPDATE token SET used = used + 1 WHERE hash = ?1 AND revoked = 0"            \
+		" AND used < uses AND expires > ?2 RETURNING id")                                  \
+	X(CLIENT_LIST, "SELECT e.client_id, e.name, e.state, c.agent_version,"                     \
+		" e.created AS \"created:time\", e.last_seen AS \"last_seen:time\""                \
+		" FROM enrolment AS e LEFT JOIN client AS c ON c.client_id = e.client_id"          \
+		" WHERE ?1 IS NULL OR e.client_id = ?1 ORDER BY e.name, e.client_id")              \
+	X(CLIENT_BY_NAME, "SELECT client_id FROM enrolment WHERE name = ?1 LIMIT 2")               \
+	X(CLIENT_STATE, "SELECT state, public_key, last_seen FROM enrolment WHERE client_id = ?1") \
+	X(CLIENT_ENROL, "INSERT INTO enrolment VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)"             \
+		" ON CONFLICT(client_id) DO UPDATE SET state = excluded.state,"                    \
+		" name = excluded.name, machine = excluded.machine, token = excluded.token,"       \
+		" last_seen = excluded.last_seen")                                                 \
+	X(CLIENT_SET_STATE, "UPDATE enrolment SET state = ?2 WHERE client_id = ?1")                \
+	X(CLIENT_SEEN, "UPDATE enrolment SET last_seen = ?2 WHERE client_id = ?1")                 \
+	X(CLIENT_ROW_ADD, "INSERT INTO client(client_id, name, site) VALUES(?1, ?2, ?3)"           \
+		" ON CONFLICT(client_id) DO UPDATE SET name = excluded.name")                      \
+	X(CLIENT_ROW_REMOVE, "DELETE FROM client WHERE client_id = ?1")                            \
+	X(CLIENT_IDS, "SELECT client_id FROM enrolment WHERE state = 'enrolled' ORDER BY client_id") \
+	X(CLIENT_COUNT, "SELECT count(*) FROM enrolment WHERE state = 'enrolled'")                 \
+	X(CLIENT_STREAMS, "SELECT stream, high, forked AS \"forked:flag\","                        \
+		" created AS \"created:time\" FROM stream WHERE client_id = ?1 ORDER BY id")       \
+	X(CLIENT_OS, "SELECT name, version, kernel, arch FROM os WHERE client_id = ?1")            \
+	X(CLIENT_HARDWARE, "SELECT vendor, product, serial, cpu, cores, memory_mb FROM hardware"   \
+		" WHERE client_id = ?1")                                                           \
+	X(CLIENT_NETWORK, "SELECT interface, address, prefix, mac FROM network WHERE client_id = ?1") \
+	X(CLIENT_DISK, "SELECT device, mount, fstype, size_mb, free_mb FROM disk WHERE client_id = ?1") \
+	X(CLIENT_ROW, "SELECT name, site, agent_version, machine FROM client WHERE client_id = ?1")\
+	X(OS_ROWS, "SELECT id, name, version, kernel, arch FROM os WHERE client_id = ?1")          \
+	X(SOFTWARE_ROWS, "SELECT name, version, arch, source FROM software WHERE client_id = ?1")  \
+	X(CLIENT_SOFTWARE_COUNT, "SELECT count(*) FROM software WHERE client_id = ?1")             \
+                                                                                                   \
+	/* inventory */                                                                            \
+	X(OS_CLEAR, "DELETE FROM os WHERE client_id = ?1")                                         \
+	X(OS_ADD, "INSERT INTO os VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                                 \
+	X(HARDWARE_CLEAR, "DELETE FROM hardware WHERE client_id = ?1")                             \
+	X(HARDWARE_ADD, "INSERT INTO hardware VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")                 \
+	X(NETWORK_CLEAR, "DELETE FROM network WHERE client_id = ?1")                               \
+	X(NETWORK_ADD, "INSERT INTO network VALUES(?1, ?2, ?3, ?4, ?5)")                           \
+	X(DISK_CLEAR, "DELETE FROM disk WHERE client_id = ?1")                                     \
+	X(DISK_ADD, "INSERT INTO disk VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                             \
+	X(SOFTWARE_CLEAR, "DELETE FROM software WHERE client_id = ?1")                             \
+	X(SOFTWARE_ADD, "INSERT INTO software VALUES(?1, ?2, ?3, ?4, ?5)")                         \
+	X(CLIENT_ROW_UPDATE, "UPDATE client SET name = coalesce(?2, name),"                        \
+		" agent_version = ?3, machine = ?4 WHERE client_id = ?1")                          \
+	X(CLIENT_ROW_FROM_ENROLMENT, "INSERT INTO client(client_id, name, site, machine)"          \
+		" SELECT client_id, name, ?2, machine FROM enrolment WHERE client_id = ?1"         \
+		" ON CONFLICT(client_id) DO NOTHING")                                              \
+	X(RECEIPT_TOUCH, "INSERT INTO receipt_shard VALUES(?1, 0, 1)"                              \
+		" ON CONFLICT(shard) DO UPDATE SET is_dirty = 1")                                  \
+                                                                                                   \
+	/* reports */                                                                              \
+	X(REPORT_ID_IS_KNOWN, "SELECT 1 FROM advertisement WHERE id = ?1"                          \
+		" UNION ALL SELECT 1 FROM package WHERE id = ?1 AND removed IS NULL LIMIT 1")      \
+	X(REPORT_STATES, "SELECT state, count(*) FROM run_state WHERE advertisement = ?1"          \
+		" GROUP BY state")                                                                 \
+	X(REPORT_FAILURES, "SELECT r.client_id AS client, e.name, r.state, r.time AS \"time:time\"," \
+		" r.text FROM run_state AS r LEFT JOIN enrolment AS e ON e.client_id = r.client_id"\
+		" WHERE r.advertisement = ?1 AND r.state = 'failed' ORDER BY e.name")              \
+	X(REPORT_MESSAGES, "SELECT s.client_id AS client, s.stream, r.sequence, r.time AS \"time:time\"," \
+		" r.id, r.package, r.version, r.program, r.advertisement, r.text,"                 \
+		" r.data AS \"data:json\", r.received AS \"received:time\", r.refused"             \
+		" FROM stream AS s JOIN record AS r ON r.stream = s.id"                            \
+		" WHERE (?1 IS NULL OR s.client_id = ?1) AND (?2 IS NULL OR r.advertisement = ?2)" \
+		" ORDER BY s.client_id, s.id, r.sequence")                                         \
+	X(REPORT_ALERTS, "SELECT time AS \"time:time\", client_id AS client, text FROM alert"      \
+		" ORDER BY id DESC LIMIT 50")                                                      \
+	X(REPORT_ADVERTISEMENTS, "SELECT id, package, program, collection, stopped"                \
+		" FROM advertisement WHERE ?1 IS NULL OR id = ?1 OR package = ?1 ORDER BY id")
+/* clang-format on */
+
+enum site_statement {
+#define X(symbol, sql) STMT_##symbol,
+	SITE_STATEMENTS(X)
+#undef X
+		STMT_COUNT_,
+};
+
+#endif
