@@ -165,6 +165,14 @@ const uint8_t *keys_ed25519_bytes(const struct key *key)
 	return key->kind == KEY_ED25519 ? key->ed25519 : NULL;
 }
 
+void keys_client_id(char *dst, const uint8_t *ed25519_bytes)
+{
+	struct digest d;
+
+	digest_of(&d, span_of(ed25519_bytes, KEYS_ED25519_SIZE));
+	text_hex(dst, d.bytes, (KEYS_CLIENT_SIZE - 1) / 2);
+}
+
 json_t *keys_print(const struct key *key)
 {
 	json_t *object = json_object(), *keyval = json_object();

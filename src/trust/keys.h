@@ -23,6 +23,7 @@
 #define KEYS_ED25519_SIZE  32   /* bytes of a public Ed25519 key */
 #define KEYS_PUBLIC_MAX    8192 /* characters of "public" (a PEM text at most) */
 #define KEYS_SIGNATURE_MAX 1024 /* bytes of any signature: RSA with 8,192 bits */
+#define KEYS_CLIENT_SIZE   33   /* a client's id, with its terminator */
 
 enum key_kind {
 	KEY_UNUSABLE, /* unknown scheme or undecodable value: verifies nothing, equals nothing */
@@ -55,6 +56,12 @@ enum key_kind keys_kind(const struct key *key);
 
 /* The bytes of an Ed25519 key, borrowed; NULL for other kinds. */
 const uint8_t *keys_ed25519_bytes(const struct key *key);
+
+/*
+ * The id of the client whose key has these KEYS_ED25519_SIZE bytes: 32 hexadecimal digits of their
+ * SHA-256. `dst` has room for KEYS_CLIENT_SIZE.
+ */
+void keys_client_id(char *dst, const uint8_t *ed25519_bytes);
 
 /* The key as a new TUF key object with the texts it was read from; the caller owns it. */
 json_t *keys_print(const struct key *key) MUST_USE;

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "trust/secretfile.h"
 
@@ -13,6 +14,7 @@ struct sealer {
 };
 
 static_assert(SEALER_PUBLIC_SIZE == crypto_box_PUBLICKEYBYTES, "the key is libsodium's");
+static_assert(SEALER_SECRET_SIZE == crypto_box_SECRETKEYBYTES, "the secret is libsodium's");
 static_assert(SEALER_OVERHEAD == crypto_box_SEALBYTES, "the overhead is libsodium's");
 static_assert(SECRETFILE_KEY_SIZE == crypto_box_SECRETKEYBYTES, "a key file holds a secret");
 
@@ -34,6 +36,15 @@ struct sealer *sealer_generate(void)
 	struct sealer *sealer = sealer_new();
 
 	crypto_box_keypair(sealer->public_key, sealer->secret);
+	return sealer;
+}
+
+struct sealer *sealer_from_secret(const uint8_t *secret)
+{
+	struct sealer *sealer = sealer_new();
+
+	memcpy(sealer->secret, secret, sizeof(sealer->secret));
+	crypto_scalarmult_base(sealer->public_key, secret);
 	return sealer;
 }
 

@@ -16,12 +16,16 @@
 #include "common/span.h"
 
 #define SEALER_PUBLIC_SIZE 32
+#define SEALER_SECRET_SIZE 32
 #define SEALER_OVERHEAD    48 /* bytes by which a sealed message is longer */
 
 struct sealer;
 
 /* A new random pair; the caller frees it. */
 struct sealer *sealer_generate(void) MUST_USE;
+
+/* The pair of a given secret of SEALER_SECRET_SIZE bytes: repeatable, for tests. */
+struct sealer *sealer_from_secret(const uint8_t *secret) MUST_USE;
 
 void sealer_free(struct sealer *sealer);
 SCOPED_FREE(sealer);
