@@ -15,7 +15,7 @@
 
 #define FOLDER_MODE  0755
 #define INDEX_MODE   0644
-#define LOCK_WAIT_MS 5000
+#define LOCK_WAIT_MS 2000
 #define TEMP_PREFIX  ".new-"
 
 bool library_open(struct library *lib, const char *root, const char *package, struct err *err)
