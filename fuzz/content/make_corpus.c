@@ -1,0 +1,210 @@
+/*
+ * Writes the corpus files of this folder's targets: make_content_corpus FOLDER, with FOLDER being
+ * fuzz/corpus. Valid inputs of every shape, and a few that are wrong in one place behind the
+ * compressor, where a fuzzer seldom gets.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "content/compact.h"
+#include "content/frame.h"
+#include "content/index.h"
+#include "content/manifest.h"
+
+#define SOLO .same_as = MANIFEST_NOT_SAME
+
+static const char *folder;
+
+static void must(bool done, const struct err *err)
+{
+	if (done)
+		return;
+	log_error(err);
+	exit(1);
+}
+
+static void save(const char *target, const char *name, struct span bytes)
+{
+	SCOPED_TEXT char *dir = path_join(folder, target);
+	SCOPED_TEXT char *path = path_join(dir, name);
+	struct err err;
+
+	must(path_make_dirs(dir, 0755, &err) && newfile_write(path, 0644, bytes, &err), &err);
+}
+
+static void save_manifest(const char *name, const struct manifest_entry *entries, size_t count,
+			  uint32_t chunk)
+{
+	SCOPED(manifest) struct manifest *m = manifest_new();
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct digest id = { { 1, 2, 3 } };
+	struct err err;
+
+	for (size_t i = 0; i < count; i++)
+		manifest_add_entry(m, &entries[i]);
+	for (uint64_t left = manifest_stream_size(m); chunk > 0 && left > 0; id.bytes[4]++) {
+		uint32_t size = (uint32_t)MIN_OF(left, (uint64_t)chunk);
+
+		manifest_add_chunk(m, &id, size);
+		left -= size;
+	}
+	must(manifest_write(&bytes, m, &err), &err);
+	save("manifest", name, buf_span(&bytes));
+}
+
+static void save_body(const char *target, const char *name, const char *magic, struct span body)
+{
+	struct compact_kind kind = { .noun = target, .body_max = 1u << 20 };
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err err;
+
+	memcpy(kind.magic, magic, sizeof(kind.magic));
+	must(compact_write(&bytes, &kind, body, &err), &err);
+	save(target, name, buf_span(&bytes));
+}
+
+static void manifests(void)
+{
+	static const struct manifest_entry one[] = {
+		{ .path = "empty", .type = MANIFEST_FILE, .mode = 0644, SOLO },
+	};
+	static const struct manifest_entry many[] = {
+		{ .path = "a", .type = MANIFEST_DIR, .mode = 0755, SOLO },
+		{ .path = "a b", .type = MANIFEST_FILE, .mode = 0600, .size = 70000, SOLO },
+		{ .path = "a/first", .type = MANIFEST_FILE, .mode = 0644, .size = 9, SOLO },
+		{ .path = "a/up", .type = MANIFEST_LINK, .mode = 0777, .target = "..", SOLO },
+		{ .path = "a/\xc3\xa4",
+		  .type = MANIFEST_FILE,
+		  .mode = 0644,
+		  .size = 9,
+		  .same_as = 2 },
+		{ .path = "link", .type = MANIFEST_LINK, .mode = 0777, .target = "a/up/a b", SOLO },
+		{ .path = "nowhere", .type = MANIFEST_LINK, .mode = 0777, .target = "x/./y", SOLO },
+	};
+	static const struct {
+		const char *name, *body;
+		size_t size;
+	} wrong[] = {
+#define BODY(text) text, sizeof(text) - 1
+		{ "trailing", BODY("\1\244\21\0\0\0\1a\0\0") },
+		{ "long_number", BODY("\1\244\21\0\200\0\0\1a\0") },
+		{ "climbs", BODY("\1\377\41\0\1a\2..\0") },
+		{ "absolute", BODY("\1\377\41\0\1a\1/\0") },
+		{ "parentless", BODY("\1\244\21\0\0\0\3a/b\0") },
+		{ "dots", BODY("\1\244\21\0\0\0\2..\0") },
+		{ "latin", BODY("\1\244\21\0\0\0\1\351\0") },
+		{ "descends", BODY("\2\244\21\244\21\0\0\0\0\0\2ab\1\1a\0") },
+		{ "sums", BODY("\1\244\21\0\4\0\1a\0") },
+		{ "setuid", BODY("\1\244\31\0\0\0\1a\0") },
+		{ "no_entries", BODY("\0\0") },
+	};
+
+	save_manifest("one", one, COUNT_OF(one), 0);
+	save_manifest("many", many, COUNT_OF(many), 20000);
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		save_body("manifest", wrong[i].name, "PWMF", span_of(wrong[i].body, wrong[i].size));
+	save("manifest", "format_2", span_of("PWMF\2\0\0\0\0\0\0\0", 12));
+	save("manifest", "too_large", span_of("PWMF\1\0\0\0\377\377\377\377", 12));
+}
+
+static void save_index(const char *name, uint32_t packs, uint32_t frames, uint32_t chunks)
+{
+	SCOPED(index) struct index *idx = index_new();
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct index_delta stream = { .kind = INDEX_STREAM, .size = 1000 };
+	struct index_delta patch = { .kind = INDEX_PATCH, .from = 1, .size = 10 };
+	struct digest id = { { 0 } };
+	struct err err;
+
+	for (uint32_t p = 0; p < packs; p++) {
+		index_add_pack(idx, &(struct digest){ { (uint8_t)(p + 1) } }, frames * 200);
+		for (uint32_t f = 0; f < frames; f++) {
+			bool stored = f % 2 != 0;
+
+			index_add_frame(idx, f * 200, stored ? chunks * 30 : 150,
+					stored ? FRAME_STORED : FRAME_ZSTD);
+			for (uint32_t c = 0; c < chunks; c++) {
+				digest_of(&id, span_of(id.bytes, DIGEST_SIZE));
+				index_add_chunk(idx, &id, 30);
+			}
+		}
+	}
+	if (packs > 1) {
+		index_add_delta(idx, &stream);
+		index_add_delta(idx, &patch);
+	}
+	must(index_write(&bytes, idx, &err), &err);
+	save("index", name, buf_span(&bytes));
+}
+
+static void indexes(void)
+{
+	static const uint8_t behind[] = { 0, 0, 0 };
+	static const uint8_t patch_from_nowhere[35] = { 0, 1, 1 };
+	static const uint8_t no_frames[36] = { 1, [33] = 9 };
+	uint8_t body[72] = { 1, [33] = 9, 1, 0, 9, 1, 1, 9 };
+
+	save_index("empty", 0, 0, 0);
+	save_index("one", 1, 1, 1);
+	save_index("many", 3, 4, 5);
+	save_body("index", "behind", "PWIX", span_of(behind, sizeof(behind)));
+	save_body("index", "patch_from_nowhere", "PWIX",
+		  span_of(patch_from_nowhere, sizeof(patch_from_nowhere)));
+	save_body("index", "no_frames", "PWIX", span_of(no_frames, sizeof(no_frames)));
+	save_body("index", "valid", "PWIX", span_of(body, sizeof(body)));
+	body[37] = 7;
+	save_body("index", "codec", "PWIX", span_of(body, sizeof(body)));
+	body[37] = 0;
+	body[39] = 8;
+	save_body("index", "stored_size", "PWIX", span_of(body, sizeof(body)));
+	body[35] = 1;
+	save_body("index", "outside", "PWIX", span_of(body, sizeof(body)));
+}
+
+static void save_frame(const char *name, enum frame_codec codec, uint32_t raw_size,
+		       struct span stored)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	buf_put_u8(&bytes, (uint8_t)codec);
+	buf_put_u32(&bytes, raw_size);
+	buf_put_span(&bytes, stored);
+	save("pack", name, buf_span(&bytes));
+}
+
+static void frames(void)
+{
+	SCOPED(frame_encoder) struct frame_encoder *enc = frame_encoder_new(FRAME_LEVEL_DEFAULT);
+	SCOPED(buf) struct buf raw = { 0 };
+	SCOPED(buf) struct buf stored = { 0 };
+	uint32_t size;
+
+	for (unsigned int i = 0; i < 300; i++)
+		buf_printf(&raw, "line %u of a text\n", i);
+	size = (uint32_t)raw.size;
+	frame_encode(&stored, enc, buf_span(&raw));
+	save_frame("text", FRAME_ZSTD, size, buf_span(&stored));
+	save_frame("wrong_size", FRAME_ZSTD, size - 1, buf_span(&stored));
+	save_frame("too_large", FRAME_ZSTD, UINT32_MAX, buf_span(&stored));
+	save_frame("codec", FRAME_CODEC_COUNT_, size, buf_span(&stored));
+	stored.data[stored.size / 2] ^= 0x55;
+	save_frame("damaged", FRAME_ZSTD, size, buf_span(&stored));
+	save_frame("stored", FRAME_STORED, size, buf_span(&raw));
+	save_frame("stored_short", FRAME_STORED, size + 1, buf_span(&raw));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		return EXIT_USAGE;
+	folder = argv[1];
+	manifests();
+	indexes();
+	frames();
+	return EXIT_DONE;
+}
