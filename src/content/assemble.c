@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@
 #define THREADS       1 /* beside the caller's */
 #define HANDS         (THREADS + 1)
 #define QUEUE_DEPTH   4 /* frames in flight: bounds memory and what a kill costs */
+#define SPARE_BUFFERS (QUEUE_DEPTH + HANDS + 1)
 #define BATCH_CHUNKS  32
 #define WAIT_SLICE_MS 50
 #define RATE_SPAN_MS  1000
@@ -63,6 +65,10 @@ struct assemble {
 	struct landing landing;
 	struct landing_hand hands[HANDS];
 	struct crew *crew;
+	pthread_mutex_t spare_lock;
+	struct buf
+		spare[SPARE_BUFFERS]; /* of frames that are done with: fresh memory costs faults */
+	size_t spare_count;
 
 	struct transfer_pace pace;
 	uint64_t bytes_network;
@@ -75,6 +81,29 @@ struct assemble {
 const char *assemble_result_name(enum assemble_result result)
 {
 	return result_names[result];
+}
+
+static struct buf take_spare(struct assemble *a)
+{
+	struct buf b = { 0 };
+
+	pthread_mutex_lock(&a->spare_lock);
+	if (a->spare_count > 0)
+		b = a->spare[--a->spare_count];
+	pthread_mutex_unlock(&a->spare_lock);
+	return b;
+}
+
+static void keep_spare(struct assemble *a, struct buf *b)
+{
+	buf_clear(b);
+	pthread_mutex_lock(&a->spare_lock);
+	if (b->data != NULL && a->spare_count < SPARE_BUFFERS) {
+		a->spare[a->spare_count++] = *b;
+		*b = (struct buf){ 0 };
+	}
+	pthread_mutex_unlock(&a->spare_lock);
+	buf_release(b);
 }
 
 static void run_job(void *ctx, unsigned member, void *arg)
@@ -97,7 +126,7 @@ static void run_job(void *ctx, unsigned member, void *arg)
 		landing_frame(hand, a->index, job->first, buf_span(&job->stored));
 		break;
 	}
-	buf_release(&job->stored);
+	keep_spare(a, &job->stored);
 	free(job);
 }
 
@@ -109,7 +138,7 @@ static void give(struct assemble *a, enum job_kind kind, uint32_t first, uint32_
 	*job = (struct job){ .kind = kind, .first = first, .count = count };
 	if (stored != NULL) {
 		job->stored = *stored;
-		*stored = (struct buf){ 0 };
+		*stored = take_spare(a);
 	}
 	crew_give(a->crew, job);
 }
@@ -223,6 +252,7 @@ static void start_work(struct assemble *a)
 	landing_init(&a->landing, &a->want, &a->tree, a->journal_fd);
 	for (size_t i = 0; i < HANDS; i++)
 		landing_hand_init(&a->hands[i], &a->landing);
+	pthread_mutex_init(&a->spare_lock, NULL);
 	a->crew = crew_new(THREADS, QUEUE_DEPTH, run_job, a);
 	a->pace.rate_bps = a->params->rate_bps;
 	a->sample_ms = clock_mono_ms(a->params->clock);
@@ -247,6 +277,9 @@ bool assemble_open(struct assemble **out, const struct assemble_params *params, 
 static void stop_work(struct assemble *a)
 {
 	crew_free(a->crew);
+	while (a->spare_count > 0)
+		buf_release(&a->spare[--a->spare_count]);
+	pthread_mutex_destroy(&a->spare_lock);
 	for (size_t i = 0; i < HANDS; i++)
 		landing_hand_release(&a->hands[i]);
 	landing_release(&a->landing);

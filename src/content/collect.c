@@ -28,6 +28,9 @@ static bool fill(struct collect *c, const struct index_frame *f, struct span *by
 {
 	size_t take = MIN_OF(bytes->size, f->stored_size - c->stored.size);
 
+	/* All of it at once: growing in steps would copy a large frame several times. */
+	if (c->stored.size == 0)
+		(void)buf_reserve(&c->stored, f->stored_size);
 	buf_put(&c->stored, bytes->data, take);
 	*bytes = span_skip(*bytes, take);
 	*offset += take;

@@ -14,7 +14,7 @@
 #include "common/span.h"
 #include "content/index.h"
 
-/* Receive one whole frame; `stored` may be emptied by buf_take or left. False: stop. */
+/* Receive one whole frame; `stored` may be exchanged for another buffer, or left. False: stop. */
 typedef bool (*collect_fn)(void *ctx, uint32_t frame, struct buf *stored);
 
 enum collect_result {

@@ -268,13 +268,13 @@ static void note_corrupt(struct landing *l, const struct index *idx, uint32_t fr
 	note_fault(l, LANDING_CORRUPT, &err);
 }
 
-/* Land one chunk of a decoded frame, if it is wanted and still missing. */
+/* Land one chunk of the decoded frame `raw`, if it is wanted and still missing. */
 static bool land_fetched(struct landing_hand *h, const struct index *idx,
-			 const struct index_chunk *at)
+			 const struct index_chunk *at, struct span raw)
 {
 	struct landing *l = h->landing;
 	uint32_t chunk = chunkmap_find(l->want, &at->id);
-	struct span bytes = span_of(h->raw + at->offset, at->size);
+	struct span bytes = span_of(raw.data + at->offset, at->size);
 	char hex[DIGEST_HEX_SIZE];
 	SCOPED_TEXT char *problem = NULL;
 
@@ -294,19 +294,37 @@ static bool land_fetched(struct landing_hand *h, const struct index *idx,
 	return false;
 }
 
+/* The frame's bytes decoded; stored ones are used where they stand. */
+static bool decode(struct span *raw, struct landing_hand *h, const struct index_frame *f,
+		   struct span stored)
+{
+	struct err ignored = { 0 };
+
+	if (f->codec == FRAME_STORED) {
+		*raw = stored;
+		return stored.size == f->raw_size;
+	}
+	*raw = span_of(h->raw, f->raw_size);
+	return frame_decode(h->raw, f->raw_size, h->decoder, f->codec, stored, &ignored);
+}
+
 void landing_frame(struct landing_hand *h, const struct index *idx, uint32_t frame,
 		   struct span stored)
 {
 	const struct index_frame *f = index_frame_at(idx, frame);
-	struct err err = { 0 };
+	struct err ignored = { 0 };
+	struct span raw;
 
-	if (atomic_load(&h->landing->broken) && h->landing->fault == LANDING_LOCAL)
+	/* After a corrupt frame the ones behind it still count; a tree that cannot be written stays
+	 * so. */
+	if (atomic_load(&h->landing->broken) &&
+	    landing_fault(h->landing, &ignored) == LANDING_LOCAL)
 		return;
-	if (!frame_decode(h->raw, f->raw_size, h->decoder, f->codec, stored, &err)) {
+	if (!decode(&raw, h, f, stored)) {
 		note_corrupt(h->landing, idx, frame, "cannot be decoded");
 		return;
 	}
 	for (uint32_t n = f->first_chunk; n < f->first_chunk + f->chunk_count; n++)
-		if (!land_fetched(h, idx, index_chunk_at(idx, n)))
+		if (!land_fetched(h, idx, index_chunk_at(idx, n), raw))
 			return;
 }

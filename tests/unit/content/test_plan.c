@@ -1,0 +1,280 @@
+#include "support/testing.h"
+
+#include <string.h>
+
+#include "content/collect.h"
+#include "content/plan.h"
+#include "support/fakedp.h"
+
+static const struct fakefile old_files[] = {
+	{ .path = "a", .seed = 1, .size = 2000000 },
+	{ .path = "b", .seed = 2, .size = 100000 },
+	{ .path = "zeros", .seed = 0, .size = 2000000 },
+};
+
+static const struct fakefile new_files[] = {
+	{ .path = "a", .seed = 1, .size = 2000000 },
+	{ .path = "moved", .seed = 2, .size = 100000 },
+	{ .path = "new", .seed = 3, .size = 1500000 },
+	{ .path = "zeros", .seed = 0, .size = 2000000 },
+};
+
+struct bench {
+	struct fakedp dp;
+	struct fakeversion old, new;
+	struct index *index;
+	struct chunkmap want;
+	struct plan plan;
+};
+
+static void set_up(struct bench *b)
+{
+	struct err err = { 0 };
+
+	*b = (struct bench){ 0 };
+	fakedp_publish(&b->dp, &b->old, 1, old_files, COUNT_OF(old_files));
+	fakedp_publish(&b->dp, &b->new, 2, new_files, COUNT_OF(new_files));
+	assert_done(index_read(&b->index, buf_span(&b->dp.index), &err), &err);
+	chunkmap_init(&b->want, b->new.parsed);
+	plan_init(&b->plan, &b->want);
+}
+
+static void tear_down(struct bench *b)
+{
+	plan_release(&b->plan);
+	chunkmap_release(&b->want);
+	index_free(b->index);
+	fakeversion_release(&b->old);
+	fakeversion_release(&b->new);
+	fakedp_release(&b->dp);
+}
+
+static void equal_chunks_are_one(void **state UNUSED)
+{
+	struct bench b;
+	uint32_t count, seen = 0;
+
+	set_up(&b);
+	count = manifest_chunk_count(b.new.parsed);
+	assert_true(b.want.unique < count); /* the zeros */
+	for (uint32_t n = 0; n < count; n++) {
+		if (b.want.first[n] != n)
+			continue;
+		for (uint32_t at = n; at != CHUNKMAP_NONE; at = b.want.next[at]) {
+			assert_int_equal(b.want.first[at], n);
+			seen++;
+		}
+	}
+	assert_int_equal(seen, count);
+	tear_down(&b);
+}
+
+static void nothing_missing_needs_nothing(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	set_up(&b);
+	memset(b.plan.have, 1, manifest_chunk_count(b.new.parsed));
+	assert_done(plan_add_ranges(&b.plan, b.index, PLAN_GAP_DEFAULT, &err), &err);
+	assert_int_equal(b.plan.how, PLAN_NONE);
+	assert_int_equal(b.plan.requests, 0);
+	assert_int_equal(b.plan.bytes_network, 0);
+	assert_string_equal(plan_how_name(b.plan.how), "none");
+	tear_down(&b);
+}
+
+static void seeds_and_ranges_cover_what_is_wanted(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+	uint64_t copied = 0;
+
+	set_up(&b);
+	plan_add_seed(&b.plan, b.old.parsed, NULL);
+	for (uint32_t i = 0; i < b.plan.copy_count; i++) {
+		const struct plan_copy *c = &b.plan.copies[i];
+		uint32_t size = manifest_chunk_at(b.new.parsed, c->chunk)->size;
+
+		assert_memory_equal(b.old.stream.data + c->offset,
+				    b.new.stream.data +
+					    manifest_chunk_at(b.new.parsed, c->chunk)->offset,
+				    size);
+		assert_int_equal(b.plan.have[c->chunk], 0);
+		b.plan.have[c->chunk] = 1;
+		copied++;
+	}
+	assert_done(plan_add_ranges(&b.plan, b.index, PLAN_GAP_DEFAULT, &err), &err);
+	assert_int_equal(b.plan.how, PLAN_RANGES);
+	assert_in_range(b.plan.bytes_missing, 1500000, 1500000 + 4 * CHUNKER_MAX);
+	assert_true(copied > 0 && copied < b.want.unique);
+	tear_down(&b);
+}
+
+static void neighbouring_frames_share_a_range(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	set_up(&b);
+	assert_done(plan_add_ranges(&b.plan, b.index, 0, &err), &err);
+	assert_int_equal(b.plan.range_count, b.dp.pack_count); /* each pack in one piece */
+	for (uint32_t n = 1; n < b.plan.range_count; n++)
+		assert_true(b.plan.ranges[n].pack > b.plan.ranges[n - 1].pack);
+	tear_down(&b);
+}
+
+static void a_gap_is_bridged_up_to_its_limit(void **state UNUSED)
+{
+	static const struct {
+		const char *why;
+		bool at_limit;
+		uint32_t ranges;
+	} gaps[] = {
+		{ "a gap of the limit is read over", true, 1 },
+		{ "a gap above it is not", false, 2 },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(gaps); i++) {
+		struct bench b;
+		struct err err = { 0 };
+		const struct index_frame *left_out = NULL;
+
+		/* Everything of the first pack is missing but the second frame. */
+		set_up(&b);
+		memset(b.plan.have, 1, manifest_chunk_count(b.new.parsed));
+		for (uint32_t f = 0; f < 3; f++) {
+			const struct index_frame *frame = index_frame_at(
+				b.index, index_pack_at(b.index, 0)->first_frame + f);
+
+			if (f == 1) {
+				left_out = frame;
+				continue;
+			}
+			for (uint32_t c = 0; c < frame->chunk_count; c++) {
+				uint32_t n = chunkmap_find(
+					&b.want,
+					&index_chunk_at(b.index, frame->first_chunk + c)->id);
+
+				if (n != CHUNKMAP_NONE)
+					b.plan.have[n] = 0;
+			}
+		}
+		assert_done(plan_add_ranges(&b.plan, b.index,
+					    left_out->stored_size - !gaps[i].at_limit, &err),
+			    &err);
+		if (b.plan.range_count != gaps[i].ranges)
+			fail_msg("%s: %u ranges", gaps[i].why, b.plan.range_count);
+		tear_down(&b);
+	}
+}
+
+static void an_index_without_a_chunk_is_refused(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+	SCOPED(index) struct index *other = NULL;
+	struct fakedp dp = { 0 };
+	struct fakeversion v;
+
+	set_up(&b);
+	fakedp_publish(&dp, &v, 1, old_files, COUNT_OF(old_files));
+	assert_done(index_read(&other, buf_span(&dp.index), &err), &err);
+	assert_false(plan_add_ranges(&b.plan, other, PLAN_GAP_DEFAULT, &err));
+	assert_int_equal(err.code, ERR_FORMAT);
+	fakeversion_release(&v);
+	fakedp_release(&dp);
+	tear_down(&b);
+}
+
+static void a_renamed_file_has_its_old_self_as_twin(void **state UNUSED)
+{
+	struct bench b;
+	uint32_t *twins;
+
+	set_up(&b);
+	twins = plan_find_twins(b.new.parsed, b.old.parsed);
+	assert_int_equal(twins[0], 0);            /* a: in its place */
+	assert_int_equal(twins[1], 1);            /* moved: b */
+	assert_int_equal(twins[2], PLAN_NO_TWIN); /* new */
+	free(twins);
+	tear_down(&b);
+}
+
+struct frames {
+	uint32_t count;
+	uint32_t stop_at;
+	bool equal;
+	const struct bench *bench;
+};
+
+static bool take_frame(void *ctx, uint32_t frame, struct buf *stored)
+{
+	struct frames *f = ctx;
+	const struct index_frame *at = index_frame_at(f->bench->index, frame);
+	const struct fakepack *p = &f->bench->dp.packs[at->pack];
+
+	f->equal = f->equal && stored->size == at->stored_size &&
+		   memcmp(stored->data, p->bytes.data + at->offset, stored->size) == 0;
+	return ++f->count != f->stop_at;
+}
+
+static void frames_are_cut_from_pieces_of_any_size(void **state UNUSED)
+{
+	static const size_t pieces[] = { 1000, 4096, 65537, 1u << 20, 1u << 30 };
+	struct bench b;
+	struct err err = { 0 };
+
+	set_up(&b);
+	assert_done(plan_add_ranges(&b.plan, b.index, 0, &err), &err);
+	for (size_t i = 0; i < COUNT_OF(pieces); i++) {
+		struct frames got = { .equal = true, .bench = &b };
+		SCOPED(collect) struct collect c;
+		const struct buf *pack = &b.dp.packs[0].bytes;
+		static const uint8_t more[1];
+
+		collect_init(&c, b.index, b.plan.frames, b.plan.ranges[0].frame_count, take_frame,
+			     &got);
+		for (size_t at = 0; at < pack->size; at += pieces[i])
+			assert_int_equal(collect_feed(&c, at,
+						      span_of(pack->data + at,
+							      MIN_OF(pieces[i], pack->size - at))),
+					 COLLECT_MORE);
+		assert_true(collect_is_complete(&c) && got.equal);
+		assert_int_equal(got.count, b.plan.ranges[0].frame_count);
+		assert_int_equal(collect_feed(&c, pack->size, span_of(more, 1)), COLLECT_ENOUGH);
+	}
+	tear_down(&b);
+}
+
+static void bytes_in_disorder_are_noticed(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+	struct frames got = { .stop_at = 1, .equal = true, .bench = &b };
+	SCOPED(collect) struct collect c;
+	const struct buf *pack;
+
+	set_up(&b);
+	pack = &b.dp.packs[0].bytes;
+	assert_done(plan_add_ranges(&b.plan, b.index, 0, &err), &err);
+	collect_init(&c, b.index, b.plan.frames, b.plan.ranges[0].frame_count, take_frame, &got);
+	assert_int_equal(collect_feed(&c, 0, span_of(pack->data, 100)), COLLECT_MORE);
+	assert_int_equal(collect_feed(&c, 101, span_of(pack->data, 100)), COLLECT_DISORDER);
+	assert_int_equal(collect_feed(&c, 0, span_of(pack->data, 100)), COLLECT_DISORDER);
+	assert_int_equal(collect_feed(&c, 100, span_of(pack->data + 100, pack->size - 100)),
+			 COLLECT_STOPPED);
+	collect_release(&c);
+	c = (struct collect){ 0 };
+	tear_down(&b);
+}
+
+TESTING_MAIN(cmocka_unit_test(equal_chunks_are_one),
+	     cmocka_unit_test(nothing_missing_needs_nothing),
+	     cmocka_unit_test(seeds_and_ranges_cover_what_is_wanted),
+	     cmocka_unit_test(neighbouring_frames_share_a_range),
+	     cmocka_unit_test(a_gap_is_bridged_up_to_its_limit),
+	     cmocka_unit_test(an_index_without_a_chunk_is_refused),
+	     cmocka_unit_test(a_renamed_file_has_its_old_self_as_twin),
+	     cmocka_unit_test(frames_are_cut_from_pieces_of_any_size),
+	     cmocka_unit_test(bytes_in_disorder_are_noticed))
