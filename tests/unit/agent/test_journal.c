@@ -299,11 +299,11 @@ static void history_stays_small(void **state)
 	SCOPED_TEXT char *path = path_join(*state, "history");
 	struct stat st;
 
-	for (int i = 0; i < 600; i++) {
+	for (int i = 0; i < 400; i++) {
 		assert_int_equal(play(*state, "1", "{\"exit\":0}", JOURNAL_ALWAYS), JOURNAL_BEGUN);
 		settle_all(*state);
 	}
-	assert_int_equal(only_run(*state).attempt, 600);
+	assert_int_equal(only_run(*state).attempt, 400);
 	assert_int_equal(stat(path, &st), 0);
 	assert_true(st.st_size < 300 * 120);
 }
