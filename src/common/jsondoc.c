@@ -80,41 +80,65 @@ bool jsondoc_read(json_t **out, struct span bytes, struct err *err)
 
 static void canonical_text(struct buf *out, const char *text, size_t size)
 {
+	size_t copied = 0;
+
 	buf_put_u8(out, '"');
 	for (size_t i = 0; i < size; i++) {
-		if (text[i] == '"' || text[i] == '\\')
-			buf_put_u8(out, '\\');
-		buf_put_u8(out, (uint8_t)text[i]);
+		if (text[i] != '"' && text[i] != '\\')
+			continue;
+		buf_put(out, text + copied, i - copied);
+		buf_put_u8(out, '\\');
+		copied = i;
 	}
+	buf_put(out, text + copied, size - copied);
 	buf_put_u8(out, '"');
 }
 
-static int compare_keys(const void *a, const void *b)
+struct pair {
+	const char *key;
+	json_t *value;
+};
+
+static int compare_pairs(const void *a, const void *b)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	return strcmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
+}
+
+/* The members sorted by key; the caller frees them. What was written canonically is sorted already.
+ */
+static struct pair *sorted_pairs(json_t *object)
+{
+	struct pair *pairs = alloc_zeroed(json_object_size(object), sizeof(*pairs));
+	bool sorted = true;
+	const char *key;
+	json_t *member;
+	size_t n = 0;
+
+	json_object_foreach (object, key, member) {
+		pairs[n] = (struct pair){ .key = key, .value = member };
+		sorted = sorted && (n == 0 || strcmp(pairs[n - 1].key, key) < 0);
+		n++;
+	}
+	if (!sorted)
+		qsort(pairs, n, sizeof(*pairs), compare_pairs);
+	return pairs;
 }
 
 static bool canonical_object(struct buf *out, json_t *object, struct err *err)
 {
-	size_t count = json_object_size(object), n = 0;
-	const char **keys = alloc_zeroed(count, sizeof(*keys));
+	struct pair *pairs = sorted_pairs(object);
 	bool done = true;
-	const char *key;
-	json_t *member;
 
-	json_object_foreach (object, key, member)
-		keys[n++] = key;
-	qsort(keys, n, sizeof(*keys), compare_keys);
 	buf_put_u8(out, '{');
-	for (size_t i = 0; i < n && done; i++) {
+	for (size_t i = 0; i < json_object_size(object) && done; i++) {
 		if (i > 0)
 			buf_put_u8(out, ',');
-		canonical_text(out, keys[i], strlen(keys[i]));
+		canonical_text(out, pairs[i].key, strlen(pairs[i].key));
 		buf_put_u8(out, ':');
-		done = jsondoc_canonical(out, json_object_get(object, keys[i]), err);
+		done = jsondoc_canonical(out, pairs[i].value, err);
 	}
 	buf_put_u8(out, '}');
-	free(keys);
+	free(pairs);
 	return done;
 }
 
