@@ -1,12 +1,107 @@
 /* package and program. */
 #include "cli/site_call.h"
 
+#include <inttypes.h>
+
+#include "cli/progress.h"
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "content/source.h"
 #include "site/package.h"
 #include "site/program.h"
+#include "site/release.h"
+
+static void show_progress(uint64_t done, uint64_t total, void *ctx)
+{
+	progress_show(ctx, done, total);
+}
+
+static void print_release(struct verb_call *call, const struct release_result *made)
+{
+	json_auto_t *doc = json_object();
+
+	if (made->links_skipped > 0)
+		log_warn("%u links that lead out of the folder are left out: %s",
+			 made->links_skipped, made->skipped_text);
+	jsondoc_set_text(doc, "id", made->id);
+	jsondoc_set_int(doc, "version", made->version);
+	jsondoc_set_int(doc, "files", made->files);
+	jsondoc_set_int(doc, "bytes", made->bytes);
+	jsondoc_set_int(doc, "bytes_new", made->bytes_new);
+	jsondoc_set_flag(doc, "unchanged", made->is_unchanged);
+	print_result(call->print, doc, "%s", made->id);
+	if (made->is_unchanged)
+		print_note(call->print, "unchanged: version %" PRId64 " has this content",
+			   made->version);
+	else
+		print_note(call->print, "version %" PRId64 ": %" PRId64 " files", made->version,
+			   made->files);
+}
+
+static struct release_spec spec_of(const struct verb_call *call, struct progress *progress)
+{
+	return (struct release_spec){
+		.source = options_text(call->options, "source"),
+		.source_flags = options_flag(call->options, "skip-outside-links")
+					? SOURCE_SKIP_OUTSIDE_LINKS
+					: 0,
+		.progress = show_progress,
+		.progress_ctx = progress,
+	};
+}
+
+static bool run_create(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	SCOPED(release_result) struct release_result made = { 0 };
+	struct progress progress = { 0 };
+	struct release_spec spec = spec_of(call, &progress);
+	bool done;
+
+	spec.name = options_argument(call->options, 0);
+	if (!site_call_open(&site, call, err))
+		return false;
+	progress_begin(&progress, spec.name, call->clock, !call->is_quiet);
+	done = release_create(&made, site, &spec, err);
+	progress_end(&progress);
+	if (done)
+		print_release(call, &made);
+	return done;
+}
+
+static bool run_update(struct verb_call *call, struct err *err)
+{
+	const char *id = options_argument(call->options, 0);
+	SCOPED(site) struct site *site = NULL;
+	SCOPED(release_result) struct release_result made = { 0 };
+	struct progress progress = { 0 };
+	struct release_spec spec = spec_of(call, &progress);
+	bool done;
+
+	if (!site_call_open(&site, call, err))
+		return false;
+	progress_begin(&progress, id, call->clock, !call->is_quiet);
+	done = release_update(&made, site, id, &spec, err);
+	progress_end(&progress);
+	if (done)
+		print_release(call, &made);
+	return done;
+}
+
+static bool run_rollback(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	SCOPED(release_result) struct release_result made = { 0 };
+	int64_t to = (int64_t)options_number(call->options, "to", 0);
+
+	if (!site_call_open(&site, call, err) ||
+	    !release_rollback(&made, site, options_argument(call->options, 0), to, err))
+		return false;
+	print_release(call, &made);
+	return true;
+}
 
 static bool run_list(struct verb_call *call, struct err *err)
 {
@@ -166,7 +261,63 @@ static const struct option_spec program_options[] = {
 	{ 0 },
 };
 
+static const struct argument_spec create_arguments[] = {
+	{ .name = "NAME", .type = OPTION_TEXT, .help = "the package's name, for people" },
+	{ 0 },
+};
+
+static const struct option_spec create_options[] = {
+	{ .name = "source",
+	  .type = OPTION_PATH,
+	  .flags = OPTION_REQUIRED,
+	  .value = "DIR",
+	  .help = "the folder with its content" },
+	{ .name = "skip-outside-links", .help = "leave out links that lead out of the folder" },
+	{ 0 },
+};
+
+static const struct option_spec update_options[] = {
+	{ .name = "source",
+	  .type = OPTION_PATH,
+	  .value = "DIR",
+	  .help = "the folder with its content; the one of last time if not given" },
+	{ .name = "skip-outside-links", .help = "leave out links that lead out of the folder" },
+	{ 0 },
+};
+
+static const struct option_spec rollback_options[] = {
+	{ .name = "to",
+	  .type = OPTION_NUMBER,
+	  .flags = OPTION_REQUIRED,
+	  .value = "V",
+	  .min = 1,
+	  .max = INT32_MAX,
+	  .help = "the version whose content is wanted again" },
+	{ 0 },
+};
+
 const struct verb site_package_verbs[] = {
+	{
+		.name = "package create",
+		.run = run_create,
+		.summary = "make a package from a folder",
+		.arguments = create_arguments,
+		.options = create_options,
+	},
+	{
+		.name = "package update",
+		.run = run_update,
+		.summary = "make a package's next version",
+		.arguments = id_argument,
+		.options = update_options,
+	},
+	{
+		.name = "package rollback",
+		.run = run_rollback,
+		.summary = "make a new version with the content of an old one",
+		.arguments = id_argument,
+		.options = rollback_options,
+	},
 	{ .name = "package list", .run = run_list, .summary = "list the packages" },
 	{
 		.name = "package show",

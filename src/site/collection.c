@@ -14,8 +14,9 @@
 #include "site/checks.h"
 
 #define SALT_BYTES 16
-#define QUERY_ALL  "SELECT client_id FROM client" /* of the collection that exists from the start \
-						   */
+#define QUERY_ALL                                                                      \
+	"SELECT client_id FROM client" /* of the collection that exists from the start \
+					*/
 
 static bool add_members(struct site *site, const struct collection_spec *spec, struct err *err)
 {

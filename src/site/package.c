@@ -20,6 +20,7 @@ void package_release_release(struct package_release *release)
 {
 	free(release->manifest);
 	free(release->index_name);
+	free(release->identity);
 	*release = (struct package_release){ 0 };
 }
 
@@ -72,6 +73,7 @@ bool package_load_release(struct package_release *out, struct site *site, const 
 		.files = db_rows_int(&rows, 4),
 		.bytes = db_rows_int(&rows, 5),
 		.bytes_new = db_rows_int(&rows, 6),
+		.identity = alloc_text(db_rows_text(&rows, 7)),
 	};
 	return true;
 }
@@ -80,11 +82,11 @@ bool package_add_release(struct site *site, const char *id, const struct package
 			 struct err *err)
 {
 	return db_run(site->db, STMT_PACKAGE_ADD_VERSION,
-		      DB_ARGS(db_text(id), db_int(release->version), db_text(release->manifest),
-			      db_int(release->manifest_size), db_text(release->index_name),
-			      db_int(release->index_size), db_int(release->files),
-			      db_int(release->bytes), db_int(release->bytes_new),
-			      db_int(site_now(site))),
+		      DB_ARGS(db_text(id), db_int(release->version), db_text(release->identity),
+			      db_text(release->manifest), db_int(release->manifest_size),
+			      db_text(release->index_name), db_int(release->index_size),
+			      db_int(release->files), db_int(release->bytes),
+			      db_int(release->bytes_new), db_int(site_now(site))),
 		      err) &&
 	       db_run(site->db, STMT_PACKAGE_SET_LATEST,
 		      DB_ARGS(db_text(id), db_int(release->version)), err);

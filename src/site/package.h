@@ -27,6 +27,7 @@ bool package_load(struct package_info *out, struct site *site, const char *id, s
 /* One version; texts are owned. */
 struct package_release {
 	int64_t version;
+	char *identity; /* of the content, hexadecimal */
 	char *manifest; /* SHA-256 of its bytes, hexadecimal */
 	char *index_name;
 	int64_t manifest_size;

@@ -128,10 +128,11 @@ static bool check_command(const char *text, struct err *err)
 {
 	SCOPED(command) struct command words = { 0 };
 	SCOPED_TEXT char *file = NULL;
+	struct err inner = { 0 };
 
-	if (command_split(&words, text, err) && command_file(&file, &words, "/", err))
+	if (command_split(&words, text, &inner) && command_file(&file, &words, "/", &inner))
 		return true;
-	return err_what(err, "reading --command");
+	return err_set(err, ERR_USAGE, "--command: %s", inner.why);
 }
 
 static bool check_account(const char *as, struct err *err)

@@ -62,6 +62,7 @@ static const char version_1[] =
 	"CREATE TABLE package_version("
 	" package TEXT NOT NULL REFERENCES package,"
 	" version INTEGER NOT NULL,"
+	" identity TEXT NOT NULL," /* of the content: equal trees have equal ones */
 	" manifest TEXT NOT NULL," /* SHA-256 of its bytes */
 	" manifest_size INTEGER NOT NULL,"
 	" index_name TEXT NOT NULL,"

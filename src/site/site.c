@@ -201,27 +201,49 @@ bool site_set_setting(struct site *site, const char *key, int64_t value, struct 
 	return db_run(site->db, STMT_SETTING_SET, DB_ARGS(db_text(key), db_int(value)), err);
 }
 
-static bool new_id(char *dst, struct site *site, const char *counter, uint32_t first, uint32_t last,
-		   struct err *err)
+/* The kinds of ids: their counter, and the numbers that are theirs. */
+struct id_kind {
+	const char *counter;
+	uint32_t first;
+	uint32_t last;
+};
+
+static const struct id_kind package_ids = { "packages", 0x00001, 0x1ffff };
+static const struct id_kind advertisement_ids = { "advertisements", 0x20001, 0xfffff };
+
+static bool print_id(char *dst, const struct site *site, const struct id_kind *kind, int64_t used,
+		     struct err *err)
+{
+	if (used < 1 || used > kind->last - kind->first + 1)
+		return err_set(err, ERR_LIMIT, "all ids of site %s are used up: %s", site->code,
+			       kind->counter);
+	snprintf(dst, SITE_ID_SIZE, "%s%05X", site->code, (unsigned int)(kind->first + used - 1));
+	return true;
+}
+
+static bool new_id(char *dst, struct site *site, const struct id_kind *kind, struct err *err)
 {
 	int64_t used;
 
-	if (!db_run(site->db, STMT_SETTING_COUNT, DB_ARGS(db_text(counter)), err) ||
-	    !site_setting(&used, site, counter, err))
-		return false;
-	if (used < 1 || used > last - first + 1)
-		return err_set(err, ERR_LIMIT, "all ids of site %s are used up: %s", site->code,
-			       counter);
-	snprintf(dst, SITE_ID_SIZE, "%s%05X", site->code, (unsigned int)(first + used - 1));
-	return true;
+	return db_run(site->db, STMT_SETTING_COUNT, DB_ARGS(db_text(kind->counter)), err) &&
+	       site_setting(&used, site, kind->counter, err) &&
+	       print_id(dst, site, kind, used, err);
+}
+
+bool site_next_package_id(char *dst, struct site *site, struct err *err)
+{
+	int64_t used;
+
+	return site_setting(&used, site, package_ids.counter, err) &&
+	       print_id(dst, site, &package_ids, used + 1, err);
 }
 
 bool site_new_package_id(char *dst, struct site *site, struct err *err)
 {
-	return new_id(dst, site, "packages", 0x00001, 0x1ffff, err);
+	return new_id(dst, site, &package_ids, err);
 }
 
 bool site_new_advertisement_id(char *dst, struct site *site, struct err *err)
 {
-	return new_id(dst, site, "advertisements", 0x20001, 0xfffff, err);
+	return new_id(dst, site, &advertisement_ids, err);
 }

@@ -94,6 +94,7 @@ bool site_set_setting(struct site *site, const char *key, int64_t value, struct 
  * 20001. `dst` has room for SITE_ID_SIZE. Ids are never used twice, whatever is removed.
  */
 #define SITE_ID_SIZE 9
+bool site_next_package_id(char *dst, struct site *site, struct err *err) MUST_USE; /* uses none */
 bool site_new_package_id(char *dst, struct site *site, struct err *err) MUST_USE;
 bool site_new_advertisement_id(char *dst, struct site *site, struct err *err) MUST_USE;
 

@@ -88,9 +88,9 @@
 	X(PACKAGE_SET_LATEST, "UPDATE package SET latest = ?2 WHERE id = ?1")                      \
 	X(PACKAGE_REMOVE, "UPDATE package SET removed = ?2 WHERE id = ?1")                         \
 	X(PACKAGE_ADD_VERSION, "INSERT INTO package_version"                                       \
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                                \
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                           \
 	X(PACKAGE_VERSION, "SELECT manifest, manifest_size, index_name, index_size, files, bytes," \
-		" bytes_new FROM package_version WHERE package = ?1 AND version = ?2")             \
+		" bytes_new, identity FROM package_version WHERE package = ?1 AND version = ?2")             \
 	X(PACKAGE_LIST, "SELECT p.id, p.name, p.latest AS version, v.files, v.bytes,"              \
 		" (SELECT count(*) FROM program WHERE package = p.id) AS programs,"                \
 		" (SELECT count(*) FROM dp_package AS d JOIN system AS s ON s.id = d.system"       \
@@ -104,6 +104,8 @@
 		" ORDER BY version")                                                               \
 	X(PACKAGE_ALL_VERSIONS, "SELECT version, manifest, manifest_size, files, bytes,"           \
 		" index_name, index_size FROM package_version WHERE package = ?1 ORDER BY version")\
+	X(PACKAGE_INDEX_IS_KNOWN, "SELECT 1 FROM package_version"                                  \
+		" WHERE package = ?1 AND index_name = ?2")                                         \
 	X(PACKAGE_IDS, "SELECT id, name, latest FROM package"                                      \
 		" WHERE removed IS NULL AND latest > 0 ORDER BY id")                               \
 	X(PACKAGE_DPS, "SELECT s.name AS dp, v.version, coalesce(v.state, 'waiting') AS state,"    \
