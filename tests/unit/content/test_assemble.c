@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -666,6 +668,79 @@ static void progress_ends_at_the_total(void **state UNUSED)
 	tear_down(&b);
 }
 
+/* A small file system of our own at `dir`; false where this machine does not let us. */
+static bool mount_small(const char *dir, const char *size)
+{
+	SCOPED_TEXT char *options = alloc_printf("size=%s", size);
+
+	return (unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("packway-test", dir, "tmpfs", 0, options) == 0;
+}
+
+static bool grow_small(const char *dir, const char *size)
+{
+	SCOPED_TEXT char *options = alloc_printf("size=%s", size);
+
+	return mount("packway-test", dir, "tmpfs", MS_REMOUNT, options) == 0;
+}
+
+#define CANNOT_MOUNT 77
+
+/* In a child of its own namespace: fill the disk, make room, go on. Its exit code tells. */
+static int fill_up_and_go_on(struct bench *b, const char *size)
+{
+	struct assemble_params params = params_for(b, &b->v1);
+	struct transfer_source source = fakedp_source(&b->dp);
+	struct assemble *a;
+	struct err err = { 0 };
+	uint64_t kept;
+
+	if (!mount_small(b->top, size))
+		return CANNOT_MOUNT;
+	if (!assemble_open(&a, &params, &err) || assemble_local(a, &err) != ASSEMBLE_DONE)
+		return 1;
+	if (assemble_fetch(a, &source, &err) != ASSEMBLE_LOCAL || err.code != ERR_DISK_FULL)
+		return 2;
+	kept = manifest_stream_size(b->v1.parsed) - assemble_missing(a);
+	if (!grow_small(b->top, "64m"))
+		return 3;
+	/* A new process would come to the same: the journal has what was written. */
+	assemble_close(a);
+	if (!assemble_open(&a, &params, &err) || assemble_local(a, &err) != ASSEMBLE_DONE)
+		return 4;
+	if (kept > 0 && assemble_stats(a).bytes_seed == 0)
+		return 5;
+	if (assemble_fetch(a, &source, &err) != ASSEMBLE_DONE || !assemble_finish(a, &err))
+		return 6;
+	assemble_close(a);
+	assert_tree(b, version_1, COUNT_OF(version_1));
+	return 0;
+}
+
+static void a_full_disk_loses_nothing(void **state UNUSED)
+{
+	static const char *const sizes[] = { "1m", "2m", "3m", "4m" };
+
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		struct bench b;
+		int status;
+		pid_t child;
+
+		set_up(&b);
+		child = fork();
+		if (child == 0)
+			_exit(fill_up_and_go_on(&b, sizes[i]));
+		assert_int_equal(waitpid(child, &status, 0), child);
+		tear_down(&b);
+		assert_true(WIFEXITED(status));
+		if (WEXITSTATUS(status) == CANNOT_MOUNT)
+			skip();
+		if (WEXITSTATUS(status) != 0)
+			fail_msg("with %s: step %d", sizes[i], WEXITSTATUS(status));
+	}
+}
+
 #define SMALL_FILES 5000
 
 static void five_thousand_small_files_arrive(void **state UNUSED)
@@ -717,4 +792,5 @@ TESTING_MAIN(cmocka_unit_test(a_package_is_fetched_whole), cmocka_unit_test(zero
 	     cmocka_unit_test(another_manifest_starts_over),
 	     cmocka_unit_test(a_cancelled_fetch_stops_and_can_go_on),
 	     cmocka_unit_test(the_rate_is_kept), cmocka_unit_test(progress_ends_at_the_total),
+	     cmocka_unit_test(a_full_disk_loses_nothing),
 	     cmocka_unit_test(five_thousand_small_files_arrive))
