@@ -35,8 +35,8 @@
 
 /* Another tree that may hold some of the bytes. A missing or damaged one costs nothing else. */
 struct assemble_seed {
-	const char *tree;     /* folder */
-	const char *manifest; /* file */
+	char *tree;     /* folder */
+	char *manifest; /* file */
 };
 
 struct assemble_progress {

@@ -530,3 +530,66 @@ bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 	free(items);
 	return done;
 }
+
+/* An item as a seed for `wanted`: how it ranks against others. */
+struct ranked {
+	const struct store_item *item;
+	bool related; /* same package */
+};
+
+static int compare_ranked(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->related != y->related)
+		return x->related ? -1 : 1;
+	if (x->related && x->item->id.version != y->item->id.version)
+		return x->item->id.version > y->item->id.version ? -1 : 1;
+	if (x->item->last_used_s != y->item->last_used_s)
+		return x->item->last_used_s > y->item->last_used_s ? -1 : 1;
+	return compare_items(x->item, y->item);
+}
+
+static struct assemble_seed seed_of(const struct store *store, const struct store_item *item)
+{
+	SCOPED_TEXT char *partial = store_partial_path(store, &item->id);
+
+	if (item->complete)
+		return (struct assemble_seed){ store_tree_path(store, &item->id),
+					       store_manifest_path(store, &item->id) };
+	return (struct assemble_seed){ path_join(partial, "tree"), path_join(partial, "manifest") };
+}
+
+bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
+		      struct err *err)
+{
+	struct store_item *items;
+	struct ranked *ranked;
+	size_t count;
+
+	*out = (struct store_seeds){ 0 };
+	if (!store_list(&items, &count, store, err))
+		return false;
+	ranked = alloc_zeroed(MAX_OF(count, 1), sizeof(*ranked));
+	out->list = alloc_zeroed(MAX_OF(count, 1), sizeof(*out->list));
+	for (size_t i = 0; i < count; i++)
+		ranked[i] = (struct ranked){ &items[i],
+					     strcmp(items[i].id.package, id->package) == 0 };
+	qsort(ranked, count, sizeof(*ranked), compare_ranked);
+	for (size_t i = 0; i < count; i++)
+		if (!id_equal(&ranked[i].item->id, id))
+			out->list[out->count++] = seed_of(store, ranked[i].item);
+	free(ranked);
+	free(items);
+	return true;
+}
+
+void store_seeds_release(struct store_seeds *seeds)
+{
+	for (size_t i = 0; i < seeds->count; i++) {
+		free(seeds->list[i].tree);
+		free(seeds->list[i].manifest);
+	}
+	free(seeds->list);
+	*seeds = (struct store_seeds){ 0 };
+}

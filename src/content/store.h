@@ -23,6 +23,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/macros.h"
+#include "content/assemble.h"
 
 #define STORE_PACKAGE_SIZE 9 /* a package id with its terminator */
 #define STORE_VERSION_MAX  UINT32_MAX
@@ -126,5 +127,21 @@ bool store_usage(uint64_t *bytes_out, struct store *store, struct err *err) MUST
  */
 bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 		     const struct store_id *keep, struct err *err) MUST_USE;
+
+/* The trees of the store that may hold some of a version's bytes, best ones first. */
+struct store_seeds {
+	struct assemble_seed *list; /* for assemble_params */
+	size_t count;
+};
+
+/*
+ * Collect them for `id`: other versions of its package, newest first, complete or not, then
+ * other packages, most recently used first. `id` itself is left out. Nothing is pinned: a seed
+ * that is removed meanwhile costs bytes.
+ */
+bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
+		      struct err *err) MUST_USE;
+void store_seeds_release(struct store_seeds *seeds);
+SCOPED_RELEASE(store_seeds);
 
 #endif

@@ -294,7 +294,36 @@ static void a_version_can_be_taken_back_under_construction(void **state UNUSED)
 	tear_down(&b);
 }
 
-TESTING_MAIN(cmocka_unit_test(only_ids_of_packages_name_versions),
+static void seeds_come_best_first(void **state UNUSED)
+{
+	static const char *const want[] = { "LON00002/5", "partial/LON00002-4/tree", "LON00002/1",
+					    "LON00003/1", "LON00001/1" };
+	struct bench b;
+	struct store_id coming, half = id_of("LON00002", 4);
+	struct err err = { 0 };
+	SCOPED(store_seeds) struct store_seeds seeds = { 0 };
+
+	set_up(&b);
+	add(&b, "LON00001", 1, 100, 2000);
+	add(&b, "LON00002", 1, 100, 9000);
+	add(&b, "LON00002", 5, 100, 1000);
+	add(&b, "LON00003", 1, 100, 3000);
+	build(&b, &half);
+	coming = id_of("LON00002", 6);
+	build(&b, &coming);
+	assert_done(store_seeds_init(&seeds, b.store, &coming, &err), &err);
+	assert_int_equal(seeds.count, COUNT_OF(want));
+	for (size_t i = 0; i < seeds.count; i++) {
+		SCOPED_TEXT char *tree = path_join(b.dir, want[i]);
+
+		assert_string_equal(seeds.list[i].tree, tree);
+		assert_true(path_exists(seeds.list[i].manifest));
+	}
+	tear_down(&b);
+}
+
+TESTING_MAIN(cmocka_unit_test(seeds_come_best_first),
+	     cmocka_unit_test(only_ids_of_packages_name_versions),
 	     cmocka_unit_test(a_version_appears_by_its_commit),
 	     cmocka_unit_test(a_list_tells_size_and_use),
 	     cmocka_unit_test(strange_names_are_passed_over),
