@@ -83,7 +83,6 @@ static void named_release(struct named *n)
 	free(n->digests);
 	idmap_release(&n->by_digest);
 }
-SCOPED_RELEASE(named);
 
 static const struct digest *named_at(uint32_t number, const void *ctx)
 {
