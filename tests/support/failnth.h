@@ -2,6 +2,8 @@
  * Make the n-th system call that changes the disk fail: link with the failnth dependency, which
  * wraps open, write, fsync, syncfs, rename and mkdir of everything in the test program.
  *
+ * Flushes are counted, but never carried out.
+ *
  *     for (n = 1; ; n++) {
  *             failnth_arm(n);
  *             done = what_is_tested();

@@ -14,6 +14,8 @@
 #include "support/failnth.h"
 #include "support/tempdir.h"
 #include "support/testing.h"
+#include "trust/localmeta.h"
+#include "trust/updater.h"
 
 #define NOW  INT64_C(1795000000)
 #define DAY  INT64_C(86400)
@@ -519,6 +521,70 @@ static void each_role_is_renewed_in_its_time(void **state)
 	}
 }
 
+/* ---- the product's own client ---- */
+
+static enum updater_fetched fetch_published(void *ctx, const struct updater_request *request,
+					    struct buf *out, struct err *err)
+{
+	const struct fixture *f = ctx;
+	SCOPED_TEXT char *base = path_join(
+		f->published, request->base == UPDATER_METADATA ? "metadata" : "targets");
+	SCOPED_TEXT char *path = path_join(base, request->path);
+
+	if (path_read(out, path, request->max, err))
+		return UPDATER_GOT;
+	return err->code == ERR_NOT_FOUND ? UPDATER_NOT_FOUND : UPDATER_FAILED;
+}
+
+static void refresh_and_expect(struct fixture *f, const char *local, int64_t now_s,
+			       const char *path, const char *text)
+{
+	const struct updater_source source = { .fetch = fetch_published, .ctx = f };
+	const struct updater_options options = { .now_s = now_s };
+	struct updater_store store = localmeta_store(local);
+	SCOPED(updater) struct updater *u = updater_new(&store, &source, &options);
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct updater_target target;
+	struct err err = { 0 };
+
+	if (updater_refresh(u, &err) != VERDICT_OK ||
+	    updater_find_target(u, path, &target, &err) != VERDICT_OK ||
+	    updater_fetch_target(u, &target, &bytes, &err) != VERDICT_OK)
+		fail_msg("%s: %s", path, err.why);
+	assert_string_equal(buf_text(&bytes), text);
+}
+
+static void the_client_follows_the_site_through_its_years(void **state)
+{
+	SCOPED(fixture) struct fixture f;
+	SCOPED(repository) struct repository *repo = NULL;
+	SCOPED(buf) struct buf root = { 0 };
+	SCOPED_TEXT char *local = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	fixture_create(&f);
+	local = path_join(f.dir, "local");
+	repo = reopen(&f);
+	assert_done(repository_read_root(&root, repo, &err), &err);
+	assert_int_equal(localmeta_init(local, buf_span(&root), &err), VERDICT_OK);
+	for (int month = 0; month < 72; month++) {
+		int64_t now_s = NOW + month * 30 * DAY;
+		char text[32];
+
+		snprintf(text, sizeof(text), "month %d", month);
+		repository_begin(repo);
+		set(repo, "manifest/LON00001/1", text);
+		set(repo, "location/LON00001.json", text);
+		set(repo, "advertisement/0a.json", "the same");
+		commit(repo, now_s);
+		refresh_and_expect(&f, local, now_s, "manifest/LON00001/1", text);
+		refresh_and_expect(&f, local, now_s, "location/LON00001.json", text);
+		refresh_and_expect(&f, local, now_s, "advertisement/0a.json", "the same");
+	}
+	assert_true(version_of(repo, SITEROLE_ROOT) > 2);
+}
+
 static void remove_key(const struct fixture *f, const char *name)
 {
 	SCOPED_TEXT char *path = path_join(f->keys, name);
@@ -808,6 +874,7 @@ TESTING_MAIN(cmocka_unit_test(a_new_publication_is_whole_and_empty),
 	     cmocka_unit_test(a_removed_target_is_no_longer_listed_but_kept),
 	     cmocka_unit_test(paths_that_no_role_signs_are_refused),
 	     cmocka_unit_test(each_role_is_renewed_in_its_time),
+	     cmocka_unit_test(the_client_follows_the_site_through_its_years),
 	     cmocka_unit_test(a_key_that_is_elsewhere_stops_only_its_own_role),
 	     cmocka_unit_test(a_lost_target_file_is_written_again),
 	     cmocka_unit_test(a_flipped_byte_in_metadata_is_noticed),
