@@ -302,6 +302,11 @@ struct timebox *conntab_box(struct conntab *tab, const struct way_target *target
 	return &b->timebox;
 }
 
+bool conntab_is_hung(struct conntab *tab, const struct way_target *target)
+{
+	return timebox_is_stuck(conntab_box(tab, target));
+}
+
 bool conntab_is_open(struct conntab *tab, const struct way_target *target)
 {
 	const struct entry *e = find(tab, target);

@@ -69,6 +69,9 @@ void conntab_release_user(struct conntab *tab, const void *user);
  */
 struct timebox *conntab_box(struct conntab *tab, const struct way_target *target);
 
+/* True while a call beneath that folder hangs: a mount that is not worth a try. */
+bool conntab_is_hung(struct conntab *tab, const struct way_target *target);
+
 /* True if a session to the target is open and its peer has not hung up. No traffic. */
 bool conntab_is_open(struct conntab *tab, const struct way_target *target);
 

@@ -84,7 +84,7 @@ static void resolve_in_child(int socket, void *ctx)
 	struct target targets[DIAL_ADDRESSES_MAX] = { { .size = 0 } };
 	struct resolved head = { .count = 0 };
 
-	head.count = (uint32_t)resolve(targets, d->host, d->port, AI_ADDRCONFIG, &head.gai_error);
+	head.count = (uint32_t)resolve(targets, d->host, d->port, 0, &head.gai_error);
 	if (timebox_write(socket, &head, sizeof(head), -1) && head.count > 0)
 		(void)timebox_write(socket, targets, head.count * sizeof(targets[0]), -1);
 }

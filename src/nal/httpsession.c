@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -16,6 +18,7 @@
 
 #define BUFFER_BYTES   (256L << 10)
 #define DROP_BYTES_MAX (64u << 10) /* of an error page, so that the connection can be kept */
+#define PUT_QUICK_MAX  (1u << 20)  /* a larger object takes a server's disk some time */
 #define CONN_AGE_S     86400L      /* the connection table decides how long one lives */
 
 /* One request on its way. */
@@ -38,6 +41,33 @@ struct exchange {
 static uint64_t now(void)
 {
 	return clock_mono_ms(clock_system());
+}
+
+/*
+ * OpenSSL writes to sockets with write(2), so a peer that hangs up would end us by SIGPIPE. Neither
+ * the process's disposition nor a child's is ours to change: the signal is held back meanwhile.
+ */
+static bool hold_sigpipe(sigset_t *before)
+{
+	sigset_t pipe_only, pending;
+
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	sigpending(&pending);
+	(void)pthread_sigmask(SIG_BLOCK, &pipe_only, before);
+	return sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void release_sigpipe(const sigset_t *before, bool was_pending)
+{
+	static const struct timespec at_once = { 0 };
+	sigset_t pipe_only;
+
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	if (!was_pending)
+		(void)sigtimedwait(&pipe_only, NULL, &at_once);
+	(void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 static void remember_socket(struct httpsession *s, curl_socket_t fd)
@@ -144,9 +174,12 @@ enum nal_class httpsession_open(struct session **out, const struct way_target *t
 void httpsession_close(struct session *session)
 {
 	struct httpsession *s = (struct httpsession *)session;
+	sigset_t before;
+	bool was_pending = hold_sigpipe(&before);
 
 	if (s->multi != NULL)
 		curl_multi_cleanup(s->multi);
+	release_sigpipe(&before, was_pending);
 	curl_slist_free_all(s->resolved);
 	if (s->link.fd >= 0)
 		close(s->link.fd);
@@ -265,6 +298,16 @@ static size_t take_body(char *data, size_t size, size_t count, void *ctx)
 	return 0;
 }
 
+/* All is sent: from here on the answer is judged, with time for a large object to be stored. */
+static void await_answer(struct exchange *x, uint64_t total)
+{
+	struct way_limits limits = x->pace.limits;
+
+	if (total > PUT_QUICK_MAX)
+		limits.first_byte_ms = MAX_OF(limits.first_byte_ms, limits.floor_window_ms);
+	pace_begin(&x->pace, &limits, now());
+}
+
 static size_t give_body(char *dst, size_t size, size_t count, void *ctx)
 {
 	struct exchange *x = ctx;
@@ -289,6 +332,8 @@ static size_t give_body(char *dst, size_t size, size_t count, void *ctx)
 	}
 	pace_away(&x->pace, now() - before);
 	pace_arrived(&x->pace, n, now());
+	if (x->sent == total)
+		await_answer(x, total);
 	return n;
 }
 
@@ -484,6 +529,8 @@ static enum nal_class ask_once(struct httpsession_answer *answer, char **redirec
 	enum nal_class class;
 	CURLcode code = CURLE_OK;
 	char *redirect = NULL;
+	sigset_t before;
+	bool was_pending = hold_sigpipe(&before);
 
 	*answer = (struct httpsession_answer){ .length = UINT64_MAX };
 	session->connect_errno = 0;
@@ -491,6 +538,7 @@ static enum nal_class ask_once(struct httpsession_answer *answer, char **redirec
 	x.easy = curl_easy_init();
 	if (x.easy == NULL) {
 		err_set(err, ERR_MEMORY, "libcurl: no memory for a request");
+		release_sigpipe(&before, was_pending);
 		return NAL_CLASS_UNKNOWN;
 	}
 	set_session_options(&x, limits);
@@ -505,6 +553,7 @@ static enum nal_class ask_once(struct httpsession_answer *answer, char **redirec
 	(void)curl_multi_remove_handle(session->multi, x.easy);
 	curl_easy_cleanup(x.easy);
 	curl_slist_free_all(x.headers);
+	release_sigpipe(&before, was_pending);
 	return class;
 }
 

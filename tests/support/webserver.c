@@ -69,7 +69,11 @@ static const char nginx_conf[] =
 	"client_body_temp_path %s/t1; proxy_temp_path %s/t2; fastcgi_temp_path %s/t3;\n"
 	"uwsgi_temp_path %s/t4; scgi_temp_path %s/t5; sendfile on;\n"
 	"server { listen 127.0.0.1:%u; root %s/root; dav_methods PUT DELETE;\n"
-	"create_full_put_path on; } }\n";
+	"create_full_put_path on; }\n";
+
+static const char nginx_tls_conf[] =
+	"server { listen 127.0.0.1:%u ssl http2; root %s/root;\n"
+	"ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem; }\n";
 
 static void write_conf(const struct webserver *server, const char *path)
 {
@@ -78,14 +82,16 @@ static void write_conf(const struct webserver *server, const char *path)
 
 	need(f != NULL, path);
 	fprintf(f, nginx_conf, d, d, d, d, d, d, d, d, server->port, d);
+	if (server->tls_port != 0)
+		fprintf(f, nginx_tls_conf, server->tls_port, d, d, d);
+	fputs("}\n", f);
 	fclose(f);
 }
 
-void webserver_nginx(struct webserver *server)
+static void start_nginx(struct webserver *server)
 {
 	SCOPED_TEXT char *conf = NULL, *root = NULL, *error = NULL;
 
-	*server = (struct webserver){ .dir = tempdir_make("nginx") };
 	close(listen_somewhere(&server->port, -1));
 	need(chmod(server->dir, 0755) == 0, "chmod");
 	root = path_join(server->dir, "root");
@@ -103,6 +109,27 @@ void webserver_nginx(struct webserver *server)
 	for (int i = 0; i < 200 && !can_connect(server->port); i++)
 		pause_ms(20);
 	need(can_connect(server->port), "nginx");
+}
+
+void webserver_nginx(struct webserver *server)
+{
+	*server = (struct webserver){ .dir = tempdir_make("nginx") };
+	start_nginx(server);
+}
+
+void webserver_nginx_tls(struct webserver *server)
+{
+	SCOPED_TEXT char *command = NULL;
+
+	*server = (struct webserver){ .dir = tempdir_make("nginx") };
+	close(listen_somewhere(&server->tls_port, -1));
+	command = alloc_printf("cd %s && openssl req -x509 -newkey ec -pkeyopt "
+			       "ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test "
+			       "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem "
+			       "-out cert.pem 2>/dev/null",
+			       server->dir);
+	need(system(command) == 0, "openssl req");
+	start_nginx(server);
 }
 
 /* --- servers that misbehave ------------------------------------------------------------------ */

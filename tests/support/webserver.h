@@ -48,6 +48,9 @@ enum webserver_fault {
  * cannot. */
 void webserver_nginx(struct webserver *server);
 
+/* The same, and over TLS with HTTP/2 on tls_port, by the certificate DIR/cert.pem for 127.0.0.1. */
+void webserver_nginx_tls(struct webserver *server);
+
 void webserver_hostile(struct webserver *server, enum webserver_fault fault);
 
 /* A port whose connects are never answered. */

@@ -422,6 +422,65 @@ static void a_server_that_went_away_is_not_open(void **state UNUSED)
 	leave(&f);
 }
 
+/* A small upload to a server that takes it and says nothing. */
+static void uploads_to_a_silent_server_end(void **state UNUSED)
+{
+	struct fixture f = { .way = NULL };
+	struct way_put put = { .mode = WAY_PUT_CREATE, .bytes = span_of("envelope", 8) };
+	struct err err = { 0 };
+	uint64_t begun;
+
+	webserver_hostile(&f.server, WEBSERVER_SILENT);
+	reach(&f, "inbox");
+	begun = now();
+	assert_int_equal(way_put(f.way, "x", &put, &err), NAL_CLASS_TIMEOUT);
+	assert_in_range(now() - begun, 490, 900);
+	leave(&f);
+}
+
+static enum nal_class get_over_tls(struct fixture *f, const char *ca, struct err *err)
+{
+	struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
+	SCOPED_TEXT char *url = alloc_printf("https://127.0.0.1:%u/", f->server.tls_port);
+	struct way_target target = { .where = &f->where };
+	enum nal_class class = NAL_CLASS_OK;
+
+	options.limits.tls_ca_file = ca;
+	f->tab = conntab_new(&options);
+	assert_done(locator_parse(&f->where, url, err), err);
+	assert_done(conntab_acquire(&f->way, f->tab, &target, WAY_LINK_NONE, f, err) ==
+			    NAL_CLASS_OK,
+		    err);
+	for (int i = 0; i < 3 && class == NAL_CLASS_OK; i++) {
+		SCOPED(way_object) struct way_object o = { .unchanged = false };
+
+		class = way_get(&o, f->way, "a", &(struct way_get){ .max = 100 }, err);
+	}
+	if (class == NAL_CLASS_OK)
+		assert_int_equal(way_counts(f->way).connects, 1);
+	conntab_release(f->tab, f->way);
+	conntab_free(f->tab);
+	locator_release(&f->where);
+	return class;
+}
+
+static void tls_wants_a_certificate_that_is_trusted(void **state UNUSED)
+{
+	struct fixture f = { .way = NULL };
+	SCOPED_TEXT char *ca = NULL;
+	struct err err = { 0 };
+
+	webserver_nginx_tls(&f.server);
+	serve_file(&f, "a", "hello", 5);
+	ca = path_join(f.server.dir, "cert.pem");
+	assert_done(get_over_tls(&f, ca, &err) == NAL_CLASS_OK, &err);
+	assert_int_equal(get_over_tls(&f, NULL, &err), NAL_CLASS_PROTOCOL);
+	assert_int_equal(err.code, ERR_NET_TLS);
+	assert_int_equal(get_over_tls(&f, "/none.pem", &err), NAL_CLASS_PROTOCOL);
+	assert_int_equal(err.code, ERR_NET_TLS);
+	webserver_stop(&f.server);
+}
+
 TESTING_MAIN(cmocka_unit_test(one_connection_serves_many_requests),
 	     cmocka_unit_test(unchanged_objects_move_nothing),
 	     cmocka_unit_test(ranges_arrive_exactly),
@@ -433,4 +492,6 @@ TESTING_MAIN(cmocka_unit_test(one_connection_serves_many_requests),
 	     cmocka_unit_test(servers_without_ranges_are_read_from_the_start),
 	     cmocka_unit_test(redirects_within_the_server_are_followed),
 	     cmocka_unit_test(dead_ports_are_classified),
-	     cmocka_unit_test(a_server_that_went_away_is_not_open), )
+	     cmocka_unit_test(a_server_that_went_away_is_not_open),
+	     cmocka_unit_test(uploads_to_a_silent_server_end),
+	     cmocka_unit_test(tls_wants_a_certificate_that_is_trusted), )
