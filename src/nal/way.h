@@ -44,7 +44,7 @@ struct way_limits {
 
 #define WAY_LIMITS_DEFAULT                                                            \
 	{                                                                             \
-		.connect_ms = 1000, .first_byte_ms = 3000, .floor_bytes_per_s = 2048, \
+		.connect_ms = 1000, .first_byte_ms = 2800, .floor_bytes_per_s = 2048, \
 		.floor_window_ms = 10000                                              \
 	}
 

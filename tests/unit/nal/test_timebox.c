@@ -1,0 +1,113 @@
+#include "support/testing.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "nal/timebox.h"
+
+static const int no_fds[TIMEBOX_KEEP_MAX] = { -1, -1, -1 };
+
+static void say_hello(int socket, void *ctx)
+{
+	(void)timebox_write(socket, ctx, 5, STDIN_FILENO);
+}
+
+static void hang(int socket UNUSED, void *ctx UNUSED)
+{
+	for (;;)
+		pause();
+}
+
+static void count_descriptors(int socket, void *ctx UNUSED)
+{
+	int n = 0;
+
+	for (int fd = 3; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	(void)timebox_write(socket, &n, sizeof(n), -1);
+}
+
+static void a_result_and_a_descriptor_come_back(void **state UNUSED)
+{
+	struct timebox box = TIMEBOX_EMPTY;
+	char text[6] = "";
+	char hello[] = "hello";
+	int fd;
+	struct err err = { 0 };
+
+	assert_done(timebox_start(&box, say_hello, hello, no_fds, &err), &err);
+	assert_int_equal(timebox_read_fd(&fd, &box, text, 5, 1000), TIMEBOX_DONE);
+	assert_string_equal(text, "hello");
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(timebox_read(&box, text, 1, 1000), TIMEBOX_ENDED);
+	timebox_end(&box);
+	assert_false(timebox_is_stuck(&box));
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no zombie is left */
+}
+
+static void what_hangs_is_killed_at_its_deadline(void **state UNUSED)
+{
+	struct timebox box = TIMEBOX_EMPTY;
+	uint64_t begun = clock_mono_ms(clock_system());
+	char byte;
+	struct err err = { 0 };
+
+	assert_done(timebox_start(&box, hang, NULL, no_fds, &err), &err);
+	assert_false(timebox_start(&box, hang, NULL, no_fds, &err));
+	assert_int_equal(err.code, ERR_IN_USE);
+	assert_int_equal(timebox_read(&box, &byte, 1, 100), TIMEBOX_LATE);
+	timebox_end(&box);
+	assert_in_range(clock_mono_ms(clock_system()) - begun, 100, 250);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* A child that cannot die is played by one that is merely not killed. */
+static void one_stuck_child_bars_the_next(void **state UNUSED)
+{
+	struct timebox box = TIMEBOX_EMPTY;
+	struct err err = { 0 };
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	box.stuck = pid;
+	assert_false(timebox_start(&box, hang, NULL, no_fds, &err));
+	assert_int_equal(err.code, ERR_NET_TIMEOUT);
+	assert_true(timebox_is_stuck(&box));
+	kill(pid, SIGKILL);
+	for (int i = 0; i < 1000 && timebox_is_stuck(&box); i++)
+		usleep(1000);
+	assert_done(timebox_start(&box, hang, NULL, no_fds, &err), &err);
+	timebox_end(&box);
+}
+
+static void a_child_keeps_only_what_it_needs(void **state UNUSED)
+{
+	struct timebox box = TIMEBOX_EMPTY;
+	int others[8], n;
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		others[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_done(timebox_start(&box, count_descriptors, NULL,
+				  (const int[]){ others[5], others[2], -1 }, &err),
+		    &err);
+	assert_int_equal(timebox_read(&box, &n, sizeof(n), 1000), TIMEBOX_DONE);
+	timebox_end(&box);
+	assert_int_equal(n, 3); /* its socket and the two */
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		close(others[i]);
+}
+
+TESTING_MAIN(cmocka_unit_test(a_result_and_a_descriptor_come_back),
+	     cmocka_unit_test(what_hangs_is_killed_at_its_deadline),
+	     cmocka_unit_test(one_stuck_child_bars_the_next),
+	     cmocka_unit_test(a_child_keeps_only_what_it_needs), )
