@@ -14,8 +14,9 @@
 struct webserver {
 	pid_t pid; /* 0: none runs */
 	uint16_t port;
-	char *dir;  /* nginx: its folder; "root" in it is what it serves */
-	int fds[8]; /* descriptors that stand for the server */
+	uint16_t tls_port; /* nginx: the same over TLS and HTTP/2; 0: it has none */
+	char *dir;         /* nginx: its folder; "root" in it is what it serves */
+	int fds[8];        /* descriptors that stand for the server */
 	size_t fd_count;
 };
 
