@@ -146,7 +146,6 @@ static const char version_1[] =
 	"CREATE TABLE cap_file("
 	" system INTEGER NOT NULL REFERENCES system,"
 	" name TEXT NOT NULL,"
-	" unused_since INTEGER,"
 	" PRIMARY KEY(system, name)) WITHOUT ROWID, STRICT;"
 	"CREATE TABLE cap_state("
 	" system INTEGER PRIMARY KEY REFERENCES system,"

@@ -126,7 +126,8 @@
 		" restart AS \"restart:json\","                                                    \
 		" after_package || ':' || after_program AS run_after, rerun, run_as AS \"as\""     \
 		" FROM program WHERE package = ?1 ORDER BY name")                                  \
-	X(PROGRAM_ROWS, "SELECT name, command, timeout_s, success, restart, after_package,"        \
+	X(PROGRAM_ROWS, "SELECT name, command, timeout_s, success AS \"success:json\","          \
+		" restart AS \"restart:json\", after_package,"                             \
 		" after_program, rerun, run_as FROM program WHERE package = ?1 ORDER BY name")     \
 	X(PROGRAM_FORGET_ORDER, "UPDATE program SET after_package = NULL, after_program = NULL"    \
 		" WHERE package = ?1")                                                             \
@@ -222,6 +223,79 @@
 		" ON CONFLICT(client_id) DO NOTHING")                                              \
 	X(RECEIPT_TOUCH, "INSERT INTO receipt_shard VALUES(?1, 0, 1)"                              \
 		" ON CONFLICT(shard) DO UPDATE SET is_dirty = 1")                                  \
+                                                                                                   \
+	/* distribution */                                                                         \
+	X(DP_WANT, "INSERT OR IGNORE INTO dp_package VALUES(?1, ?2, ?3)")                          \
+	/* the latest version, those that advertisements name, and the newest of what is there */  \
+	X(DP_WANTED, "SELECT v.package, v.version, v.index_name,"                                  \
+		" coalesce(d.state = 'valid', 0) FROM dp_package AS w"                             \
+		" JOIN package AS p ON p.id = w.package AND p.removed IS NULL"                     \
+		" JOIN package_version AS v ON v.package = w.package"                              \
+		" LEFT JOIN dp_version AS d ON d.system = w.system AND d.package = v.package"      \
+		" AND d.version = v.version WHERE w.system = ?1 AND (v.version = p.latest"         \
+		" OR EXISTS (SELECT 1 FROM advertisement AS a WHERE a.package = v.package"         \
+		"  AND a.version = v.version)"                                                     \
+		" OR (d.state = 'valid' AND v.version > p.latest - ?2))"                           \
+		" ORDER BY v.package, v.version DESC")                                             \
+	X(DP_FORGET_UNWANTED, "DELETE FROM dp_version AS d WHERE system = ?1 AND NOT EXISTS"       \
+		" (SELECT 1 FROM dp_package AS w JOIN package AS p ON p.id = w.package"            \
+		"  AND p.removed IS NULL WHERE w.system = d.system AND w.package = d.package"      \
+		"  AND (d.version = p.latest OR EXISTS (SELECT 1 FROM advertisement AS a"          \
+		"   WHERE a.package = d.package AND a.version = d.version)"                        \
+		"   OR (d.state = 'valid' AND d.version > p.latest - ?2)))")                       \
+	X(DP_OBJECT_EXISTS, "SELECT 1 FROM dp_object WHERE system = ?1 AND name = ?2")             \
+	X(DP_OBJECT_ADD, "INSERT INTO dp_object VALUES(?1, ?2, ?3, NULL)"                          \
+		" ON CONFLICT(system, name) DO UPDATE SET unused_since = NULL")                    \
+	X(DP_OBJECT_REMOVE, "DELETE FROM dp_object WHERE system = ?1 AND name = ?2")               \
+	X(DP_OBJECTS_DOUBT, "UPDATE dp_object SET unused_since = ?2"                               \
+		" WHERE system = ?1 AND unused_since IS NULL")                                     \
+	X(DP_OBJECT_USED, "UPDATE dp_object SET unused_since = NULL WHERE system = ?1 AND name = ?2") \
+	X(DP_OBJECTS_UNUSED, "SELECT name FROM dp_object"                                          \
+		" WHERE system = ?1 AND unused_since <= ?2 ORDER BY name")                         \
+	X(DP_OBJECTS_FORGET, "DELETE FROM dp_object WHERE system = ?1")                            \
+	X(DP_VERSIONS_FORGET, "DELETE FROM dp_version WHERE system = ?1")                          \
+	X(DP_VERSION_SET, "INSERT INTO dp_version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"          \
+		" ON CONFLICT(system, package, version) DO UPDATE SET state = excluded.state,"     \
+		" attempts = excluded.attempts, next_attempt = excluded.next_attempt,"             \
+		" reason = excluded.reason, changed = excluded.changed")                           \
+	X(DP_VERSION_ATTEMPTS, "SELECT attempts FROM dp_version"                                   \
+		" WHERE system = ?1 AND package = ?2 AND version = ?3")                            \
+	X(DP_VERSION_NEXT, "SELECT next_attempt FROM dp_version"                                   \
+		" WHERE system = ?1 AND package = ?2 AND version = ?3")                            \
+	X(DP_STATUS, "SELECT s.name AS dp, v.package, v.version,"                                  \
+		" coalesce(d.state, 'waiting') AS state, d.attempts, d.reason,"                    \
+		" iif(d.state = 'failed', d.next_attempt, NULL) AS \"next_attempt:time\","         \
+		" d.changed AS \"changed:time\" FROM dp_package AS w"                              \
+		" JOIN system AS s ON s.id = w.system AND s.removed IS NULL"                       \
+		" JOIN package AS p ON p.id = w.package AND p.removed IS NULL"                     \
+		" JOIN package_version AS v ON v.package = w.package"                              \
+		" LEFT JOIN dp_version AS d ON d.system = w.system AND d.package = v.package"      \
+		" AND d.version = v.version"                                                       \
+		" WHERE (v.version = p.latest OR d.state IS NOT NULL)"                             \
+		" AND (?1 IS NULL OR s.name = ?1) AND (?2 IS NULL OR v.package = ?2)"              \
+		" ORDER BY s.name, v.package, v.version")                                          \
+	X(SYSTEM_UUID_IS_LIVE, "SELECT 1 FROM system WHERE uuid = ?1 AND removed IS NULL")         \
+                                                                                                   \
+	X(LOCATION_ROWS, "SELECT v.version, v.index_name, v.index_size, s.name AS dp"              \
+		" FROM dp_version AS d JOIN system AS s ON s.id = d.system AND s.removed IS NULL"  \
+		" JOIN dp_package AS w ON w.system = d.system AND w.package = d.package"           \
+		" JOIN package_version AS v ON v.package = d.package AND v.version = d.version"    \
+		" WHERE d.package = ?1 AND d.state = 'valid' ORDER BY v.version, s.name")          \
+	X(LOCATION_NEWEST, "SELECT coalesce((SELECT max(d.version) FROM dp_version AS d"           \
+		" JOIN system AS s ON s.id = d.system AND s.removed IS NULL"                       \
+		" WHERE d.package = ?1 AND d.state = 'valid'),"                                    \
+		" (SELECT latest FROM package WHERE id = ?1))")                                    \
+                                                                                                   \
+	/* CAPs */                                                                                 \
+	X(CAP_FILES, "SELECT name FROM cap_file WHERE system = ?1")                                \
+	X(CAP_FILE_ADD, "INSERT OR IGNORE INTO cap_file VALUES(?1, ?2)")                           \
+	X(CAP_FILE_REMOVE, "DELETE FROM cap_file WHERE system = ?1 AND name = ?2")                 \
+	X(CAP_FORGET, "DELETE FROM cap_file WHERE system = ?1")                                    \
+	X(CAP_TIMESTAMP, "SELECT timestamp_version FROM cap_state WHERE system = ?1")              \
+	X(CAP_STATE_SET, "INSERT INTO cap_state VALUES(?1, ?2, ?3, ?4)"                            \
+		" ON CONFLICT(system) DO UPDATE SET timestamp_version = excluded.timestamp_version," \
+		" changed = excluded.changed, reason = excluded.reason")                           \
+	X(RECEIPT_WRITTEN, "SELECT shard FROM receipt_shard WHERE serial > 0 ORDER BY shard")      \
                                                                                                    \
 	/* reports */                                                                              \
 	X(REPORT_ID_IS_KNOWN, "SELECT 1 FROM advertisement WHERE id = ?1"                          \

@@ -1,0 +1,178 @@
+/* package distribute, dp validate, dp status. */
+#include "cli/progress.h"
+#include "cli/site_call.h"
+
+#include <string.h>
+
+#include "common/jsondoc.h"
+#include "common/log.h"
+#include "site/distribute.h"
+
+static void show_progress(uint64_t done, uint64_t total, void *ctx)
+{
+	progress_show(ctx, done, total);
+}
+
+static const struct print_column status_columns[] = {
+	{ "dp" },       { "package" },      { "version" }, { "state" },
+	{ "attempts" }, { "next_attempt" }, { "reason" },  { 0 },
+};
+
+/* Only what was asked for: the other DPs of the package are not this command's business. */
+static json_t *rows_of(const json_t *all, const char *const *dps, size_t count)
+{
+	json_t *rows = json_array(), *row;
+	size_t i;
+
+	json_array_foreach (all, i, row) {
+		bool is_asked = count == 0;
+
+		for (size_t j = 0; j < count; j++)
+			is_asked |= strcmp(jsondoc_text(row, "dp"), dps[j]) == 0;
+		if (is_asked)
+			json_array_append(rows, row);
+	}
+	return rows;
+}
+
+static bool some_failed(const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row)
+		if (strcmp(jsondoc_text(row, "state"), "failed") == 0)
+			return true;
+	return false;
+}
+
+static bool distribute(struct verb_call *call, struct site *site, const char *id,
+		       const char *const *dps, size_t count, struct err *err)
+{
+	struct progress progress = { 0 };
+	const struct distribute_options options = {
+		.package = id,
+		.dps = dps,
+		.dp_count = count,
+		.ignores_backoff = true,
+		.keep_s = (int64_t)config_number(call->config, "keep", DISTRIBUTE_KEEP_DEFAULT_S),
+		.progress = show_progress,
+		.progress_ctx = &progress,
+	};
+	size_t failed;
+	bool done;
+
+	if (!distribute_want(site, id, dps, count, err))
+		return false;
+	progress_begin(&progress, id, call->clock, !call->is_quiet);
+	done = distribute_run(&failed, site, &options, err);
+	progress_end(&progress);
+	return done;
+}
+
+static bool run_distribute(struct verb_call *call, struct err *err)
+{
+	const char *id = options_argument(call->options, 0);
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *all = NULL;
+	json_auto_t *rows = NULL;
+	const char *const *dps;
+	size_t count;
+
+	dps = options_all(call->options, "dp", &count);
+	if (options_flag(call->options, "all") == (count > 0))
+		return err_set(err, ERR_USAGE, "give either --dp NAME... or --all");
+	if (!site_call_open(&site, call, err) || !distribute(call, site, id, dps, count, err) ||
+	    !distribute_status(&all, site, NULL, id, err))
+		return false;
+	rows = rows_of(all, dps, count);
+	print_table(call->print, status_columns, rows, "no DPs");
+	call->exit = some_failed(rows) ? EXIT_NETWORK : EXIT_DONE;
+	if (call->exit == EXIT_DONE)
+		print_note(call->print, "clients see it after the next publish");
+	return true;
+}
+
+static bool run_status(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *rows = NULL;
+
+	if (!site_call_open(&site, call, err) ||
+	    !distribute_status(&rows, site, options_argument(call->options, 0), NULL, err))
+		return false;
+	print_table(call->print, status_columns, rows, "nothing is distributed");
+	return true;
+}
+
+static bool run_validate(struct verb_call *call, struct err *err)
+{
+	static const struct print_column columns[] = {
+		{ "package" }, { "object" }, { "state" }, { "reason" }, { 0 },
+	};
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *rows = NULL;
+	json_t *row;
+	size_t i;
+
+	if (!site_call_open(&site, call, err) ||
+	    !distribute_validate(&rows, site, options_argument(call->options, 0),
+				 options_argument(call->options, 1), err))
+		return false;
+	print_table(call->print, columns, rows, "nothing to validate");
+	json_array_foreach (rows, i, row)
+		if (strcmp(jsondoc_text(row, "state"), "valid") != 0)
+			call->exit = EXIT_NETWORK;
+	if (call->exit != EXIT_DONE)
+		log_warn("damaged objects are copied anew by the next 'package distribute'");
+	return true;
+}
+
+static const struct argument_spec id_argument[] = {
+	{ .name = "ID", .type = OPTION_TEXT, .help = "the package's id" },
+	{ 0 },
+};
+
+static const struct argument_spec status_arguments[] = {
+	{ .name = "NAME", .type = OPTION_NAME, .flags = ARGUMENT_OPTIONAL, .help = "one DP" },
+	{ 0 },
+};
+
+static const struct argument_spec validate_arguments[] = {
+	{ .name = "NAME", .type = OPTION_NAME, .help = "the DP" },
+	{ .name = "PKG",
+	  .type = OPTION_TEXT,
+	  .flags = ARGUMENT_OPTIONAL,
+	  .help = "one package; all that it holds if not given" },
+	{ 0 },
+};
+
+static const struct option_spec distribute_options[] = {
+	{ .name = "dp", .type = OPTION_NAME, .flags = OPTION_REPEATED, .help = "to these DPs" },
+	{ .name = "all", .help = "to all DPs" },
+	{ .name = "no-patches", .help = "do not wait for patches and streams" },
+	{ 0 },
+};
+
+const struct verb site_distribution_verbs[] = {
+	{
+		.name = "package distribute",
+		.run = run_distribute,
+		.summary = "copy a package to DPs and validate it there",
+		.arguments = id_argument,
+		.options = distribute_options,
+	},
+	{
+		.name = "dp status",
+		.run = run_status,
+		.summary = "what each DP holds, waits for or failed to get",
+		.arguments = status_arguments,
+	},
+	{
+		.name = "dp validate",
+		.run = run_validate,
+		.summary = "read back what a DP holds and check every hash",
+		.arguments = validate_arguments,
+	},
+	{ 0 },
+};

@@ -1,0 +1,240 @@
+#include "site/capcopy.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/alloc.h"
+#include "common/jsondoc.h"
+#include "common/path.h"
+#include "nal/conntab.h"
+#include "site/outlet.h"
+
+#define TIMESTAMP  "metadata/timestamp.json"
+#define INBOX      "inbox"
+#define INBOX_MODE 01733 /* everybody may put a file and nobody may look or remove */
+#define INBOX_OWN  0700  /* serve puts them there */
+
+struct copy {
+	struct site *site;
+	struct system *cap;
+	const struct capcopy_job *job;
+	struct outlet outlet;
+	json_t *known; /* object: what was put there before */
+	json_t *added; /* array: names put now */
+};
+
+static bool load_known(struct copy *c, struct err *err)
+{
+	SCOPED(db_rows)
+	struct db_rows rows = db_query(c->site->db, STMT_CAP_FILES, DB_ARGS(db_int(c->cap->id)));
+
+	while (db_rows_next(&rows))
+		jsondoc_set_flag(c->known, db_rows_text(&rows, 0), true);
+	return db_rows_finish(&rows, err);
+}
+
+/* A CAP that lost its disk says so by its missing marker or timestamp. */
+static bool is_lost(struct copy *c)
+{
+	struct way_stat stat;
+	struct err ignored;
+
+	return c->outlet.is_new ||
+	       way_stat(&stat, c->outlet.way, TIMESTAMP, &ignored) == NAL_CLASS_NOT_FOUND;
+}
+
+static bool forget_known(struct copy *c, struct err *err)
+{
+	SITE_UNDO struct site *undo = c->site;
+
+	json_object_clear(c->known);
+	return site_begin(c->site, err) &&
+	       db_run(c->site->db, STMT_CAP_FORGET, DB_ARGS(db_int(c->cap->id)), err) &&
+	       site_commit(c->site, err);
+}
+
+static bool make_inbox(struct copy *c, struct err *err)
+{
+	const char *folder = outlet_folder(&c->outlet);
+	SCOPED_TEXT char *inbox = folder != NULL ? path_join(folder, INBOX) : NULL;
+	mode_t mode = c->cap->is_own ? INBOX_OWN : INBOX_MODE;
+
+	if (inbox == NULL || c->cap->inbox != NULL)
+		return true;
+	if (!path_make_dirs(inbox, mode, err))
+		return false;
+	/* mkdir's mode passes the umask, and has no sticky bit everywhere. */
+	return chmod(inbox, mode) == 0 || err_sys(err, ERR_IO, errno, "folder %s", inbox);
+}
+
+static bool put_file(struct copy *c, const char *name, enum outlet_mode mode, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join3(c->site->dir, "published", name);
+	struct outlet_source source = { .path = path };
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return err_sys(err, ERR_IO, errno, "file %s", path);
+	source.size = (uint64_t)st.st_size;
+	return outlet_put(&c->outlet, name, &source, mode, err);
+}
+
+static bool put_missing(struct copy *c, struct err *err)
+{
+	const struct publication_paths *files = c->job->files;
+
+	for (size_t i = 0; i < files->count; i++) {
+		const char *name = files->items[i];
+
+		if (strcmp(name, TIMESTAMP) == 0 || json_object_get(c->known, name) != NULL)
+			continue;
+		if (!put_file(c, name, OUTLET_CREATE, err))
+			return false;
+		json_array_append_new(c->added, json_string(name));
+	}
+	return true;
+}
+
+static bool record_added(struct copy *c, struct err *err)
+{
+	SITE_UNDO struct site *undo = c->site;
+	json_t *name;
+	size_t i;
+
+	if (json_array_size(c->added) == 0)
+		return true;
+	if (!site_begin(c->site, err))
+		return false;
+	json_array_foreach (c->added, i, name)
+		if (!db_run(c->site->db, STMT_CAP_FILE_ADD,
+			    DB_ARGS(db_int(c->cap->id), db_text(json_string_value(name))), err))
+			return false;
+	return site_commit(c->site, err);
+}
+
+static bool is_current(bool *out, struct copy *c, struct err *err)
+{
+	int64_t version;
+
+	if (!db_number(&version, c->site->db, STMT_CAP_TIMESTAMP, DB_ARGS(db_int(c->cap->id)), 0,
+		       err))
+		return false;
+	*out = version == c->job->timestamp_version;
+	return true;
+}
+
+static bool record_state(struct copy *c, struct err *err)
+{
+	SITE_UNDO struct site *undo = c->site;
+
+	return site_begin(c->site, err) &&
+	       db_run(c->site->db, STMT_CAP_STATE_SET,
+		      DB_ARGS(db_int(c->cap->id), db_int(c->job->timestamp_version),
+			      db_int(site_now(c->site)), db_null()),
+		      err) &&
+	       site_commit(c->site, err);
+}
+
+static bool put_receipt(struct copy *c, const char *shard, struct err *err)
+{
+	SCOPED_TEXT char *name = alloc_printf("receipts/%s.json", shard);
+
+	return put_file(c, name, OUTLET_REPLACE, err);
+}
+
+static bool put_all_receipts(struct copy *c, struct err *err)
+{
+	json_auto_t *rows = NULL;
+	json_t *row;
+	size_t i;
+
+	if (!db_list(&rows, c->site->db, STMT_RECEIPT_WRITTEN, DB_NO_ARGS, err))
+		return false;
+	json_array_foreach (rows, i, row)
+		if (!put_receipt(c, jsondoc_text(row, "shard"), err))
+			return false;
+	return true;
+}
+
+static bool remove_one(struct copy *c, const char *name, struct err *err)
+{
+	SITE_UNDO struct site *undo = c->site;
+
+	return outlet_remove(&c->outlet, name, err) && site_begin(c->site, err) &&
+	       db_run(c->site->db, STMT_CAP_FILE_REMOVE, DB_ARGS(db_int(c->cap->id), db_text(name)),
+		      err) &&
+	       site_commit(c->site, err);
+}
+
+static bool clean(struct copy *c, struct err *err)
+{
+	const struct publication_paths *garbage = c->job->garbage;
+
+	for (size_t i = 0; i < garbage->count; i++)
+		if (json_object_get(c->known, garbage->items[i]) != NULL &&
+		    !remove_one(c, garbage->items[i], err))
+			return false;
+	return true;
+}
+
+static bool bring(struct copy *c, struct err *err)
+{
+	bool current = false, lost;
+
+	if (!outlet_open(&c->outlet, c->site, c->cap, err) || !outlet_claim(&c->outlet, err))
+		return false;
+	lost = is_lost(c);
+	if ((lost && !forget_known(c, err)) || !load_known(c, err) || !make_inbox(c, err) ||
+	    !is_current(&current, c, err) || !put_missing(c, err) || !record_added(c, err))
+		return false;
+	if (lost && !put_all_receipts(c, err))
+		return false;
+	if (current && !lost)
+		return clean(c, err);
+	return put_file(c, TIMESTAMP, OUTLET_REPLACE, err) && record_state(c, err) && clean(c, err);
+}
+
+bool capcopy_run(size_t *files_out, struct site *site, struct system *cap,
+		 const struct capcopy_job *job, struct err *err)
+{
+	json_auto_t *known = json_object();
+	json_auto_t *added = json_array();
+	struct copy c = {
+		.site = site,
+		.cap = cap,
+		.job = job,
+		.known = known,
+		.added = added,
+	};
+	bool done = bring(&c, err);
+
+	*files_out = json_array_size(added);
+	outlet_close(&c.outlet);
+	return done;
+}
+
+bool capcopy_receipts(struct site *site, struct system *cap, const json_t *shards, struct err *err)
+{
+	struct copy c = { .site = site, .cap = cap };
+	bool done = outlet_open(&c.outlet, site, cap, err);
+	json_t *shard;
+	size_t i;
+
+	json_array_foreach (shards, i, shard)
+		done = done && put_receipt(&c, json_string_value(shard), err);
+	outlet_close(&c.outlet);
+	return done;
+}
+
+bool capcopy_inbox(struct locator *out, struct site *site, struct conntab *tab, struct system *cap,
+		   struct err *err)
+{
+	SCOPED(locator) struct locator base = { 0 };
+	SCOPED_TEXT char *url = NULL;
+
+	if (cap->inbox != NULL)
+		return locator_parse_argument(out, cap->inbox, err);
+	return system_write_locator(&base, site, tab, cap, err) &&
+	       locator_join(&url, &base, INBOX, err) && locator_parse(out, url, err);
+}

@@ -1,0 +1,215 @@
+#include "site/outlet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/path.h"
+#include "content/pack.h"
+
+bool outlet_open(struct outlet *out, struct site *site, struct system *system, struct err *err)
+{
+	const struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
+	struct way_target target = { 0 };
+	enum nal_class class;
+
+	*out = (struct outlet){ .site = site, .system = system };
+	out->tab = conntab_new(&options);
+	if (!system_write_locator(&out->where, site, out->tab, system, err))
+		return false;
+	target = (struct way_target){
+		.where = &out->where,
+		.server = system->name,
+		.kind = system->kind,
+		.uuid = system->uuid,
+	};
+	class = conntab_acquire(&out->way, out->tab, &target, WAY_LINK_NONE, out, err);
+	out->began_ms = clock_mono_ms(site->clock);
+	return class == NAL_CLASS_OK;
+}
+
+void outlet_close(struct outlet *o)
+{
+	if (o->tab != NULL)
+		conntab_release(o->tab, o->way);
+	conntab_free(o->tab);
+	locator_release(&o->where);
+	*o = (struct outlet){ 0 };
+}
+
+const char *outlet_folder(const struct outlet *o)
+{
+	return o->where.scheme == LOCATOR_FILE ? o->where.path : NULL;
+}
+
+static bool is_live_system(bool *out, struct outlet *o, const char *uuid, struct err *err)
+{
+	int64_t found;
+
+	if (!db_number(&found, o->site->db, STMT_SYSTEM_UUID_IS_LIVE, DB_ARGS(db_text(uuid)), 0,
+		       err))
+		return false;
+	*out = found != 0;
+	return true;
+}
+
+/* A marker of a system that was removed may be taken over; everybody else's may not. */
+static bool may_replace(struct outlet *o, const struct marker *there, struct err *err)
+{
+	bool is_live = false;
+
+	if (strcmp(there->site, o->site->code) != 0)
+		return err_set(err, ERR_REFUSED, "the folder belongs to site %s (%s \"%s\")",
+			       there->site, marker_kind_name(there->kind), there->name);
+	if (!is_live_system(&is_live, o, there->uuid, err))
+		return false;
+	return !is_live || err_set(err, ERR_REFUSED, "the folder belongs to %s \"%s\" of this site",
+				   marker_kind_name(there->kind), there->name);
+}
+
+static bool write_marker(struct outlet *o, struct err *err)
+{
+	SCOPED(buf) struct buf text = { 0 };
+	struct marker marker = { .kind = o->system->kind };
+	struct outlet_source source;
+
+	snprintf(marker.site, sizeof(marker.site), "%s", o->site->code);
+	snprintf(marker.uuid, sizeof(marker.uuid), "%s", o->system->uuid);
+	snprintf(marker.name, sizeof(marker.name), "%s", o->system->name);
+	marker_write(&text, &marker);
+	source = (struct outlet_source){ .bytes = buf_span(&text) };
+	return outlet_put(o, marker_file(marker.kind), &source, OUTLET_REPLACE, err);
+}
+
+bool outlet_claim(struct outlet *o, struct err *err)
+{
+	static const struct way_get ask = { .max = MARKER_BYTES_MAX };
+	SCOPED(way_object) struct way_object object = { 0 };
+	enum nal_class class = way_get(&object, o->way, marker_file(o->system->kind), &ask, err);
+	struct marker there;
+
+	if (class == NAL_CLASS_NOT_FOUND) {
+		err_clear(err);
+		o->is_new = true;
+		return write_marker(o, err);
+	}
+	if (class != NAL_CLASS_OK)
+		return false;
+	if (!marker_parse(&there, buf_span(&object.bytes), err))
+		return err_what(err, "reading the marker %s", marker_file(o->system->kind));
+	if (marker_is(&there, o->system->uuid))
+		return true;
+	o->is_new = true;
+	return may_replace(o, &there, err) && write_marker(o, err);
+}
+
+/* Hold the rate: sleep until the bytes so far fit the time so far. */
+static bool pace(uint64_t bytes, void *ctx)
+{
+	struct outlet *o = ctx;
+	uint64_t due_ms, now_ms;
+
+	o->sent_bytes += bytes;
+	if (o->moved != NULL)
+		o->moved(bytes, o->ctx);
+	if (o->max_rate == 0)
+		return true;
+	due_ms = o->began_ms + o->sent_bytes * 1000 / o->max_rate;
+	now_ms = clock_mono_ms(o->site->clock);
+	if (due_ms > now_ms) {
+		uint64_t wait_ms = due_ms - now_ms;
+		struct timespec wait = {
+			.tv_sec = (time_t)(wait_ms / 1000),
+			.tv_nsec = (long)(wait_ms % 1000) * 1000000,
+		};
+
+		nanosleep(&wait, NULL);
+	}
+	return true;
+}
+
+bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *source,
+		enum outlet_mode mode, struct err *err)
+{
+	SCOPED_FD int fd = -1;
+	struct way_put ask = {
+		.mode = mode == OUTLET_CREATE ? WAY_PUT_CREATE : WAY_PUT_REPLACE,
+		.bytes = source->bytes,
+		.fd = -1,
+		.sent = pace,
+		.ctx = o,
+	};
+	enum nal_class class;
+
+	if (source->path != NULL) {
+		fd = open(source->path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return err_sys(err, ERR_IO, errno, "file %s", source->path);
+		ask.bytes = span_of(NULL, 0);
+		ask.fd = fd;
+		ask.size = source->size;
+	} else if (ask.bytes.data == NULL) {
+		ask.bytes = span_of("", 0);
+	}
+	class = way_put(o->way, name, &ask, err);
+	if (class == NAL_CLASS_CONFLICT && mode == OUTLET_CREATE) {
+		err_clear(err);
+		return true;
+	}
+	return class == NAL_CLASS_OK;
+}
+
+/* An object on its way back. */
+struct reading {
+	struct pack_check check;
+	struct err *err;
+	bool is_wrong;
+};
+
+static bool take_piece(size_t range UNUSED, struct span piece, void *ctx)
+{
+	struct reading *r = ctx;
+
+	r->is_wrong = !pack_check_feed(&r->check, piece, r->err);
+	return !r->is_wrong;
+}
+
+static bool read_back(struct outlet *o, const char *name, uint64_t size, struct reading *r,
+		      struct err *err)
+{
+	const struct way_range whole = { .offset = 0, .size = size };
+	struct way_stat stat;
+
+	if (way_stat(&stat, o->way, name, err) != NAL_CLASS_OK)
+		return false;
+	if (stat.size != size)
+		return err_set(err, ERR_CORRUPT, "%s has %" PRIu64 " bytes there, not %" PRIu64,
+			       name, stat.size, size);
+	return size == 0 ||
+	       way_read_ranges(o->way, name, &whole, 1, take_piece, r, err) == NAL_CLASS_OK;
+}
+
+bool outlet_check(struct outlet *o, const char *name, uint64_t size, const struct digest *expected,
+		  struct err *err)
+{
+	struct reading r = { .err = err };
+	bool done;
+
+	pack_check_init(&r.check, expected, size);
+	done = read_back(o, name, size, &r, err) && !r.is_wrong && pack_check_finish(&r.check, err);
+	pack_check_release(&r.check);
+	return done;
+}
+
+bool outlet_remove(struct outlet *o, const char *name, struct err *err)
+{
+	enum nal_class class = way_delete(o->way, name, err);
+
+	if (class == NAL_CLASS_NOT_FOUND)
+		err_clear(err);
+	return class == NAL_CLASS_OK || class == NAL_CLASS_NOT_FOUND;
+}

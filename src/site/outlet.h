@@ -1,0 +1,69 @@
+/*
+ * A CAP or DP opened for writing: the way through its first address, its marker, objects put and
+ * read back.
+ *
+ *     outlet_open → outlet_claim → outlet_put … → outlet_close
+ */
+#ifndef SITE_OUTLET_H
+#define SITE_OUTLET_H
+
+#include "common/digest.h"
+#include "nal/conntab.h"
+#include "site/system.h"
+
+struct outlet {
+	struct site *site;
+	struct system *system;
+	struct conntab *tab;
+	struct locator where;
+	struct way *way;
+	bool is_new;       /* outlet_claim found no marker of ours: nothing we put is there */
+	uint64_t max_rate; /* bytes a second; 0: none */
+	uint64_t began_ms; /* of the time that max_rate is counted over */
+	uint64_t sent_bytes;
+	void (*moved)(uint64_t bytes, void *ctx); /* told of bytes written; may be NULL */
+	void *ctx;
+};
+
+/* Open the way. `out` is to be closed whatever the result. Faults are ERR_NET_* or ERR_IO. */
+bool outlet_open(struct outlet *out, struct site *site, struct system *system, struct err *err)
+	MUST_USE;
+void outlet_close(struct outlet *o);
+
+static inline void outlet_scoped(struct outlet *o)
+{
+	outlet_close(o);
+}
+
+/*
+ * Make the folder ours: write the marker where there is none, or an old one of ours. ERR_REFUSED if
+ * it belongs to another site, or to another system of this one.
+ */
+bool outlet_claim(struct outlet *o, struct err *err) MUST_USE;
+
+/* The content of an object: bytes, or a file of that size. */
+struct outlet_source {
+	struct span bytes;
+	const char *path; /* NULL: bytes */
+	uint64_t size;
+};
+
+enum outlet_mode {
+	OUTLET_CREATE,  /* its name says its content: one that is there already is kept */
+	OUTLET_REPLACE, /* readers see the old one or the new one */
+};
+
+bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *source,
+		enum outlet_mode mode, struct err *err) MUST_USE;
+
+/* Read an object back and compare: ERR_CORRUPT, ERR_NOT_FOUND, or why it could not be read. */
+bool outlet_check(struct outlet *o, const char *name, uint64_t size, const struct digest *expected,
+		  struct err *err) MUST_USE;
+
+/* Remove an object; one that is not there is fine. */
+bool outlet_remove(struct outlet *o, const char *name, struct err *err) MUST_USE;
+
+/* The local folder behind the outlet; NULL if it is not one. Borrowed. */
+const char *outlet_folder(const struct outlet *o);
+
+#endif
