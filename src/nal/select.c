@@ -96,9 +96,8 @@ static void load_site_preferences(struct scene *scene)
 	struct err ignored;
 
 	for (size_t i = 0; i < scene->group->prefer_count; i++)
-		if (!preference_add(&scene->site_prefer, scene->in->kind, scene->group->prefer[i],
-				    &ignored))
-			continue;
+		(void)!preference_add(&scene->site_prefer, scene->in->kind, scene->group->prefer[i],
+				      &ignored);
 }
 
 /* The client's list beats the site's, unless its group is fenced. */
@@ -287,17 +286,20 @@ static bool filter(const struct scene *scene, struct select_row *row)
 
 /* --- tier ------------------------------------------------------------------------------------- */
 
+static bool entry_means(const struct preference_entry *entry, const struct select_candidate *c)
+{
+	if (preference_matches(entry, c->name, NULL, 0))
+		return true;
+	for (size_t i = 0; i < c->address_count; i++)
+		if (preference_matches(entry, c->name, &c->addresses[i].where, 1))
+			return true;
+	return false;
+}
+
 static bool is_preferred(const struct scene *scene, const struct select_candidate *c)
 {
-	const struct locator *addresses[16];
-	size_t count = MIN_OF(c->address_count, COUNT_OF(addresses));
-
-	if (scene->prefer->count == 0)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		addresses[i] = c->addresses[i].where;
 	for (size_t i = 0; i < scene->prefer->count; i++)
-		if (preference_matches(&scene->prefer->entries[i], c->name, addresses, count))
+		if (entry_means(&scene->prefer->entries[i], c))
 			return true;
 	return false;
 }
