@@ -573,6 +573,15 @@ static void recover_targets(struct tufrepo *r)
 	tufrepo_publish(r);
 }
 
+/* Whoever had the timestamp's key may have shown old snapshots: both files go. */
+static void new_timestamp_key_forgets_the_snapshot(struct tufrepo *r)
+{
+	rotate(r, "timestamp", 60);
+	tufrepo_publish_root(r);
+	tufrepo_set_version(r, "targets", 1);
+	tufrepo_publish(r);
+}
+
 static void added_key_is_no_recovery(struct tufrepo *r)
 {
 	tufrepo_allow(r, "root", "snapshot", 61, NULL);
@@ -708,6 +717,8 @@ static const struct {
 	  "root timestamp snapshot" },
 	{ "targets recover by a new snapshot key", run_ahead, recover_targets, VERDICT_OK,
 	  "root timestamp snapshot targets" },
+	{ "a new timestamp key forgets the snapshot too", run_ahead,
+	  new_timestamp_key_forgets_the_snapshot, VERDICT_OK, "root timestamp snapshot targets" },
 	{ "an added key revokes nothing", run_ahead, added_key_is_no_recovery, VERDICT_ROLLBACK,
 	  "root timestamp" },
 };
@@ -822,6 +833,21 @@ static void expired_local_files_still_detect_rollback(void **state UNUSED)
 	tufrepo_put(r, "timestamp");
 	u = tufrepo_client(r, TUFREPO_NOW + 20 * DAY_S, 0);
 	assert_int_equal(updater_refresh(u, &err), VERDICT_ROLLBACK);
+	tufrepo_free(r);
+}
+
+/* A server that repeats its last timestamp for ever is a freeze once that expires. */
+static void a_repeated_timestamp_expires(void **state UNUSED)
+{
+	struct tufrepo *r = tufrepo_new();
+	SCOPED(updater) struct updater *u = NULL;
+	struct err err;
+
+	tufrepo_expire(r, "timestamp", TUFREPO_NOW + DAY_S);
+	tufrepo_publish_timestamp(r);
+	assert_int_equal(tufrepo_refresh(r), VERDICT_OK);
+	u = tufrepo_client(r, TUFREPO_NOW + DAY_S, 0);
+	assert_int_equal(updater_refresh(u, &err), VERDICT_EXPIRED);
 	tufrepo_free(r);
 }
 
@@ -1127,6 +1153,7 @@ TESTING_MAIN(cmocka_unit_test(attacks_are_named_and_leave_trust_alone),
 	     cmocka_unit_test(an_unsigned_root_is_of_no_use),
 	     cmocka_unit_test(roots_stop_at_the_cap),
 	     cmocka_unit_test(expired_local_files_still_detect_rollback),
+	     cmocka_unit_test(a_repeated_timestamp_expires),
 	     cmocka_unit_test(a_poll_ends_with_one_request),
 	     cmocka_unit_test(a_changed_poll_uses_what_it_fetched),
 	     cmocka_unit_test(a_poll_with_an_attack_is_refused),
