@@ -62,7 +62,8 @@ bool choices_save(const struct state *st, json_t *decision, struct err *err)
 
 	if (!list(&ids, st, err))
 		return false;
-	if (ids.count > 0 && !text_u64(&last, ids.entries[ids.count - 1]->d_name, 0, UINT64_MAX - 1))
+	if (ids.count > 0 &&
+	    !text_u64(&last, ids.entries[ids.count - 1]->d_name, 0, UINT64_MAX - 1))
 		last = 0;
 	id = alloc_printf("%0*llu", ID_DIGITS, (unsigned long long)last + 1);
 	name = alloc_printf("decisions/%s", id);

@@ -24,9 +24,14 @@ static const struct {
 	const char *verb;
 	job_verb_fn *run;
 } verbs[] = {
-	{ "sync", cycle_sync },  { "run", cycle_run },      { "enroll", jobs_enroll },
-	{ "fetch", jobs_fetch }, { "locate", jobs_locate }, { "connections", jobs_connections },
-	{ "probe", jobs_probe }, { "doctor", jobs_doctor }, { "verify", jobs_verify },
+	{ "sync", cycle_sync },
+	{ "run", cycle_run },
+	{ "enroll", jobs_enroll },
+	{ "fetch", jobs_fetch },
+	{ "locate", jobs_locate },
+	{ "connections", jobs_connections },
+	{ "doctor", jobs_doctor },
+	{ "verify", jobs_verify },
 };
 
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)

@@ -40,12 +40,13 @@ struct job {
 	int worker;       /* socket of a worker; -1: one is started when it is first needed */
 	pid_t worker_pid; /* 0 unless this job started it */
 	uid_t caller;     /* on whose behalf */
+	bool for_person;  /* somebody waits for it; false: the agent's own schedule */
 	job_event_fn *event;
 	void *event_ctx;
 };
 
 /*
- * Run the verb `name` ("sync", "fetch", "locate", "connections", "probe", "doctor", "run",
+ * Run the verb `name` ("sync", "fetch", "locate", "connections", "doctor", "run",
  * "enroll", "verify") with the request's members as in docs/ARCHITECTURE.md 7. The caller owns
  * *result_out. Unknown verbs are ERR_USAGE.
  */

@@ -22,7 +22,8 @@ static bool check_chain(struct policyset *p, struct err *err)
 		return true;
 	if (verdict == VERDICT_NO_ROOT || verdict == VERDICT_MISSING) {
 		err_set(err, ERR_NOT_ENROLLED, "there is no trusted policy in %s yet", p->metadata);
-		err_fix(err, "enrol this machine (packway enroll FILE), or bring a CAP within reach: packway doctor");
+		err_fix(err,
+			"enrol this machine (packway enroll FILE), or bring a CAP within reach: packway doctor");
 		return false;
 	}
 	return err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));

@@ -1,6 +1,7 @@
 /*
- * What the site says, as this client trusts it: the stored metadata chain, verified without any network,
- * and the policy documents beneath it, each checked against its signed hash whenever it is read.
+ * What the site says, as this client trusts it: the stored metadata chain, verified without any
+ * network, and the policy documents beneath it, each checked against its signed hash whenever it is
+ * read.
  *
  *     policyset_open → policyset_site, policyset_package, … → policyset_close
  *
@@ -24,8 +25,8 @@
 struct policyset;
 
 /*
- * Verify the stored chain. `now_s` is what expiry is measured by. ERR_NOT_ENROLLED without a trusted root or
- * metadata; ERR_TRUST if the chain does not verify.
+ * Verify the stored chain. `now_s` is what expiry is measured by. ERR_NOT_ENROLLED without a
+ * trusted root or metadata; ERR_TRUST if the chain does not verify.
  */
 bool policyset_open(struct policyset **out, const struct state *st, int64_t now_s, struct err *err)
 	MUST_USE;
@@ -42,13 +43,14 @@ void policyset_state(struct updater_state *out, struct policyset *p);
 bool policyset_read(struct buf *out, struct policyset *p, const char *path, struct err *err)
 	MUST_USE;
 
-/* True if the policy lists the target, whether or not it is here; *hex_out (65 bytes, may be NULL) gets its SHA-256. */
+/* True if the policy lists the target, whether or not it is here; *hex_out (65 bytes, may be NULL)
+ * gets its SHA-256. */
 bool policyset_lists(struct policyset *p, const char *path, char *hex_out);
 
 /* Documents, parsed. The caller releases them. */
 bool policyset_site(struct docs_site *out, struct policyset *p, struct err *err) MUST_USE;
-bool policyset_group(struct docs_group *out, struct policyset *p, const char *name,
-		     struct err *err) MUST_USE;
+bool policyset_group(struct docs_group *out, struct policyset *p, const char *name, struct err *err)
+	MUST_USE;
 bool policyset_package(struct docs_package *out, struct policyset *p, const char *id,
 		       struct err *err) MUST_USE;
 bool policyset_location(struct docs_location *out, struct policyset *p, const char *id,

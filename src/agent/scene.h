@@ -17,7 +17,9 @@
 #include "common/jsondoc.h"
 #include "common/macros.h"
 #include "nal/conntab.h"
+#include "nal/decision.h"
 #include "nal/memory.h"
+#include "nal/mountmatch.h"
 #include "nal/select.h"
 
 struct worker;
@@ -28,7 +30,8 @@ bool scene_new(struct scene **out, const struct worker *w, struct err *err) MUST
 /* Close every session and save what was learned. NULL is fine. */
 void scene_free(struct scene *s);
 
-/* Read policy, addresses, mounts and memory again. Without any trusted policy only bootstrap CAPs are known. */
+/* Read policy, addresses, mounts and memory again. Without any trusted policy only bootstrap CAPs
+ * are known. */
 bool scene_look(struct scene *s, struct err *err) MUST_USE;
 
 /* Close sessions whose linger is over. */
@@ -41,7 +44,8 @@ const struct docs_site *scene_site(const struct scene *s);
 struct conntab *scene_conntab(const struct scene *s);
 struct memory *scene_memory(const struct scene *s);
 
-/* Which network this client is on, as goodput figures are kept by it: its first address's network. */
+/* Which network this client is on, as goodput figures are kept by it: its first address's network.
+ */
 const char *scene_network(const struct scene *s);
 
 /* What a choice is about. Texts are borrowed. */
@@ -51,12 +55,12 @@ struct scene_question {
 	const char *version_key;   /* what quarantine is kept by: "LON00001:3", or "cap" */
 	const char *const *listed; /* names of the DPs that have it; NULL: all of that kind */
 	size_t listed_count;
-	const char *only;          /* a system's name, or an address: no other; NULL: any */
-	const char *policy;        /* NULL: what applies */
+	const char *only;   /* a system's name, or an address: no other; NULL: any */
+	const char *policy; /* NULL: what applies */
 	bool has_seed;
-	uint64_t seed;             /* else drawn anew */
-	bool for_person;           /* somebody waits: servers in back-off are tried last */
-	bool writes;               /* CAPs: only those with an inbox that can be written */
+	uint64_t seed;   /* else drawn anew */
+	bool for_person; /* somebody waits: servers in back-off are tried last */
+	bool writes;     /* CAPs: only those with an inbox that can be written */
 };
 
 /* An answer owns all that its rows point to. */
@@ -66,9 +70,10 @@ struct scene_answer {
 	struct select_candidate *candidates;
 	struct select_address *addresses;
 	struct select_open_way *ways;
-	struct locator *own_locators; /* of --dp URL and bootstrap CAPs */
-	size_t own_count;
-	char **own_names;
+	struct locator *locators; /* what the addresses point to */
+	size_t locator_count;
+	struct mountmatch_list mounts;
+	bool *is_inbox; /* of each candidate, with q->writes */
 	uint64_t seed;
 };
 
@@ -81,12 +86,30 @@ static inline void scene_answer_scoped(struct scene_answer *a)
 	scene_answer_release(a);
 }
 
-/* The record of the choice, without attempts; the caller owns it. */
-json_t *scene_record(const struct scene *s, const struct scene_question *q,
-		     const struct scene_answer *a, int64_t version) MUST_USE;
+/* The record of the choice, without attempts; the caller frees it. */
+struct decision *scene_record(const struct scene *s, const struct scene_question *q,
+			      const struct scene_answer *a, uint32_t version) MUST_USE;
+
+/* How to reach a usable row of an answer; borrowed from the answer. */
+void scene_target(struct way_target *out, const struct scene_answer *a,
+		  const struct scene_question *q, size_t row);
+
+/* With q->writes: true if the row reaches an inbox of its own. */
+bool scene_row_is_inbox(const struct scene_answer *a, size_t row);
 
 /* Note what became of an attempt on a row's server, and save it. */
 void scene_note(struct scene *s, const struct scene_question *q, const char *server,
 		enum nal_class what);
+
+/* The same for a finished transfer: what it measured. */
+void scene_measured(struct scene *s, const char *server, uint64_t bytes, uint64_t ms);
+
+/* Begin, or end, to wait for a tier to open; saved at once. */
+void scene_wait_begin(struct scene *s, const char *object);
+void scene_wait_end(struct scene *s, const char *object);
+
+/* Open sessions and mounts of known systems, as `connections --json` shows them; the caller owns
+ * it. */
+json_t *scene_connections(struct scene *s) MUST_USE;
 
 #endif

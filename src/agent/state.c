@@ -66,10 +66,15 @@ static bool is_ours(const char *dir, struct err *err)
 
 bool state_open(struct state *st, const char *dir, enum state_open_mode mode, struct err *err)
 {
+	struct err ignored;
+
 	if (mode == STATE_CREATE && !make_rooms(dir, err))
 		return false;
 	if (!is_ours(dir, err))
 		return false;
+	/* Rooms that newer versions added; a folder that cannot be written tells its user later. */
+	if (mode == STATE_READ && !make_rooms(dir, &ignored))
+		log_debug("%s: %s", dir, ignored.why);
 	st->dir = realpath(dir, NULL);
 	return st->dir != NULL || err_sys(err, ERR_IO, errno, "state folder %s", dir);
 }

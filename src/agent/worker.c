@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/operations.h"
+#include "agent/op.h"
 #include "agent/scene.h"
 #include "common/log.h"
 #include "common/wire.h"
@@ -17,18 +17,18 @@ static const struct {
 	worker_handler_fn *handler;
 	bool offline; /* true: answered only without network, and the other way round */
 } operations[] = {
-	{ "refresh", operations_refresh, false },
-	{ "locate", operations_locate, false },
-	{ "fetch", operations_fetch, false },
-	{ "connections", operations_connections, false },
-	{ "upload", operations_upload, false },
-	{ "receipts", operations_receipts, false },
-	{ "probe", operations_probe, false },
-	{ "doctor", operations_doctor, false },
-	{ "evaluate", operations_evaluate, true },
-	{ "seal", operations_seal, true },
-	{ "receipt-check", operations_receipt_check, true },
-	{ "verify", operations_verify, true },
+	{ "refresh", op_refresh, false },
+	{ "locate", op_locate, false },
+	{ "fetch", op_fetch, false },
+	{ "connections", op_connections, false },
+	{ "upload", op_upload, false },
+	{ "receipts", op_receipts, false },
+	{ "doctor", op_doctor, false },
+	{ "found", op_found, true },
+	{ "evaluate", op_evaluate, true },
+	{ "seal", op_seal, true },
+	{ "receipt-check", op_receipt_check, true },
+	{ "verify", op_verify, true },
 };
 
 bool worker_event(struct worker *w, json_t *event)

@@ -18,7 +18,8 @@ const struct config_key client_keys[] = {
 	  "addresses to be known by, comma-separated, in place of the machine's own" },
 	{ "name", CONFIG_TEXT, NULL, "name to be known by, in place of the host name" },
 	{ "linger", CONFIG_DURATION, "2m", "how long a session stays open after its last use" },
-	{ "poll", CONFIG_DURATION, NULL, "time between two cycles of the agent; else the site says" },
+	{ "poll", CONFIG_DURATION, NULL,
+	  "time between two cycles of the agent; else the site says" },
 	{ "quota", CONFIG_SIZE, "20GB", "content that the store keeps at most" },
 	{ "mounts", CONFIG_PATH, NULL, "mount table to read in place of the kernel's" },
 	{ "tls-ca", CONFIG_PATH, NULL, "file of certificates to trust beside the system's" },
@@ -116,7 +117,8 @@ static bool ask_agent(json_t **result_out, struct client *c, int socket, const j
 		json_t *done, *fault;
 
 		if (got == WIRE_END)
-			return err_set(err, ERR_INTERRUPTED, "the agent ended while it was working");
+			return err_set(err, ERR_INTERRUPTED,
+				       "the agent ended while it was working");
 		if (got != WIRE_FRAME)
 			return false;
 		done = json_object_get(frame, "done");
@@ -156,8 +158,8 @@ bool client_ask(json_t **result_out, struct client *c, json_t *request, struct e
 	bool done;
 
 	progress_begin(&c->progress, jsondoc_text(request, "op"), c->call->clock, is_shown);
-	done = client_reach_agent(&socket, c) ? ask_agent(result_out, c, socket, owned, err) :
-						ask_here(result_out, c, owned, err);
+	done = client_reach_agent(&socket, c) ? ask_agent(result_out, c, socket, owned, err)
+					      : ask_here(result_out, c, owned, err);
 	progress_end(&c->progress);
 	return done;
 }

@@ -1,6 +1,6 @@
 /*
- * What the verbs of packway share: the client's state and settings, and asking for a piece of work from the
- * agent if one listens, else doing it in this process (agent/job.h).
+ * What the verbs of packway share: the client's state and settings, and asking for a piece of work
+ * from the agent if one listens, else doing it in this process (agent/job.h).
  */
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
@@ -33,12 +33,13 @@ static inline void client_scoped(struct client *c)
 	client_close(c);
 }
 
-/* True if an agent of this state listens; *socket_out is then connected, and the caller closes it. */
+/* True if an agent of this state listens; *socket_out is then connected, and the caller closes it.
+ */
 bool client_reach_agent(int *socket_out, const struct client *c);
 
 /*
- * Have a request done (docs/ARCHITECTURE.md 7 and 8) by the agent or here, showing progress. Takes over `request`; the caller
- * owns *result_out. Blocks until it is done.
+ * Have a request done (docs/ARCHITECTURE.md 7 and 8) by the agent or here, showing progress. Takes
+ * over `request`; the caller owns *result_out. Blocks until it is done.
  */
 bool client_ask(json_t **result_out, struct client *c, json_t *request, struct err *err) MUST_USE;
 

@@ -1,29 +1,24 @@
 /*
  * packway locate, explain, connections, probe, prefer: which server, over which way, and why.
  */
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "agent/choices.h"
 #include "cli/client.h"
-#include "common/alloc.h"
-#include "common/newfile.h"
-#include "common/path.h"
+#include "nal/conntab.h"
 #include "nal/preference.h"
-#include "nal/terms.h"
+#include "nal/probe.h"
 
 static const struct print_column candidate_columns[] = {
 	{ "server", PRINT_TEXT, NULL }, { "address", PRINT_TEXT, NULL },
-	{ "tier", PRINT_TEXT, NULL },	{ "rank", PRINT_TEXT, NULL },
-	{ "way", PRINT_TEXT, NULL },	{ "excluded", PRINT_TEXT, NULL },
-	{ "until", PRINT_TEXT, NULL },	{ NULL },
+	{ "tier", PRINT_TEXT, NULL },   { "rank", PRINT_TEXT, NULL },
+	{ "way", PRINT_TEXT, NULL },    { "excluded", PRINT_TEXT, NULL },
+	{ "until", PRINT_TEXT, NULL },  { NULL },
 };
 
 static const struct print_column attempt_columns[] = {
-	{ "server", PRINT_TEXT, NULL }, { "way", PRINT_TEXT, NULL },
-	{ "class", PRINT_TEXT, NULL },	{ "ms", PRINT_TEXT, NULL },
+	{ "server", PRINT_TEXT, NULL },
+	{ "way", PRINT_TEXT, NULL },
+	{ "class", PRINT_TEXT, NULL },
+	{ "ms", PRINT_TEXT, NULL },
 	{ NULL },
 };
 
@@ -50,7 +45,8 @@ static bool verb_locate(struct verb_call *call, struct err *err)
 	json_auto_t *decision = NULL;
 
 	if (cap == (id != NULL))
-		return err_set(err, ERR_USAGE, "locate wants a package's ID or --cap, and not both");
+		return err_set(err, ERR_USAGE,
+			       "locate wants a package's ID or --cap, and not both");
 	jsondoc_set_text(request, "kind", cap ? "cap" : "dp");
 	if (id != NULL)
 		jsondoc_set_text(request, "package", id);
@@ -81,11 +77,11 @@ static bool verb_explain(struct verb_call *call, struct err *err)
 }
 
 static const struct print_column connection_columns[] = {
-	{ "way", PRINT_TEXT, NULL },	{ "server", PRINT_TEXT, NULL },
-	{ "share", PRINT_TEXT, NULL },	{ "context", PRINT_TEXT, NULL },
-	{ "at", PRINT_TEXT, NULL },	{ "fstype", PRINT_TEXT, NULL },
-	{ "owner", PRINT_TEXT, NULL },	{ "leases", PRINT_TEXT, NULL },
-	{ "opened", PRINT_TEXT, NULL }, { "last_used", PRINT_TEXT, NULL },
+	{ "way", PRINT_TEXT, NULL },      { "server", PRINT_TEXT, NULL },
+	{ "share", PRINT_TEXT, NULL },    { "context", PRINT_TEXT, NULL },
+	{ "at", PRINT_TEXT, NULL },       { "fstype", PRINT_TEXT, NULL },
+	{ "owner", PRINT_TEXT, NULL },    { "leases", PRINT_TEXT, NULL },
+	{ "opened", PRINT_TEXT, NULL },   { "last_used", PRINT_TEXT, NULL },
 	{ "requests", PRINT_TEXT, NULL }, { NULL },
 };
 
@@ -109,22 +105,40 @@ static const struct print_column probe_columns[] = {
 	{ NULL },
 };
 
+/* Needs no state: a connection table of its own, without a past. */
+static json_t *probe_once(const struct locator *where, const char *tls_ca)
+{
+	struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
+	const struct way_target target = { .where = where, .marker = WAY_MARKER_IF_PRESENT };
+	SCOPED(conntab) struct conntab *tab = NULL;
+	struct probe probe;
+
+	options.linger_ms = 0;
+	options.limits.tls_ca_file = tls_ca;
+	tab = conntab_new(&options);
+	probe_run(&probe, tab, &target);
+	return probe_json(&probe, where->text);
+}
+
 static bool verb_probe(struct verb_call *call, struct err *err)
 {
-	const char *where = options_argument(call->options, 0);
+	const char *text = options_argument(call->options, 0);
+	SCOPED(locator) struct locator where = { 0 };
 	json_auto_t *result = NULL;
 	const json_t *present;
 
-	if (!choices_probe(&result, where, config_text(call->config, "tls-ca"), err))
-		return err_what(err, "cannot probe %s", where);
+	if (!locator_parse_argument(&where, text, err))
+		return err_what(err, "cannot probe %s", text);
+	result = probe_once(&where, config_text(call->config, "tls-ca"));
 	present = json_object_get(result, "present");
-	print_result(call->print, result, "%s is %s (rung %s)", where,
-		     json_is_true(present)  ? "present" :
-		     json_is_false(present) ? "absent" :
-					      "not known to be present",
+	print_result(call->print, result, "%s is %s (rung %s)", text,
+		     json_is_true(present)    ? "present"
+		     : json_is_false(present) ? "absent"
+					      : "not known to be present",
 		     jsondoc_text(result, "rung"));
 	if (!print_is_json(call->print))
-		print_section(call->print, "steps", probe_columns, json_object_get(result, "steps"));
+		print_section(call->print, "steps", probe_columns,
+			      json_object_get(result, "steps"));
 	if (!json_is_true(present))
 		call->exit = EXIT_NETWORK;
 	return true;
@@ -201,12 +215,16 @@ static const struct argument_spec locate_arguments[] = {
 static const struct option_spec locate_options[] = {
 	{ .name = "cap", .type = OPTION_FLAG, .help = "choose a CAP" },
 	{ .name = "policy", .type = OPTION_TEXT, .value = "NAME", .help = "choose by that policy" },
-	{ .name = "seed", .type = OPTION_NUMBER, .max = UINT64_MAX, .value = "N",
+	{ .name = "seed",
+	  .type = OPTION_NUMBER,
+	  .max = UINT64_MAX,
+	  .value = "N",
 	  .help = "seed of the draw among equals" },
 	{ NULL },
 };
 static const struct argument_spec explain_arguments[] = {
-	{ "DECISION", OPTION_TEXT, ARGUMENT_OPTIONAL, "a decision's id, or a package; the last one if not said" },
+	{ "DECISION", OPTION_TEXT, ARGUMENT_OPTIONAL,
+	  "a decision's id, or a package; the last one if not said" },
 	{ NULL },
 };
 static const struct argument_spec probe_arguments[] = {
@@ -214,29 +232,42 @@ static const struct argument_spec probe_arguments[] = {
 	{ NULL },
 };
 static const struct argument_spec prefer_arguments[] = {
-	{ "LOCATOR", OPTION_TEXT, ARGUMENT_OPTIONAL | ARGUMENT_REPEATED, "name, host, address or prefix of one" },
+	{ "LOCATOR", OPTION_TEXT, ARGUMENT_OPTIONAL | ARGUMENT_REPEATED,
+	  "name, host, address or prefix of one" },
 	{ NULL },
 };
 static const struct option_spec prefer_options[] = {
 	{ .name = "cap", .type = OPTION_FLAG, .help = "for CAPs only" },
 	{ .name = "dp", .type = OPTION_FLAG, .help = "for DPs only" },
-	{ .name = "policy", .type = OPTION_TEXT, .value = "NAME",
+	{ .name = "policy",
+	  .type = OPTION_TEXT,
+	  .value = "NAME",
 	  .help = "choose by that policy from now on" },
 	{ .name = "clear", .type = OPTION_FLAG, .help = "forget what was set before" },
 	{ NULL },
 };
 
 const struct verb client_verbs_choice[] = {
-	{ .name = "locate", .run = verb_locate,
-	  .summary = "the choice that would be made now, and why", .arguments = locate_arguments,
+	{ .name = "locate",
+	  .run = verb_locate,
+	  .summary = "the choice that would be made now, and why",
+	  .arguments = locate_arguments,
 	  .options = locate_options },
-	{ .name = "explain", .run = verb_explain, .summary = "the choice that was made",
+	{ .name = "explain",
+	  .run = verb_explain,
+	  .summary = "the choice that was made",
 	  .arguments = explain_arguments },
-	{ .name = "connections", .run = verb_connections,
+	{ .name = "connections",
+	  .run = verb_connections,
 	  .summary = "sessions, mounts and other ways that are open" },
-	{ .name = "probe", .run = verb_probe, .summary = "presence of a server, rung by rung",
+	{ .name = "probe",
+	  .run = verb_probe,
+	  .summary = "presence of a server, rung by rung",
 	  .arguments = probe_arguments },
-	{ .name = "prefer", .run = verb_prefer, .summary = "show or set preferred servers and policy",
-	  .arguments = prefer_arguments, .options = prefer_options },
+	{ .name = "prefer",
+	  .run = verb_prefer,
+	  .summary = "show or set preferred servers and policy",
+	  .arguments = prefer_arguments,
+	  .options = prefer_options },
 	{ NULL },
 };

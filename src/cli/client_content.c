@@ -50,16 +50,20 @@ static bool verb_fetch(struct verb_call *call, struct err *err)
 	/* The decision is for explain; CLI.md's object has no room for it. */
 	json_object_del(result, "decision");
 	text_print_size(size, (uint64_t)jsondoc_int(result, "bytes_network", 0));
-	print_result(call->print, result, "%s version %lld is here: %s\n%s over the network (%s, %s), verified",
-		     id, (long long)jsondoc_int(result, "version", 0), jsondoc_text(result, "path"),
+	print_result(call->print, result,
+		     "%s version %lld is here: %s\n%s over the network (%s, %s), verified", id,
+		     (long long)jsondoc_int(result, "version", 0), jsondoc_text(result, "path"),
 		     size, jsondoc_text(result, "how"),
-		     jsondoc_text(result, "server") != NULL ? jsondoc_text(result, "server") : "no server");
+		     jsondoc_text(result, "server") != NULL ? jsondoc_text(result, "server")
+							    : "no server");
 	return true;
 }
 
 static const struct print_column finding_columns[] = {
-	{ "package", PRINT_TEXT, NULL }, { "version", PRINT_TEXT, NULL },
-	{ "path", PRINT_TEXT, NULL },	 { "finding", PRINT_TEXT, NULL },
+	{ "package", PRINT_TEXT, NULL },
+	{ "version", PRINT_TEXT, NULL },
+	{ "path", PRINT_TEXT, NULL },
+	{ "finding", PRINT_TEXT, NULL },
 	{ NULL },
 };
 
@@ -85,9 +89,12 @@ static bool verb_verify(struct verb_call *call, struct err *err)
 }
 
 static const struct print_column cache_columns[] = {
-	{ "package", PRINT_TEXT, NULL }, { "version", PRINT_TEXT, NULL },
-	{ "bytes", PRINT_SIZE, "size" }, { "complete", PRINT_TEXT, NULL },
-	{ "in_use", PRINT_TEXT, NULL },	 { "last_used", PRINT_TEXT, NULL },
+	{ "package", PRINT_TEXT, NULL },
+	{ "version", PRINT_TEXT, NULL },
+	{ "bytes", PRINT_SIZE, "size" },
+	{ "complete", PRINT_TEXT, NULL },
+	{ "in_use", PRINT_TEXT, NULL },
+	{ "last_used", PRINT_TEXT, NULL },
 	{ NULL },
 };
 
@@ -152,16 +159,31 @@ static const struct argument_spec package_optional[] = {
 	{ NULL },
 };
 static const struct option_spec fetch_options[] = {
-	{ .name = "version", .type = OPTION_NUMBER, .min = 1, .max = UINT32_MAX, .value = "N",
+	{ .name = "version",
+	  .type = OPTION_NUMBER,
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .value = "N",
 	  .help = "that version, not the latest" },
-	{ .name = "output", .type = OPTION_PATH, .letter = 'o', .value = "DIR",
+	{ .name = "output",
+	  .type = OPTION_PATH,
+	  .letter = 'o',
+	  .value = "DIR",
 	  .help = "put the tree there, a folder that is empty or not there yet" },
-	{ .name = "dp", .type = OPTION_TEXT, .value = "NAME|URL",
+	{ .name = "dp",
+	  .type = OPTION_TEXT,
+	  .value = "NAME|URL",
 	  .help = "read from that distribution point, or that address and no other" },
 	{ .name = "policy", .type = OPTION_TEXT, .value = "NAME", .help = "choose by that policy" },
-	{ .name = "seed", .type = OPTION_NUMBER, .max = UINT64_MAX, .value = "N",
+	{ .name = "seed",
+	  .type = OPTION_NUMBER,
+	  .max = UINT64_MAX,
+	  .value = "N",
 	  .help = "seed of the draw among equals" },
-	{ .name = "rate", .type = OPTION_SIZE, .value = "R", .help = "at most so many bytes a second" },
+	{ .name = "rate",
+	  .type = OPTION_SIZE,
+	  .value = "R",
+	  .help = "at most so many bytes a second" },
 	{ NULL },
 };
 static const struct option_spec cache_options[] = {
@@ -170,11 +192,18 @@ static const struct option_spec cache_options[] = {
 };
 
 const struct verb client_verbs_content[] = {
-	{ .name = "fetch", .run = verb_fetch, .summary = "download a package and verify it",
-	  .arguments = package_argument, .options = fetch_options },
-	{ .name = "verify", .run = verb_verify, .summary = "check the content that is here again",
+	{ .name = "fetch",
+	  .run = verb_fetch,
+	  .summary = "download a package and verify it",
+	  .arguments = package_argument,
+	  .options = fetch_options },
+	{ .name = "verify",
+	  .run = verb_verify,
+	  .summary = "check the content that is here again",
 	  .arguments = package_optional },
-	{ .name = "cache", .run = verb_cache, .summary = "show or clear the content store",
+	{ .name = "cache",
+	  .run = verb_cache,
+	  .summary = "show or clear the content store",
 	  .options = cache_options },
 	{ NULL },
 };

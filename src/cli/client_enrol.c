@@ -65,15 +65,14 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 	json_auto_t *request = client_request("enroll");
 	json_auto_t *result = NULL;
 
-	if (file != NULL ? !read_bundle(request, file, err) :
-			   !read_parts(request, call->options, err))
+	if (file != NULL ? !read_bundle(request, file, err)
+			 : !read_parts(request, call->options, err))
 		return err_what(err, "cannot enrol this machine");
 	if (!client_open(&c, call, STATE_CREATE, err) ||
 	    !client_ask(&result, &c, json_incref(request), err))
 		return err_what(err, "cannot enrol this machine");
-	print_result(call->print, result, "%s: client %s of site %s",
-		     jsondoc_text(result, "state"), jsondoc_text(result, "client"),
-		     jsondoc_text(result, "site"));
+	print_result(call->print, result, "%s: client %s of site %s", jsondoc_text(result, "state"),
+		     jsondoc_text(result, "client"), jsondoc_text(result, "site"));
 	return true;
 }
 
@@ -81,8 +80,9 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 static bool verb_reset(struct verb_call *call, struct err *err)
 {
 	static const char *const of_identity[] = {
-		"client.key", "identity.json", "metadata",  "policy",   "plan.json", "journal",
-		"outbox",     "decisions",     "nal.json", "status.json", "receipts.json",
+		"client.key", "identity.json", "metadata",      "policy",
+		"plan.json",  "journal",       "outbox",        "decisions",
+		"nal.json",   "status.json",   "receipts.json",
 	};
 	SCOPED(client) struct client c;
 	SCOPED_FD int lock = -1;
@@ -96,26 +96,35 @@ static bool verb_reset(struct verb_call *call, struct err *err)
 		if (!path_remove_tree(path, err))
 			return err_what(err, "cannot forget this client's identity");
 	}
-	print_result(call->print, json_object(), "the identity is forgotten; enrol this machine anew");
+	print_result(call->print, json_object(),
+		     "the identity is forgotten; enrol this machine anew");
 	return true;
 }
 
 static const struct option_spec enroll_options[] = {
 	{ .name = "cap", .type = OPTION_TEXT, .value = "URL", .help = "address of a CAP" },
 	{ .name = "root", .type = OPTION_PATH, .value = "FILE", .help = "the site's trusted root" },
-	{ .name = "token", .type = OPTION_TEXT, .value = "T", .help = "token from the site's admin" },
+	{ .name = "token",
+	  .type = OPTION_TEXT,
+	  .value = "T",
+	  .help = "token from the site's admin" },
 	{ NULL },
 };
 
 static const struct argument_spec enroll_arguments[] = {
-	{ "FILE", OPTION_PATH, ARGUMENT_OPTIONAL, "a bundle from packway-site token create --bundle" },
+	{ "FILE", OPTION_PATH, ARGUMENT_OPTIONAL,
+	  "a bundle from packway-site token create --bundle" },
 	{ NULL },
 };
 
 const struct verb client_verbs_enrol[] = {
-	{ .name = "enroll", .run = verb_enroll, .summary = "make this machine a client of a site",
-	  .arguments = enroll_arguments, .options = enroll_options },
-	{ .name = "reset", .run = verb_reset,
+	{ .name = "enroll",
+	  .run = verb_enroll,
+	  .summary = "make this machine a client of a site",
+	  .arguments = enroll_arguments,
+	  .options = enroll_options },
+	{ .name = "reset",
+	  .run = verb_reset,
 	  .summary = "forget the identity, before an image is taken of this machine" },
 	{ NULL },
 };

@@ -49,9 +49,12 @@ static bool verb_status(struct verb_call *call, struct err *err)
 }
 
 static const struct print_column message_columns[] = {
-	{ "time", PRINT_TEXT, NULL },	 { "id", PRINT_TEXT, NULL },
-	{ "package", PRINT_TEXT, NULL }, { "program", PRINT_TEXT, NULL },
-	{ "text", PRINT_TEXT, NULL },	 { "sent", PRINT_TEXT, NULL },
+	{ "time", PRINT_TEXT, NULL },
+	{ "id", PRINT_TEXT, NULL },
+	{ "package", PRINT_TEXT, NULL },
+	{ "program", PRINT_TEXT, NULL },
+	{ "text", PRINT_TEXT, NULL },
+	{ "sent", PRINT_TEXT, NULL },
 	{ NULL },
 };
 
@@ -94,7 +97,8 @@ static bool verb_doctor(struct verb_call *call, struct err *err)
 	if (!client_open(&c, call, STATE_READ, err) ||
 	    !client_ask(&result, &c, client_request("doctor"), err))
 		return err_what(err, "cannot examine this client");
-	print_table(call->print, doctor_columns, json_object_get(result, "checks"), "nothing to check");
+	print_table(call->print, doctor_columns, json_object_get(result, "checks"),
+		    "nothing to check");
 	if (jsondoc_int(result, "failed", 0) > 0)
 		call->exit = EXIT_NETWORK;
 	return true;
@@ -103,8 +107,11 @@ static bool verb_doctor(struct verb_call *call, struct err *err)
 const struct verb client_verbs_look[] = {
 	{ .name = "status", .run = verb_status, .summary = "how this client is" },
 	{ .name = "messages", .run = verb_messages, .summary = "what happened here, in order" },
-	{ .name = "inventory", .run = verb_inventory, .summary = "what the site is told of this machine" },
-	{ .name = "doctor", .run = verb_doctor,
+	{ .name = "inventory",
+	  .run = verb_inventory,
+	  .summary = "what the site is told of this machine" },
+	{ .name = "doctor",
+	  .run = verb_doctor,
 	  .summary = "examine DNS, clock, proxy, certificates, disk, each CAP and DP" },
 	{ NULL },
 };

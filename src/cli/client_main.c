@@ -10,7 +10,9 @@
 #define CONFIG_FILE "/etc/packway/packway.conf"
 
 static const struct option_spec options[] = {
-	{ .name = "state", .type = OPTION_PATH, .value = "DIR",
+	{ .name = "state",
+	  .type = OPTION_PATH,
+	  .value = "DIR",
 	  .help = "folder of this client's state" },
 	{ NULL },
 };
@@ -29,8 +31,13 @@ static bool read_files(struct config *c, const char *explicit_path, struct err *
 static const struct verb verbs_config[] = { VERB_CONFIG_ROW, { NULL } };
 
 static const struct verb *const groups[] = {
-	client_verbs_enrol,  client_verbs_work, client_verbs_content,
-	client_verbs_choice, client_verbs_look, verbs_config, NULL,
+	client_verbs_enrol,
+	client_verbs_work,
+	client_verbs_content,
+	client_verbs_choice,
+	client_verbs_look,
+	verbs_config,
+	NULL,
 };
 
 static const struct program packway = {

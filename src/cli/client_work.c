@@ -52,10 +52,10 @@ static bool verb_agent(struct verb_call *call, struct err *err)
 	argv[n++] = poll;
 	argv[n++] = "--quota";
 	argv[n++] = quota;
-#define PASS(flag, value)                   \
-	if ((value) != NULL) {              \
-		argv[n++] = (flag);         \
-		argv[n++] = (value);        \
+#define PASS(flag, value)            \
+	if ((value) != NULL) {       \
+		argv[n++] = (flag);  \
+		argv[n++] = (value); \
 	}
 	PASS("--address", s.address)
 	PASS("--name", s.name)
@@ -68,10 +68,10 @@ static bool verb_agent(struct verb_call *call, struct err *err)
 }
 
 static const struct print_column list_columns[] = {
-	{ "package", PRINT_TEXT, NULL },	 { "program", PRINT_TEXT, NULL },
-	{ "version", PRINT_TEXT, NULL },	 { "advertisement", PRINT_TEXT, NULL },
-	{ "state", PRINT_TEXT, NULL },		 { "reason", PRINT_TEXT, NULL },
-	{ "time", PRINT_TEXT, NULL },		 { NULL },
+	{ "package", PRINT_TEXT, NULL }, { "program", PRINT_TEXT, NULL },
+	{ "version", PRINT_TEXT, NULL }, { "advertisement", PRINT_TEXT, NULL },
+	{ "state", PRINT_TEXT, NULL },   { "reason", PRINT_TEXT, NULL },
+	{ "time", PRINT_TEXT, NULL },    { NULL },
 };
 
 static bool verb_list(struct verb_call *call, struct err *err)
@@ -113,12 +113,16 @@ static const struct argument_spec run_arguments[] = {
 };
 
 const struct verb client_verbs_work[] = {
-	{ .name = "sync", .run = verb_sync,
+	{ .name = "sync",
+	  .run = verb_sync,
 	  .summary = "one cycle now: location, policy, due programs, uploads" },
-	{ .name = "agent", .run = verb_agent,
+	{ .name = "agent",
+	  .run = verb_agent,
 	  .summary = "the same on its schedule, and service for other commands" },
 	{ .name = "list", .run = verb_list, .summary = "programs offered to this client" },
-	{ .name = "run", .run = verb_run, .summary = "run an offered program now",
+	{ .name = "run",
+	  .run = verb_run,
+	  .summary = "run an offered program now",
 	  .arguments = run_arguments },
 	{ NULL },
 };

@@ -60,7 +60,8 @@ static bool copy_folder(int from, int to, struct err *err);
 
 static bool copy_subfolder(int from_dir, int to_dir, const char *name, mode_t mode, struct err *err)
 {
-	SCOPED_FD int from = openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	SCOPED_FD int from = openat(from_dir, name,
+				    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	SCOPED_FD int to = -1;
 
 	if (from < 0 || mkdirat(to_dir, name, 0700) != 0)

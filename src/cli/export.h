@@ -1,8 +1,8 @@
 /*
  * Put a copy of a content tree somewhere else, whole or not at all.
  *
- * The copy is made beside the target and renamed; bytes are shared where the file system can (reflink), else
- * copied in the kernel.
+ * The copy is made beside the target and renamed; bytes are shared where the file system can
+ * (reflink), else copied in the kernel.
  */
 #ifndef CLI_EXPORT_H
 #define CLI_EXPORT_H

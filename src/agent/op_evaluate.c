@@ -1,11 +1,11 @@
 /*
- * The operation `evaluate`: what is this client's, by verified policy alone. Runs in a child without network;
- * its answer is all that the supervisor acts on.
+ * The operation `evaluate`: what is this client's, by verified policy alone. Runs in a child
+ * without network; its answer is all that the supervisor acts on.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/operations.h"
+#include "agent/op.h"
 #include "agent/policyset.h"
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -57,13 +57,13 @@ static void read_collections(struct evaluation *e, unsigned int bin)
 	}
 	for (size_t i = 0; i < doc.count; i++) {
 		char reason[MEMBERSHIP_REASON_MAX] = "";
-		enum membership_result result =
-			membership_evaluate(e->members, &doc.items[i], reason);
+		enum membership_result result = membership_evaluate(e->members, &doc.items[i],
+								    reason);
 
 		jsondoc_set_text(e->collections, doc.items[i].name,
-				 result == MEMBERSHIP_MEMBER ? "" :
-				 result == MEMBERSHIP_ERROR  ? reason :
-							       "not a member");
+				 result == MEMBERSHIP_MEMBER  ? ""
+				 : result == MEMBERSHIP_ERROR ? reason
+							      : "not a member");
 	}
 }
 
@@ -212,8 +212,7 @@ static bool open_members(struct evaluation *e, const json_t *inventory, struct e
 	       membership_load(e->members, inventory, err);
 }
 
-static bool evaluate(json_t *result, struct evaluation *e, const json_t *inventory,
-		     struct err *err)
+static bool evaluate(json_t *result, struct evaluation *e, const json_t *inventory, struct err *err)
 {
 	SCOPED(docs_site) struct docs_site site = { 0 };
 	int64_t now_s = clock_wall_s(e->w->clock);
@@ -239,8 +238,7 @@ static bool evaluate(json_t *result, struct evaluation *e, const json_t *invento
 	return true;
 }
 
-bool operations_evaluate(json_t **result_out, struct worker *w, const json_t *request,
-			 struct err *err)
+bool op_evaluate(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
 {
 	struct evaluation e = { .w = w };
 	json_t *inventory;

@@ -1,0 +1,961 @@
+#include "agent/cycle.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/assigned.h"
+#include "agent/inventory.h"
+#include "agent/jobs.h"
+#include "agent/outbox.h"
+#include "agent/run.h"
+#include "common/alloc.h"
+#include "common/helper.h"
+#include "common/log.h"
+#include "common/path.h"
+
+#define CYCLE_WAIT_MS   600000
+#define JOURNAL_WAIT_MS 30000
+#define OUTBOX_WAIT_MS  10000
+#define LOOK_MS         100 /* between two looks at a running program */
+#define EVALUATIONS_MAX 3   /* an evaluation may ask for documents that the refresh did not bring */
+
+struct cycle {
+	struct job *job;
+	struct state_identity id;
+	json_t *inventory; /* {"digest","tables"} */
+	struct assigned plan;
+	struct journal journal;
+	struct journal_list runs;
+	char *reaper;
+	bool outbox_full;
+	size_t ran;
+	size_t failed;
+	size_t sent;
+	bool changed;
+	struct err refresh_error; /* why policy could not be refreshed; ERR_NONE: it was */
+};
+
+static void cycle_scoped(struct cycle *c)
+{
+	state_identity_release(&c->id);
+	json_decref(c->inventory);
+	assigned_release(&c->plan);
+	journal_list_release(&c->runs);
+	journal_close(&c->journal);
+	free(c->reaper);
+}
+
+/* ---- records ---- */
+
+static json_t *new_record(const struct cycle *c, int id, json_t *text)
+{
+	json_t *record = json_object();
+
+	jsondoc_set_text(record, "kind", "status");
+	jsondoc_set_int(record, "id", id);
+	jsondoc_set_time(record, "time", clock_wall_s(c->job->clock));
+	jsondoc_set(record, "text", text);
+	return record;
+}
+
+/* A record about an assignment; a full outbox is no reason to stop, new programs wait for it. */
+static void tell(struct cycle *c, size_t index, int id, json_t *text, json_t *data)
+{
+	const json_t *row = assigned_row(&c->plan, index);
+	json_t *record = new_record(c, id, text);
+	struct err err;
+
+	jsondoc_set_text(record, "advertisement", jsondoc_text(row, "advertisement"));
+	jsondoc_set_text(record, "package", jsondoc_text(row, "package"));
+	jsondoc_set_int(record, "version", jsondoc_int(row, "version", 0));
+	jsondoc_set_text(record, "program", jsondoc_text(row, "program"));
+	if (data != NULL)
+		jsondoc_set(record, "data", data);
+	if (!job_record(c->job, record, &err))
+		log_warn("record %d is not kept: %s", id, err.why);
+}
+
+/* What a run tells, by its key: once, whatever is killed when. */
+static bool keep_run_record(const json_t *record, const char *key, void *ctx, struct err *err)
+{
+	struct cycle *c = ctx;
+	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	json_auto_t *event = NULL;
+
+	if (!outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, err))
+		return false;
+	switch (outbox_append(outbox, record, key, err)) {
+	case OUTBOX_KEPT:
+	case OUTBOX_KNOWN:
+		break;
+	case OUTBOX_FULL:
+		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
+	case OUTBOX_FAULT:
+	default:
+		return false;
+	}
+	event = json_pack("{s:s,s:O}", "event", "record", "record", record);
+	if (c->job->event != NULL)
+		(void)c->job->event(event, c->job->event_ctx);
+	return true;
+}
+
+/* ---- beginning ---- */
+
+static bool check_machine(const struct cycle *c, struct err *err)
+{
+	SCOPED_TEXT char *machine = state_machine_id();
+
+	if (strcmp(machine, c->id.machine) == 0)
+		return true;
+	err_set(err, ERR_REFUSED, "this state belongs to another machine: it is a copy");
+	return err_fix(err, "enrol this machine anew: packway reset, then packway enroll FILE");
+}
+
+static bool begin(struct cycle *c, struct job *job, struct err *err)
+{
+	c->job = job;
+	c->journal = (struct journal)JOURNAL_CLOSED;
+	if (!state_load_identity(&c->id, job->state, err))
+		return false;
+	if (c->id.enrolment == STATE_NONE)
+		return err_set(err, ERR_NOT_ENROLLED, "%s holds no identity", job->state->dir);
+	return check_machine(c, err) && helper_find(&c->reaper, "packway-agent", err);
+}
+
+static bool open_journal(struct cycle *c, struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(c->job->state, "journal");
+
+	return journal_open(&c->journal, dir, JOURNAL_WAIT_MS, err);
+}
+
+/* Tell and settle what has ended, then look at what there is. The journal is closed again. */
+static bool collect(struct run_summary *summary, struct cycle *c, struct err *err)
+{
+	bool done;
+
+	if (!open_journal(c, err))
+		return false;
+	journal_list_release(&c->runs);
+	done = run_collect(summary, &c->journal, c->job->clock, keep_run_record, c, err) &&
+	       journal_load(&c->runs, &c->journal, err);
+	journal_close(&c->journal);
+	return done;
+}
+
+static bool refresh(struct cycle *c, const json_t *targets, struct err *err)
+{
+	json_auto_t *question = json_pack("{s:s,s:b}", "op", "refresh", "for_person",
+					  c->job->for_person);
+	json_auto_t *answer = NULL;
+
+	if (targets != NULL)
+		jsondoc_set(question, "targets", json_incref((json_t *)(uintptr_t)targets));
+	if (!job_ask_worker(&answer, c->job, question, err))
+		return false;
+	c->changed = c->changed || jsondoc_flag(answer, "changed", false);
+	return true;
+}
+
+/* ---- what is this client's ---- */
+
+static bool take_inventory(struct cycle *c, struct err *err)
+{
+	json_t *tables = NULL;
+
+	if (!cycle_inventory(&tables, c->job->settings, err))
+		return false;
+	c->inventory = tables;
+	return true;
+}
+
+/* Which policy and which inventory a plan was made from. */
+static char *inputs_of(const struct cycle *c)
+{
+	json_auto_t *cap = NULL;
+	char digest[INVENTORY_DIGEST_SIZE];
+	struct err ignored;
+
+	if (!state_read_json(&cap, c->job->state, "cap.json", &ignored))
+		cap = NULL;
+	inventory_digest(digest, c->inventory);
+	return alloc_printf("%" PRId64 " %s %s", jsondoc_int(cap, "complete", 0), digest,
+			    c->id.client);
+}
+
+static bool ask_for_plan(json_t **plan_out, struct cycle *c, struct err *err)
+{
+	json_auto_t *question = json_object();
+
+	jsondoc_set_text(question, "op", "evaluate");
+	jsondoc_set_text(question, "client", c->id.client);
+	jsondoc_set(question, "inventory", json_incref(c->inventory));
+	return job_ask_offline(plan_out, c->job, question, err);
+}
+
+static bool make_plan(json_t **plan_out, struct cycle *c, struct err *err)
+{
+	for (int i = 0; i < EVALUATIONS_MAX; i++) {
+		const json_t *missing;
+
+		json_decref(*plan_out);
+		*plan_out = NULL;
+		if (!ask_for_plan(plan_out, c, err))
+			return false;
+		missing = json_object_get(*plan_out, "missing");
+		if (json_array_size(missing) == 0)
+			return true;
+		/* What no CAP gives now is not assigned now; the rest is. */
+		if (!refresh(c, missing, err)) {
+			log_warn("part of the policy is not here yet: %s", err->why);
+			return true;
+		}
+	}
+	return true;
+}
+
+static void tell_policy(struct cycle *c, const json_t *before, const json_t *now)
+{
+	const json_t *trusted = json_object_get(now, "trusted");
+	int64_t version = jsondoc_int(trusted, "timestamp", 0);
+	json_auto_t *status = NULL;
+	json_t *record, *data;
+	struct err err;
+
+	if (version == jsondoc_int(json_object_get(before, "trusted"), "timestamp", 0))
+		return;
+	if (!state_read_json(&status, c->job->state, "status.json", &err))
+		return;
+	record = new_record(c, 11001,
+			    json_sprintf("policy version %" PRId64 " from %s", version,
+					 jsondoc_text(status, "verdict_server") != NULL
+						 ? jsondoc_text(status, "verdict_server")
+						 : "a CAP"));
+	data = json_object();
+	jsondoc_set_int(data, "timestamp", version);
+	jsondoc_set_text(data, "cap", jsondoc_text(status, "verdict_server"));
+	jsondoc_set(record, "data", data);
+	if (!job_record(c->job, record, &err))
+		log_warn("record 11001 is not kept: %s", err.why);
+}
+
+static void tell_refused(struct cycle *c, const json_t *before, const json_t *now)
+{
+	const json_t *rows = json_object_get(now, "refused"), *row;
+	struct err err;
+	size_t i;
+
+	if (json_equal(rows, json_object_get(before, "refused")))
+		return;
+	json_array_foreach (rows, i, row) {
+		json_t *record = new_record(
+			c, 10018, json_sprintf("rejected: %s", jsondoc_text(row, "reason")));
+
+		jsondoc_set_text(record, "advertisement", jsondoc_text(row, "advertisement"));
+		if (!job_record(c->job, record, &err))
+			log_warn("record 10018 is not kept: %s", err.why);
+	}
+}
+
+/* Unchanged policy and inventory leave the plan as it is: no child is started. */
+static bool have_plan(struct cycle *c, struct err *err)
+{
+	json_auto_t *before = NULL;
+	json_auto_t *plan = NULL;
+	SCOPED_TEXT char *inputs = NULL;
+	const char *old;
+
+	if (!take_inventory(c, err) || !state_read_json(&before, c->job->state, "plan.json", err))
+		return false;
+	inputs = inputs_of(c);
+	old = jsondoc_text(before, "inputs");
+	if (old != NULL && strcmp(old, inputs) == 0)
+		return assigned_load(&c->plan, c->job->state, err);
+	if (!make_plan(&plan, c, err))
+		return false;
+	free(inputs);
+	inputs = inputs_of(c);
+	/* An incomplete plan is made anew next time. */
+	if (json_array_size(json_object_get(plan, "missing")) == 0)
+		jsondoc_set_text(plan, "inputs", inputs);
+	tell_policy(c, before, plan);
+	tell_refused(c, before, plan);
+	return state_write_json(c->job->state, "plan.json", plan, err) &&
+	       assigned_load(&c->plan, c->job->state, err);
+}
+
+/* ---- deciding ---- */
+
+static void read_facts(struct schedule_facts *out, const struct cycle *c)
+{
+	*out = (struct schedule_facts){
+		.now_s = clock_wall_s(c->job->clock),
+		.journal = &c->runs,
+		.outbox_full = c->outbox_full,
+	};
+	out->policy_expired = c->plan.expires_s <= out->now_s;
+}
+
+static void look_at_outbox(struct cycle *c)
+{
+	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	struct err err;
+
+	c->outbox_full = !outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, &err) ||
+			 outbox_is_full(outbox);
+}
+
+/* Changes worth a record, each told once. */
+static void tell_verdict(struct cycle *c, size_t i, const struct schedule_verdict *v)
+{
+	json_t *data;
+	char until[CLOCK_TEXT_MAX] = "";
+
+	if (assigned_is_new(&c->plan, i)) {
+		assigned_tell(&c->plan, i, "received");
+		tell(c, i, 10002, json_string("received"), NULL);
+	}
+	if (v->state == SCHEDULE_EXPIRED && assigned_tell(&c->plan, i, "expired"))
+		tell(c, i, 10019, json_string("expired before it could run"), NULL);
+	if (v->state == SCHEDULE_STOPPED && assigned_tell(&c->plan, i, "stopped"))
+		tell(c, i, 11010, json_string("stopped by the site"), NULL);
+	if (v->state == SCHEDULE_REJECTED && assigned_tell(&c->plan, i, "rejected"))
+		tell(c, i, 10018, json_sprintf("rejected: %s", v->text != NULL ? v->text : ""),
+		     NULL);
+	if (v->state != SCHEDULE_WAITING ||
+	    !assigned_tell(&c->plan, i, schedule_reason_name(v->reason)))
+		return;
+	if (v->until_s != SCHEDULE_NEVER)
+		clock_print(until, v->until_s);
+	data = json_object();
+	jsondoc_set_text(data, "reason", schedule_reason_name(v->reason));
+	jsondoc_set_text(data, "until", until[0] != '\0' ? until : NULL);
+	tell(c, i, 11005,
+	     json_sprintf("waits: %s%s%s%s",
+			  v->text != NULL ? v->text : schedule_reason_name(v->reason),
+			  until[0] != '\0' ? " (until " : "", until, until[0] != '\0' ? ")" : ""),
+	     data);
+}
+
+/* ---- content ---- */
+
+static int64_t time_of(const json_t *object, const char *key)
+{
+	const char *text = jsondoc_text(object, key);
+	int64_t unix_s;
+
+	return text != NULL && clock_parse(&unix_s, text) ? unix_s : SCHEDULE_NEVER;
+}
+
+static json_t *new_fetch(const struct cycle *c, size_t i)
+{
+	const json_t *row = assigned_row(&c->plan, i);
+	json_t *question = json_object();
+
+	jsondoc_set_text(question, "op", "fetch");
+	jsondoc_set_text(question, "package", jsondoc_text(row, "package"));
+	jsondoc_set_int(question, "version", jsondoc_int(row, "version", 0));
+	jsondoc_set_text(question, "advertisement", jsondoc_text(row, "advertisement"));
+	jsondoc_set_text(question, "program", jsondoc_text(row, "program"));
+	jsondoc_set_int(question, "quota", (int64_t)c->job->settings->quota_bytes);
+	jsondoc_set_flag(question, "for_person", c->job->for_person);
+	return question;
+}
+
+/* Have the content of an assignment here, or note why not. *path_out is the caller's. */
+static bool fetch(char **path_out, char **way_out, struct cycle *c, size_t i)
+{
+	json_auto_t *question = new_fetch(c, i);
+	json_auto_t *answer = NULL;
+	const json_t *waiting;
+	struct err err;
+
+	if (!job_ask_worker(&answer, c->job, question, &err)) {
+		assigned_set_wait(&c->plan, i, err.why, SCHEDULE_NEVER);
+		return false;
+	}
+	waiting = json_object_get(answer, "waiting");
+	if (waiting != NULL) {
+		assigned_set_wait(&c->plan, i, jsondoc_text(waiting, "text"),
+				  time_of(waiting, "until"));
+		return false;
+	}
+	assigned_set_ready(&c->plan, i);
+	*path_out = alloc_text(jsondoc_text(answer, "path"));
+	*way_out = alloc_text(jsondoc_text(answer, "way"));
+	return true;
+}
+
+/* ---- running ---- */
+
+struct check {
+	struct cycle *c;
+	size_t index;
+};
+
+/* Immediately before a run the tree is compared with the signed manifest once more. */
+static bool verify_content(void *ctx, struct err *err)
+{
+	const struct check *check = ctx;
+	const json_t *row = assigned_row(&check->c->plan, check->index);
+	json_auto_t *question = json_object();
+	json_auto_t *answer = NULL;
+	const json_t *finding;
+
+	jsondoc_set_text(question, "op", "verify");
+	jsondoc_set_text(question, "package", jsondoc_text(row, "package"));
+	jsondoc_set_int(question, "version", jsondoc_int(row, "version", 0));
+	if (!job_ask_offline(&answer, check->c->job, question, err))
+		return false;
+	finding = json_array_get(json_object_get(answer, "findings"), 0);
+	if (finding == NULL)
+		return true;
+	return err_set(err, ERR_TRUST, "the content has changed since it was verified: %s is %s",
+		       jsondoc_text(finding, "path"), jsondoc_text(finding, "finding"));
+}
+
+static void pause_ms(long ms)
+{
+	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&pause, NULL);
+}
+
+/* Until nothing of this client runs any more. The program does not depend on us: it outlives a
+ * kill. */
+static bool wait_for_runs(struct cycle *c, struct err *err)
+{
+	struct run_summary summary;
+
+	do {
+		pause_ms(LOOK_MS);
+		if (!collect(&summary, c, err))
+			return false;
+	} while (summary.running > 0);
+	return true;
+}
+
+static enum run_start start(struct cycle *c, size_t i, const char *path, const char *way,
+			    enum journal_again again, struct err *err)
+{
+	struct check check = { .c = c, .index = i };
+	const struct run_request request = {
+		.assignment = assigned_row(&c->plan, i),
+		.content = path,
+		.client = c->id.client,
+		.way = way,
+		.again = again,
+		.reaper = c->reaper,
+		.verify = verify_content,
+		.ctx = &check,
+	};
+	enum run_start result;
+
+	if (!open_journal(c, err))
+		return RUN_FAULT;
+	result = run_start(&c->journal, &request, c->job->clock, err);
+	journal_close(&c->journal);
+	return result;
+}
+
+static bool run_assignment(struct cycle *c, size_t i, const char *path, const char *way,
+			   enum journal_again again, struct err *err)
+{
+	switch (start(c, i, path, way, again, err)) {
+	case RUN_STARTED:
+		c->ran++;
+		return wait_for_runs(c, err);
+	case RUN_HAS_RUN:
+	case RUN_IS_BUSY:
+		return wait_for_runs(c, err);
+	case RUN_FAULT:
+	default:
+		return false;
+	}
+}
+
+/* Fetch and run one assignment if it is its turn. False: nothing came of it that changes the
+ * others. */
+static bool take_turn(struct cycle *c, size_t i, bool *tried)
+{
+	struct schedule_facts facts;
+	struct schedule_verdict v;
+	SCOPED_TEXT char *path = NULL;
+	SCOPED_TEXT char *way = NULL;
+	struct err err;
+
+	read_facts(&facts, c);
+	schedule_evaluate(&v, &c->plan.assignments[i], &c->plan.contents[i], &facts);
+	if ((!v.wants_content && v.state != SCHEDULE_DUE) || tried[i])
+		return false;
+	tried[i] = true;
+	if (!fetch(&path, &way, c, i))
+		return false;
+	schedule_evaluate(&v, &c->plan.assignments[i], &c->plan.contents[i], &facts);
+	if (v.state != SCHEDULE_DUE)
+		return false;
+	if (run_assignment(c, i, path, way, v.again, &err))
+		return true;
+	log_warn("%s: %s", c->plan.assignments[i].advertisement, err.why);
+	assigned_set_wait(&c->plan, i, err.why, SCHEDULE_NEVER);
+	return false;
+}
+
+/* In the order of the schedule; a run may make another one due, so begin again after each. */
+static void run_what_is_due(struct cycle *c)
+{
+	size_t *order = alloc_zeroed(c->plan.count, sizeof(*order));
+	bool *tried = alloc_zeroed(c->plan.count, sizeof(*tried));
+	bool again = true;
+
+	schedule_order(order, c->plan.assignments, c->plan.count);
+	while (again) {
+		again = false;
+		for (size_t k = 0; k < c->plan.count && !again; k++)
+			again = take_turn(c, order[k], tried);
+	}
+	free(order);
+	free(tried);
+}
+
+/* ---- the end of a cycle ---- */
+
+static json_t *judge_all(struct cycle *c, size_t *waiting_out, size_t *failed_out)
+{
+	struct schedule_verdict *verdicts = alloc_zeroed(c->plan.count, sizeof(*verdicts));
+	struct schedule_facts facts;
+	json_t *quiet = json_object();
+	int64_t next;
+
+	*waiting_out = *failed_out = 0;
+	read_facts(&facts, c);
+	for (size_t i = 0; i < c->plan.count; i++) {
+		schedule_evaluate(&verdicts[i], &c->plan.assignments[i], &c->plan.contents[i],
+				  &facts);
+		tell_verdict(c, i, &verdicts[i]);
+		*waiting_out += verdicts[i].state == SCHEDULE_WAITING;
+		*failed_out += verdicts[i].state == SCHEDULE_FAILED;
+	}
+	next = schedule_next(verdicts, c->plan.count);
+	jsondoc_set_int(quiet, "next", next == SCHEDULE_NEVER ? JSONDOC_INT_MAX : next);
+	free(verdicts);
+	return quiet;
+}
+
+static bool has_content_waits(const struct cycle *c)
+{
+	return json_object_size(c->plan.waits) > 0;
+}
+
+/*
+ * Note until when nothing can change by itself, so that an unchanged cycle need not look at ten
+ * thousand assignments to find that out.
+ */
+static void keep_quiet(struct cycle *c, json_t *quiet, size_t waiting, size_t failed)
+{
+	SCOPED_TEXT char *inputs = inputs_of(c);
+	struct err err;
+
+	if (!has_content_waits(c) && c->refresh_error.code == ERR_NONE)
+		jsondoc_set_text(quiet, "inputs", inputs);
+	jsondoc_set_int(quiet, "expires", MIN_OF(c->plan.expires_s, JSONDOC_INT_MAX));
+	jsondoc_set_int(quiet, "waiting", (int64_t)waiting);
+	jsondoc_set_int(quiet, "failed", (int64_t)failed);
+	if (!state_write_json(c->job->state, "quiet.json", quiet, &err))
+		log_warn("quiet.json: %s", err.why);
+}
+
+static void queue_inventory(struct cycle *c)
+{
+	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	json_auto_t *sent = NULL;
+	json_auto_t *record = NULL;
+	char digest[INVENTORY_DIGEST_SIZE];
+	const char *before;
+	struct err err;
+
+	inventory_digest(digest, c->inventory);
+	if (!state_read_json(&sent, c->job->state, "inventory.json", &err))
+		return;
+	before = jsondoc_text(sent, "digest");
+	if (before != NULL && strcmp(before, digest) == 0)
+		return;
+	record = json_pack("{s:s,s:b,s:O}", "kind", "inventory", "full", 1, "tables", c->inventory);
+	jsondoc_set_time(record, "time", clock_wall_s(c->job->clock));
+	if (!outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, &err) ||
+	    outbox_put_inventory(outbox, record, &err) != OUTBOX_KEPT) {
+		log_warn("the inventory is not kept");
+		return;
+	}
+	json_decref(sent);
+	sent = json_object();
+	jsondoc_set_text(sent, "digest", digest);
+	if (!state_write_json(c->job->state, "inventory.json", sent, &err))
+		log_warn("inventory.json: %s", err.why);
+}
+
+static json_t *new_summary(const struct cycle *c, size_t waiting, size_t failed)
+{
+	json_t *result = json_object();
+
+	jsondoc_set_text(result, "state", state_enrolment_name(c->id.enrolment));
+	jsondoc_set_flag(result, "changed", c->changed);
+	jsondoc_set_int(result, "ran", (int64_t)c->ran);
+	jsondoc_set_int(result, "waiting", (int64_t)waiting);
+	jsondoc_set_int(result, "failed", (int64_t)failed);
+	jsondoc_set_int(result, "sent", (int64_t)c->sent);
+	return result;
+}
+
+/* Nothing changed and nothing is due by time: true, with the counts of the last full look. */
+static bool is_quiet(json_t **result_out, struct cycle *c, const struct run_summary *runs)
+{
+	SCOPED_TEXT char *inputs = NULL;
+	json_auto_t *quiet = NULL;
+	int64_t now_s = clock_wall_s(c->job->clock);
+	const char *before;
+	struct err err;
+
+	if (runs->running > 0 || runs->ended > 0 || c->refresh_error.code != ERR_NONE ||
+	    !state_read_json(&quiet, c->job->state, "quiet.json", &err) || quiet == NULL)
+		return false;
+	before = jsondoc_text(quiet, "inputs");
+	inputs = inputs_of(c);
+	if (before == NULL || strcmp(before, inputs) != 0 ||
+	    now_s >= jsondoc_int(quiet, "next", 0) || now_s >= jsondoc_int(quiet, "expires", 0))
+		return false;
+	*result_out = new_summary(c, (size_t)jsondoc_int(quiet, "waiting", 0),
+				  (size_t)jsondoc_int(quiet, "failed", 0));
+	return true;
+}
+
+static bool deliver(struct cycle *c, struct err *err)
+{
+	if (jobs_deliver(&c->sent, c->job, &c->id, err))
+		return true;
+	/* Records wait; that a CAP is away was told by the refresh already. */
+	log_debug("records wait: %s", err->why);
+	return c->refresh_error.code != ERR_NONE || err_exit(err->code) != EXIT_LOCAL;
+}
+
+/* The cycle of a client that the site knows. */
+static bool work(json_t **result_out, struct cycle *c, struct err *err)
+{
+	struct run_summary runs;
+	size_t waiting, failed;
+	json_auto_t *quiet = NULL;
+
+	if (!collect(&runs, c, err) || !take_inventory(c, err))
+		return false;
+	if (is_quiet(result_out, c, &runs)) {
+		if (!deliver(c, err))
+			return false;
+		jsondoc_set_int(*result_out, "sent", (int64_t)c->sent);
+		return true;
+	}
+	json_decref(c->inventory);
+	c->inventory = NULL;
+	if (!have_plan(c, err))
+		return false;
+	look_at_outbox(c);
+	json_decref(judge_all(c, &waiting, &failed)); /* what is new is told before anything runs */
+	run_what_is_due(c);
+	quiet = judge_all(c, &waiting, &failed);
+	if (!assigned_save(&c->plan, c->job->state, err))
+		return false;
+	keep_quiet(c, quiet, waiting, failed);
+	queue_inventory(c);
+	if (!deliver(c, err))
+		return false;
+	*result_out = new_summary(c, waiting, failed);
+	return true;
+}
+
+static bool has_policy(const struct cycle *c)
+{
+	SCOPED_TEXT char *path = state_path(c->job->state, "metadata/timestamp.json");
+
+	return path_exists(path);
+}
+
+static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)
+{
+	size_t sent;
+
+	if (!refresh(c, NULL, &c->refresh_error)) {
+		/* What was trusted stays in force; without any there is nothing to do. */
+		if (!has_policy(c) || err_exit(c->refresh_error.code) == EXIT_LOCAL) {
+			*err = c->refresh_error;
+			return false;
+		}
+		log_warn("%s", c->refresh_error.why);
+	}
+	if (c->id.enrolment != STATE_ENROLLED) {
+		if (!jobs_deliver(&sent, c->job, &c->id, err) && c->refresh_error.code == ERR_NONE)
+			return false;
+		if (c->id.enrolment != STATE_ENROLLED) {
+			*result_out = new_summary(c, 0, 0);
+			return true;
+		}
+	}
+	return work(result_out, c, err);
+}
+
+bool cycle_sync(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	__attribute__((cleanup(cycle_scoped))) struct cycle c = { .journal = JOURNAL_CLOSED };
+	SCOPED_FD int lock = -1;
+
+	job->for_person = jsondoc_flag(request, "for_person", true);
+	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
+	    !run_cycle(result_out, &c, err))
+		return false;
+	if (c.refresh_error.code == ERR_NONE)
+		return true;
+	/* The cycle did what it could by the policy it has; that it could not be refreshed is told.
+	 */
+	json_decref(*result_out);
+	*result_out = NULL;
+	*err = c.refresh_error;
+	return false;
+}
+
+/* ---- one program by hand ---- */
+
+static bool find_offer(size_t *index_out, struct schedule_verdict *v, struct cycle *c,
+		       const json_t *request, struct err *err)
+{
+	const char *package, *program;
+	struct schedule_facts facts;
+	struct schedule_content ready = { .ready = true, .until_s = SCHEDULE_NEVER };
+
+	if (!jsondoc_need_text(&package, request, "package", err) ||
+	    !jsondoc_need_text(&program, request, "program", err))
+		return false;
+	*index_out = assigned_find(&c->plan, package, program);
+	if (*index_out == SIZE_MAX) {
+		err_set(err, ERR_NOT_FOUND, "%s of %s is not offered to this client", program,
+			package);
+		return err_fix(err, "see what is offered: packway list");
+	}
+	read_facts(&facts, c);
+	facts.by_hand = true;
+	schedule_evaluate(v, &c->plan.assignments[*index_out], &ready, &facts);
+	return true;
+}
+
+static bool is_allowed(const struct schedule_verdict *v, struct err *err)
+{
+	if (v->state == SCHEDULE_DUE || v->state == SCHEDULE_OFFERED)
+		return true;
+	if (v->state == SCHEDULE_SUCCEEDED) {
+		err_set(err, ERR_REFUSED, "it has run already, and may run once");
+		return err_fix(err,
+			       "let the site's admin allow more: program add … --rerun always");
+	}
+	return err_set(err, ERR_REFUSED, "it cannot run now: %s%s%s", schedule_state_name(v->state),
+		       v->reason != SCHEDULE_NO_REASON ? ", " : "",
+		       schedule_reason_name(v->reason));
+}
+
+static bool tell_outcome(json_t **result_out, const struct cycle *c, size_t index, struct err *err)
+{
+	const struct schedule_assignment *a = &c->plan.assignments[index];
+	const struct journal_run *run = journal_last(&c->runs, a->advertisement, a->serial);
+	json_t *result;
+
+	if (run == NULL || run->phase != JOURNAL_ENDED)
+		return err_set(err, ERR_INTERRUPTED, "nobody saw how it ended");
+	if (run->outcome != JOURNAL_SUCCEEDED && run->outcome != JOURNAL_SUCCEEDED_RESTART)
+		return err_set(err, ERR_PROGRAM, "the program's outcome is %s, exit code %d",
+			       journal_outcome_name(run->outcome), run->code);
+	result = json_object();
+	jsondoc_set_text(result, "outcome", journal_outcome_name(run->outcome));
+	jsondoc_set_int(result, "exit", run->code);
+	jsondoc_set_flag(result, "restart_pending", run->restart_pending);
+	*result_out = result;
+	return true;
+}
+
+bool cycle_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	__attribute__((cleanup(cycle_scoped))) struct cycle c = { .journal = JOURNAL_CLOSED };
+	SCOPED_TEXT char *path = NULL;
+	SCOPED_TEXT char *way = NULL;
+	SCOPED_FD int lock = -1;
+	struct run_summary runs;
+	struct schedule_verdict v;
+	struct err ignored;
+	size_t index;
+	bool done;
+
+	job->for_person = true;
+	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
+	    !collect(&runs, &c, err) || !assigned_load(&c.plan, job->state, err) ||
+	    !find_offer(&index, &v, &c, request, err) || !is_allowed(&v, err))
+		return false;
+	if (!fetch(&path, &way, &c, index))
+		return err_set(err, ERR_NO_CANDIDATE, "%s", c.plan.contents[index].reason);
+	done = run_assignment(&c, index, path, way, v.again, err) &&
+	       tell_outcome(result_out, &c, index, err);
+	if (!assigned_save(&c.plan, job->state, &ignored) || !deliver(&c, &ignored))
+		log_debug("records wait: %s", ignored.why);
+	return done;
+}
+
+/* ---- questions answered from the state ---- */
+
+static json_t *new_offer(const struct assigned *plan, size_t i, const struct schedule_verdict *v)
+{
+	const json_t *row = assigned_row(plan, i);
+	json_t *offer = json_object();
+	const char *reason = schedule_reason_name(v->reason);
+
+	jsondoc_set_text(offer, "advertisement", jsondoc_text(row, "advertisement"));
+	jsondoc_set_text(offer, "package", jsondoc_text(row, "package"));
+	jsondoc_set_text(offer, "program", jsondoc_text(row, "program"));
+	jsondoc_set_int(offer, "version", jsondoc_int(row, "version", 0));
+	jsondoc_set_text(offer, "state", schedule_state_name(v->state));
+	jsondoc_set_text(offer, "reason",
+			 v->text != NULL     ? v->text
+			 : reason[0] != '\0' ? reason
+					     : NULL);
+	if (v->until_s != SCHEDULE_NEVER)
+		jsondoc_set_time(offer, "time", v->until_s);
+	else
+		jsondoc_set(offer, "time", json_null());
+	jsondoc_set_flag(offer, "restart_pending", v->restart_pending);
+	return offer;
+}
+
+static bool load_runs(struct journal_list *out, const struct state *st, struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(st, "journal");
+	SCOPED(journal) struct journal journal = JOURNAL_CLOSED;
+
+	return journal_open(&journal, dir, JOURNAL_WAIT_MS, err) &&
+	       journal_load(out, &journal, err);
+}
+
+bool cycle_list(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
+{
+	SCOPED(assigned) struct assigned plan;
+	SCOPED(journal_list) struct journal_list runs = { 0 };
+	struct schedule_facts facts = { .now_s = clock_wall_s(clock), .journal = &runs };
+
+	if (!assigned_load(&plan, st, err))
+		return false;
+	if (!load_runs(&runs, st, err))
+		return false;
+	facts.policy_expired = plan.expires_s <= facts.now_s;
+	*out = json_array();
+	for (size_t i = 0; i < plan.count; i++) {
+		struct schedule_verdict v;
+
+		schedule_evaluate(&v, &plan.assignments[i], &plan.contents[i], &facts);
+		json_array_append_new(*out, new_offer(&plan, i, &v));
+	}
+	return true;
+}
+
+static void put_trust(json_t *status, const struct state *st, const json_t *plan, int64_t now_s)
+{
+	const json_t *trusted = json_object_get(plan, "trusted");
+	json_auto_t *met = NULL;
+	int64_t expires_s = time_of(trusted, "expires");
+	struct err err;
+
+	if (!state_read_json(&met, st, "status.json", &err))
+		met = NULL;
+	jsondoc_set_text(status, "policy",
+			 trusted == NULL      ? "none"
+			 : expires_s <= now_s ? "expired"
+					      : "in force");
+	jsondoc_set(status, "policy_version", json_integer(jsondoc_int(trusted, "timestamp", 0)));
+	jsondoc_set_text(status, "policy_expires", jsondoc_text(trusted, "expires"));
+	jsondoc_set_text(status, "verdict", jsondoc_text(met, "verdict"));
+	jsondoc_set_text(status, "verdict_since", jsondoc_text(met, "verdict_since"));
+	jsondoc_set_text(status, "verdict_server", jsondoc_text(met, "verdict_server"));
+	jsondoc_set_text(status, "verdict_text", jsondoc_text(met, "verdict_text"));
+	jsondoc_set_text(status, "last_refresh", jsondoc_text(met, "last_refresh"));
+}
+
+static void put_runs(json_t *status, const struct state *st)
+{
+	SCOPED(journal_list) struct journal_list runs = { 0 };
+	bool pending = false;
+	struct err err;
+
+	if (!load_runs(&runs, st, &err))
+		return;
+	for (size_t i = 0; i < runs.count; i++)
+		pending = pending || runs.runs[i].restart_pending;
+	jsondoc_set_flag(status, "restart_pending", pending);
+}
+
+static void put_outbox(json_t *status, const struct state *st, const char *stream)
+{
+	SCOPED_TEXT char *dir = state_path(st, "outbox");
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	struct err err;
+
+	if (outbox_open(&outbox, dir, stream, 0, OUTBOX_WAIT_MS, &err)) {
+		jsondoc_set_int(status, "outbox_records", (int64_t)outbox_waiting(outbox));
+		jsondoc_set_flag(status, "outbox_full", outbox_is_full(outbox));
+	}
+}
+
+bool cycle_status(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id = { 0 };
+	json_auto_t *plan = NULL;
+	json_t *status;
+
+	if (!state_load_identity(&id, st, err) || !state_read_json(&plan, st, "plan.json", err))
+		return false;
+	status = json_object();
+	jsondoc_set_text(status, "client", id.client[0] != '\0' ? id.client : NULL);
+	jsondoc_set_text(status, "site",
+			 jsondoc_text(plan, "site") != NULL ? jsondoc_text(plan, "site") : id.site);
+	jsondoc_set_text(status, "state", state_enrolment_name(id.enrolment));
+	jsondoc_set_text(status, "privilege", geteuid() == 0 ? "root" : "unprivileged");
+	put_trust(status, st, plan, clock_wall_s(clock));
+	if (id.enrolment != STATE_NONE) {
+		put_runs(status, st);
+		put_outbox(status, st, id.stream);
+	}
+	*out = status;
+	return true;
+}
+
+bool cycle_messages(json_t **out, const struct state *st, struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id = { 0 };
+	SCOPED_TEXT char *dir = state_path(st, "outbox");
+	SCOPED(outbox) struct outbox *outbox = NULL;
+
+	if (!state_load_identity(&id, st, err))
+		return false;
+	if (id.enrolment == STATE_NONE) {
+		*out = json_array();
+		return true;
+	}
+	return outbox_open(&outbox, dir, id.stream, 0, OUTBOX_WAIT_MS, err) &&
+	       outbox_recent(out, outbox, 1000, err);
+}
+
+bool cycle_inventory(json_t **out, const struct job_settings *settings, struct err *err)
+{
+	(void)settings;
+	(void)err;
+	*out = json_object();
+	return true;
+}

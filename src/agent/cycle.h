@@ -1,0 +1,39 @@
+/*
+ * The client's cycle: policy, what is due by it, content, runs, records. And the questions that are
+ * answered from the state alone.
+ *
+ *     refresh → collect what ran → evaluate → fetch and run what is due → deliver records
+ *
+ * Each step is durable before the next and may be done again after a kill. A step that fails for
+ * want of a server does not keep the later ones from doing what they can with what is trusted.
+ *
+ * Links no network, database or cryptography: it is part of the supervisor.
+ */
+#ifndef AGENT_CYCLE_H
+#define AGENT_CYCLE_H
+
+#include "agent/job.h"
+
+/*
+ * The verbs `sync` and `run` of job_run. `sync`: {"for_person"?} →
+ * {"state","changed","ran","waiting","failed","sent"}. `run`: {"package","program"} →
+ * {"outcome","exit","restart_pending"}; a program that failed is ERR_PROGRAM.
+ */
+job_verb_fn cycle_sync;
+job_verb_fn cycle_run;
+
+/* What is offered to this client, with the state, reason and time of each; the caller owns *out. */
+bool cycle_list(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
+	MUST_USE;
+
+/* How this client is; the caller owns *out. */
+bool cycle_status(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
+	MUST_USE;
+
+/* What happened here, oldest first; the caller owns *out. */
+bool cycle_messages(json_t **out, const struct state *st, struct err *err) MUST_USE;
+
+/* What the site is told of this machine; the caller owns *out. */
+bool cycle_inventory(json_t **out, const struct job_settings *settings, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,412 @@
+#include "agent/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/outbox.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/path.h"
+#include "common/random.h"
+#include "common/text.h"
+
+#define OUTBOX_WAIT_MS 10000
+/* Without a receipt for so long an envelope is sent anew; at once where somebody waits. */
+#define SEND_AGAIN_S 900
+
+static bool open_outbox(struct outbox **out, const struct job *job, const char *stream,
+			struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(job->state, "outbox");
+
+	return outbox_open(out, dir, stream, 0, OUTBOX_WAIT_MS, err);
+}
+
+bool job_record(struct job *job, json_t *record, struct err *err)
+{
+	json_auto_t *owned = record;
+	json_auto_t *event = NULL;
+	SCOPED(state_identity) struct state_identity id;
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	enum outbox_result result;
+
+	if (!state_load_identity(&id, job->state, err))
+		return false;
+	if (id.enrolment == STATE_NONE)
+		return true;
+	if (!open_outbox(&outbox, job, id.stream, err))
+		return false;
+	result = outbox_append(outbox, owned, NULL, err);
+	if (result == OUTBOX_FAULT)
+		return false;
+	if (result == OUTBOX_FULL)
+		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
+	event = json_pack("{s:s,s:O}", "event", "record", "record", owned);
+	if (job->event != NULL)
+		(void)job->event(event, job->event_ctx);
+	return true;
+}
+
+/* ---- enrolment ---- */
+
+static bool refuse_second_enrolment(const struct job *job, struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id;
+
+	if (!state_load_identity(&id, job->state, err))
+		return false;
+	if (id.enrolment != STATE_ENROLLED)
+		return true;
+	err_set(err, ERR_REFUSED, "this machine is client %s of site %s already", id.client,
+		id.site);
+	return err_fix(err, "to move it to another site: packway reset, then enrol again");
+}
+
+static bool found(struct job *job, const json_t *request, struct err *err)
+{
+	json_auto_t *question = json_object();
+	json_auto_t *answer = NULL;
+	json_t *root = json_object_get(request, "root");
+	SCOPED(buf) struct buf text = { 0 };
+
+	if (!json_is_object(root))
+		return err_set(err, ERR_USAGE, "the site's trusted root is missing");
+	jsondoc_write(&text, root);
+	jsondoc_set_text(question, "op", "found");
+	jsondoc_set(question, "caps", json_incref(json_object_get(request, "caps")));
+	jsondoc_set_text(question, "root", buf_text(&text));
+	return job_ask_offline(&answer, job, question, err);
+}
+
+static json_t *new_enrol_question(const struct state_identity *id, const struct job *job,
+				  const char *token)
+{
+	json_t *question = json_object(), *enrol = json_object();
+	char host[256] = "";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	jsondoc_set_text(enrol, "token", token);
+	jsondoc_set_text(enrol, "name", job->settings->name != NULL ? job->settings->name : host);
+	jsondoc_set_text(question, "op", "seal");
+	jsondoc_set_text(question, "stream", id->stream);
+	jsondoc_set(question, "enrol", enrol);
+	return question;
+}
+
+static bool refresh(struct job *job, struct err *err)
+{
+	json_auto_t *question = json_pack("{s:s,s:b}", "op", "refresh", "force", 1);
+	json_auto_t *answer = NULL;
+
+	return job_ask_worker(&answer, job, question, err);
+}
+
+/* One sealed file to any CAP that takes it; it is removed in every case. */
+static bool send_file(struct job *job, const json_t *sealed, struct err *err)
+{
+	json_auto_t *question = json_object();
+	json_auto_t *answer = NULL;
+	json_t *envelopes = json_array();
+	bool done;
+
+	json_array_append(envelopes, (json_t *)(uintptr_t)sealed);
+	jsondoc_set_text(question, "op", "upload");
+	jsondoc_set(question, "envelopes", envelopes);
+	done = job_ask_worker(&answer, job, question, err);
+	(void)unlink(jsondoc_text(sealed, "file"));
+	if (!done)
+		return false;
+	if (json_array_size(json_object_get(answer, "sent")) == 1)
+		return true;
+	return err_set(err, ERR_NO_CANDIDATE, "no CAP takes the enrolment: %s",
+		       jsondoc_text(answer, "why"));
+}
+
+static bool send_enrolment(struct job *job, const char *token, struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id;
+	json_auto_t *question = NULL;
+	json_auto_t *sealed = NULL;
+
+	if (!state_load_identity(&id, job->state, err))
+		return false;
+	question = new_enrol_question(&id, job, token);
+	return job_ask_offline(&sealed, job, question, err) && send_file(job, sealed, err);
+}
+
+bool jobs_enroll(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id = { 0 };
+	size_t sent;
+
+	if (!refuse_second_enrolment(job, err) || !found(job, request, err) || !refresh(job, err) ||
+	    !send_enrolment(job, jsondoc_text(request, "token"), err) ||
+	    !state_load_identity(&id, job->state, err))
+		return false;
+	/* A site that runs `serve` may have answered already; if not, the next cycle sees it. */
+	if (!jobs_deliver(&sent, job, &id, err))
+		log_warn("%s", err->why);
+	*result_out = json_object();
+	jsondoc_set_text(*result_out, "state", state_enrolment_name(id.enrolment));
+	jsondoc_set_text(*result_out, "client", id.client);
+	jsondoc_set_text(*result_out, "site", id.site);
+	return true;
+}
+
+/* ---- records to the site, receipts from it ---- */
+
+static bool seal_one(char **name_out, char **file_out, const char *stream, uint64_t first,
+		     const json_t *records, void *ctx, struct err *err)
+{
+	struct job *job = ctx;
+	json_auto_t *question = json_object();
+	json_auto_t *answer = NULL;
+
+	jsondoc_set_text(question, "op", "seal");
+	jsondoc_set_text(question, "stream", stream);
+	jsondoc_set_int(question, "first", (int64_t)first);
+	jsondoc_set(question, "records", json_incref((json_t *)(uintptr_t)records));
+	if (!job_ask_offline(&answer, job, question, err))
+		return false;
+	*name_out = alloc_text(jsondoc_text(answer, "name"));
+	*file_out = alloc_text(jsondoc_text(answer, "file"));
+	return true;
+}
+
+static bool collect_due(struct outbox_envelopes *due, uint64_t *waiting_out, struct job *job,
+			const struct state_identity *id, struct err *err)
+{
+	SCOPED(outbox) struct outbox *outbox = NULL;
+
+	if (!open_outbox(&outbox, job, id->stream, err) || !outbox_seal(outbox, seal_one, job, err))
+		return false;
+	*waiting_out = outbox_waiting(outbox);
+	outbox_due(due, outbox, clock_wall_s(job->clock), job->for_person ? 0 : SEND_AGAIN_S);
+	return true;
+}
+
+static json_t *new_upload(const struct outbox_envelopes *due)
+{
+	json_t *question = json_object(), *list = json_array();
+
+	for (size_t i = 0; i < due->count; i++) {
+		json_t *e = json_object();
+
+		jsondoc_set_text(e, "name", due->items[i].name);
+		jsondoc_set_text(e, "file", due->items[i].file);
+		json_array_append_new(list, e);
+	}
+	jsondoc_set_text(question, "op", "upload");
+	jsondoc_set(question, "envelopes", list);
+	return question;
+}
+
+static size_t records_in(const struct outbox_envelopes *due, const char *name)
+{
+	for (size_t i = 0; i < due->count; i++)
+		if (strcmp(due->items[i].name, name) == 0)
+			return due->items[i].count;
+	return 0;
+}
+
+static bool mark_sent(size_t *sent_out, struct job *job, const struct state_identity *id,
+		      const struct outbox_envelopes *due, const json_t *names, struct err *err)
+{
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	const json_t *name;
+	size_t i;
+
+	if (!open_outbox(&outbox, job, id->stream, err))
+		return false;
+	json_array_foreach (names, i, name) {
+		*sent_out += records_in(due, json_string_value(name));
+		if (!outbox_mark_sent(outbox, json_string_value(name), clock_wall_s(job->clock),
+				      err))
+			return false;
+	}
+	return true;
+}
+
+static bool upload(size_t *sent_out, struct job *job, const struct state_identity *id,
+		   const struct outbox_envelopes *due, struct err *err)
+{
+	json_auto_t *question = NULL;
+	json_auto_t *answer = NULL;
+
+	if (due->count == 0)
+		return true;
+	question = new_upload(due);
+	if (!job_ask_worker(&answer, job, question, err))
+		return false;
+	if (json_array_size(json_object_get(answer, "sent")) < due->count)
+		log_warn("some records wait: %s", jsondoc_text(answer, "why"));
+	return mark_sent(sent_out, job, id, due, json_object_get(answer, "sent"), err);
+}
+
+static bool start_new_stream(struct state_identity *id, struct job *job, struct outbox *outbox,
+			     struct err *err)
+{
+	uint8_t bytes[16];
+	char stream[33];
+
+	random_bytes(bytes, sizeof(bytes));
+	text_hex(stream, bytes, sizeof(bytes));
+	log_warn(
+		"the site knows this client's record numbers from elsewhere (a clone, or a machine "
+		"that was put back): a new stream begins");
+	if (!outbox_new_stream(outbox, stream, err))
+		return false;
+	memcpy(id->stream, stream, sizeof(id->stream));
+	return state_save_identity(job->state, id, err);
+}
+
+/* Refused numbers are done as well: the site will never take them, and says why. */
+static enum outbox_receipt apply(struct outbox *outbox, const json_t *stream, struct err *err)
+{
+	const json_t *refused = json_object_get(stream, "refused");
+	size_t count = json_array_size(refused);
+	uint64_t *numbers = alloc_zeroed(count, sizeof(*numbers));
+	enum outbox_receipt result;
+
+	for (size_t i = 0; i < count; i++)
+		numbers[i] = (uint64_t)jsondoc_int(json_array_get(refused, i), "sequence", 0);
+	result = outbox_apply_receipt(outbox, (uint64_t)jsondoc_int(stream, "high", 0), numbers,
+				      count, err);
+	free(numbers);
+	return result;
+}
+
+static bool apply_stream(struct state_identity *id, struct job *job, const json_t *streams,
+			 struct err *err)
+{
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	const json_t *stream;
+
+	if (!open_outbox(&outbox, job, id->stream, err))
+		return false;
+	stream = json_object_get(streams, outbox_stream(outbox));
+	if (stream == NULL)
+		return true;
+	if (jsondoc_flag(stream, "fork", false))
+		return start_new_stream(id, job, outbox, err);
+	switch (apply(outbox, stream, err)) {
+	case OUTBOX_COVERED:
+		return true;
+	case OUTBOX_AHEAD:
+		return start_new_stream(id, job, outbox, err);
+	case OUTBOX_RECEIPT_FAULT:
+	default:
+		return false;
+	}
+}
+
+static bool take_state(struct state_identity *id, struct job *job, const char *state,
+		       struct err *err)
+{
+	enum state_enrolment now = id->enrolment;
+	json_t *record;
+
+	if (state == NULL)
+		return true;
+	for (int e = STATE_PENDING; e <= STATE_REMOVED; e++)
+		if (strcmp(state, state_enrolment_name((enum state_enrolment)e)) == 0)
+			now = (enum state_enrolment)e;
+	if (now == id->enrolment)
+		return true;
+	id->enrolment = now;
+	if (!state_save_identity(job->state, id, err))
+		return false;
+	if (now != STATE_ENROLLED)
+		return true;
+	record = json_object();
+	jsondoc_set_text(record, "kind", "status");
+	jsondoc_set_int(record, "id", 11009);
+	jsondoc_set_time(record, "time", clock_wall_s(job->clock));
+	jsondoc_set_text(record, "text", "enrolled");
+	return job_record(job, record, err);
+}
+
+static bool take_receipts(struct job *job, struct state_identity *id, struct err *err)
+{
+	json_auto_t *question = json_pack("{s:s,s:s}", "op", "receipts", "client", id->client);
+	json_auto_t *answer = NULL;
+	json_auto_t *check = NULL;
+	json_auto_t *checked = NULL;
+	const char *file;
+
+	if (!job_ask_worker(&answer, job, question, err))
+		return false;
+	file = jsondoc_text(answer, "file");
+	if (file == NULL)
+		return true;
+	check = json_pack("{s:s,s:s,s:s}", "op", "receipt-check", "file", file, "client",
+			  id->client);
+	return job_ask_offline(&checked, job, check, err) &&
+	       take_state(id, job, jsondoc_text(checked, "state"), err) &&
+	       apply_stream(id, job, json_object_get(checked, "streams"), err);
+}
+
+bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, struct err *err)
+{
+	SCOPED(outbox_envelopes) struct outbox_envelopes due = { 0 };
+	uint64_t waiting = 0;
+
+	*sent_out = 0;
+	/* The site takes records of clients that it knows; until then they wait. */
+	if (id->enrolment == STATE_ENROLLED &&
+	    (!collect_due(&due, &waiting, job, id, err) || !upload(sent_out, job, id, &due, err)))
+		return false;
+	if (id->enrolment != STATE_PENDING && waiting == 0)
+		return true;
+	return take_receipts(job, id, err);
+}
+
+/* ---- questions to a worker ---- */
+
+bool jobs_locate(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	return job_ask_worker(result_out, job, request, err);
+}
+
+bool jobs_connections(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	return job_ask_worker(result_out, job, request, err);
+}
+
+bool jobs_doctor(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	return job_ask_worker(result_out, job, request, err);
+}
+
+bool jobs_verify(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	return job_ask_offline(result_out, job, request, err);
+}
+
+/* For a command, to have to wait is a fault that says until when. */
+static bool refuse_to_wait(const json_t *waiting, struct err *err)
+{
+	const char *until = jsondoc_text(waiting, "until");
+
+	err_set(err, ERR_NO_CANDIDATE, "%s", jsondoc_text(waiting, "text"));
+	return err_fix(err, "%s%s; or name a server: packway fetch ID --dp NAME",
+		       until != NULL ? "wait until " : "see packway explain",
+		       until != NULL ? until : "");
+}
+
+bool jobs_fetch(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	json_auto_t *question = json_copy((json_t *)(uintptr_t)request);
+	json_auto_t *answer = NULL;
+	const json_t *waiting;
+
+	jsondoc_set_int(question, "quota", (int64_t)job->settings->quota_bytes);
+	if (!job_ask_worker(&answer, job, question, err))
+		return false;
+	waiting = json_object_get(answer, "waiting");
+	if (waiting != NULL)
+		return refuse_to_wait(waiting, err);
+	*result_out = json_incref(answer);
+	return true;
+}

@@ -1,0 +1,24 @@
+/*
+ * The jobs that are one question to a worker, and enrolment. All have the shape of job_verb_fn; the
+ * requests are those of docs/ARCHITECTURE.md 7.
+ */
+#ifndef AGENT_JOBS_H
+#define AGENT_JOBS_H
+
+#include "agent/job.h"
+
+job_verb_fn jobs_enroll;
+job_verb_fn jobs_fetch;
+job_verb_fn jobs_locate;
+job_verb_fn jobs_connections;
+job_verb_fn jobs_doctor;
+job_verb_fn jobs_verify;
+
+/*
+ * Upload what waits in the outbox, get receipts and draw their consequences. `sent_out` is the
+ * number of records on a CAP now. A CAP out of reach is no fault: records wait.
+ */
+bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, struct err *err)
+	MUST_USE;
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * The worker's operations, one file each; docs/ARCHITECTURE.md 7 has their requests and results.
+ * All have the shape of worker_handler_fn.
+ *
+ * The first group may use the network. The second runs in a child without any and acts on verified
+ * bytes only; its answers are what the supervisor believes.
+ */
+#ifndef AGENT_OP_H
+#define AGENT_OP_H
+
+#include "agent/worker.h"
+
+worker_handler_fn op_refresh;
+worker_handler_fn op_locate;
+worker_handler_fn op_fetch;
+worker_handler_fn op_connections;
+worker_handler_fn op_upload;
+worker_handler_fn op_receipts;
+worker_handler_fn op_doctor;
+
+worker_handler_fn op_found;
+worker_handler_fn op_evaluate;
+worker_handler_fn op_seal;
+worker_handler_fn op_receipt_check;
+worker_handler_fn op_verify;
+
+/* Policy not older than the poll interval, or a word why not; for operations of commands. */
+void op_refresh_if_old(struct worker *w);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * The operation `doctor`: what a person would check by hand: clock, disk, DNS, proxy, trust, and
+ * each CAP and DP, rung by rung.
+ */
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "agent/op.h"
+#include "agent/scene.h"
+#include "nal/probe.h"
+
+#define DISK_LOW_BYTES (512ull << 20)
+
+struct examination {
+	struct worker *w;
+	json_t *checks;
+	int64_t failed;
+};
+
+/* Takes over `text`. */
+static void add(struct examination *e, const char *check, const char *subject, bool fine,
+		json_t *text)
+{
+	json_t *row = json_object();
+
+	jsondoc_set_text(row, "check", check);
+	jsondoc_set_text(row, "subject", subject);
+	jsondoc_set_text(row, "result", fine ? "ok" : "failed");
+	jsondoc_set(row, "text", text);
+	json_array_append_new(e->checks, row);
+	if (!fine)
+		e->failed++;
+}
+
+static void check_disk(struct examination *e)
+{
+	struct statvfs info;
+	uint64_t free_bytes;
+
+	if (statvfs(e->w->state.dir, &info) != 0) {
+		add(e, "disk", e->w->state.dir, false, json_string("cannot be asked"));
+		return;
+	}
+	free_bytes = (uint64_t)info.f_bavail * info.f_frsize;
+	add(e, "disk", e->w->state.dir, free_bytes >= DISK_LOW_BYTES,
+	    json_sprintf("%llu MB free", (unsigned long long)(free_bytes / 1000000)));
+}
+
+static void check_trust(struct examination *e)
+{
+	struct policyset *policy = scene_policy(e->w->scene);
+	struct updater_state state;
+	char until[CLOCK_TEXT_MAX];
+
+	if (policy == NULL) {
+		add(e, "trust", "policy", false, json_string("there is no trusted policy yet"));
+		return;
+	}
+	policyset_state(&state, policy);
+	clock_print(until, state.expires);
+	add(e, "trust", "policy", state.expires > state.now_s,
+	    json_sprintf("version %lld, in force until %s", (long long)state.timestamp, until));
+	add(e, "clock", "this machine", state.clock != UPDATER_CLOCK_FAR_BEHIND,
+	    json_string(state.clock == UPDATER_CLOCK_FINE
+				? "not behind what was seen before"
+				: "behind the time of the last accepted policy"));
+}
+
+static void check_proxy(struct examination *e)
+{
+	static const char *const names[] = { "http_proxy", "https_proxy", "all_proxy" };
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (getenv(names[i]) != NULL)
+			add(e, "proxy", names[i], true, json_string("set: requests go through it"));
+}
+
+static void check_name(struct examination *e, const struct locator *where)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	int rc;
+
+	if (where->host[0] == '\0')
+		return;
+	rc = getaddrinfo(where->host, NULL, &hints, &found);
+	add(e, "dns", where->host, rc == 0, json_string(rc == 0 ? "resolves" : gai_strerror(rc)));
+	if (rc == 0)
+		freeaddrinfo(found);
+}
+
+static void check_address(struct examination *e, const struct docs_system *s, const char *address)
+{
+	struct locator where = { 0 };
+	struct way_target target = {
+		.where = &where,
+		.server = s->name,
+		.marker = WAY_MARKER_IF_PRESENT,
+		.kind = s->kind == DOCS_CAP ? MARKER_CAP : MARKER_DP,
+		.uuid = s->uuid,
+	};
+	const struct probe_step *last;
+	struct probe probe;
+	struct err err;
+
+	if (!locator_parse_argument(&where, address, &err)) {
+		add(e, s->kind == DOCS_CAP ? "cap" : "dp", address, false, json_string(err.why));
+		return;
+	}
+	check_name(e, &where);
+	probe_run(&probe, scene_conntab(e->w->scene), &target);
+	last = probe.count > 0 ? &probe.steps[probe.count - 1] : NULL;
+	add(e, s->kind == DOCS_CAP ? "cap" : "dp", address, probe.presence != PROBE_ABSENT,
+	    json_sprintf("%s: %s%s%s", s->name,
+			 probe.presence == PROBE_PRESENT  ? "present"
+			 : probe.presence == PROBE_ABSENT ? "absent"
+							  : "not known",
+			 last != NULL && last->err.why[0] != '\0' ? ": " : "",
+			 last != NULL ? last->err.why : ""));
+	locator_release(&where);
+}
+
+static void check_systems(struct examination *e)
+{
+	const struct docs_site *site = scene_site(e->w->scene);
+
+	if (site == NULL)
+		return;
+	for (size_t i = 0; i < site->system_count; i++)
+		for (size_t k = 0; k < site->systems[i].address_count; k++)
+			check_address(e, &site->systems[i], site->systems[i].addresses[k]);
+}
+
+bool op_doctor(json_t **result_out, struct worker *w, const json_t *request UNUSED, struct err *err)
+{
+	struct examination e = { .w = w };
+
+	if ((w->scene == NULL && !scene_new(&w->scene, w, err)) || !scene_look(w->scene, err))
+		return false;
+	e.checks = json_array();
+	check_disk(&e);
+	check_trust(&e);
+	check_proxy(&e);
+	check_systems(&e);
+	*result_out = json_object();
+	jsondoc_set(*result_out, "checks", e.checks);
+	jsondoc_set_int(*result_out, "failed", e.failed);
+	return true;
+}

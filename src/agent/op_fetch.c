@@ -1,0 +1,403 @@
+/*
+ * The operation `fetch`: have a version of a package here, whole and verified, from the best
+ * server, else from the next.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/approach.h"
+#include "agent/op.h"
+#include "agent/packageview.h"
+#include "agent/scene.h"
+#include "agent/waysource.h"
+#include "common/alloc.h"
+#include "common/digest.h"
+#include "common/log.h"
+#include "common/path.h"
+#include "common/text.h"
+#include "content/assemble.h"
+#include "content/store.h"
+
+#define LOCK_WAIT_MS 600000
+#define SEEDS_MAX    16
+
+struct fetch {
+	struct worker *w;
+	const json_t *request;
+	struct packageview view;
+	struct store *store;
+	struct store_id id;
+	struct buf manifest;
+	struct assemble *assemble;
+	json_t *decision;   /* of the choice; NULL: none was needed */
+	json_t *waiting;    /* why there is nobody yet; NULL: somebody was, or all failed */
+	const char *server; /* borrowed from the decision */
+	atomic_bool cancel;
+};
+
+/* ---- records ---- */
+
+static void tell(struct fetch *f, int id, json_t *text, json_t *data)
+{
+	json_t *record = json_object();
+
+	jsondoc_set_text(record, "kind", "status");
+	jsondoc_set_int(record, "id", id);
+	jsondoc_set_time(record, "time", clock_wall_s(f->w->clock));
+	jsondoc_set_text(record, "advertisement", jsondoc_text(f->request, "advertisement"));
+	jsondoc_set_text(record, "package", f->view.package.id);
+	jsondoc_set_int(record, "version", f->view.version->version);
+	jsondoc_set_text(record, "program", jsondoc_text(f->request, "program"));
+	jsondoc_set(record, "text", text);
+	jsondoc_set(record, "data", data);
+	worker_record(f->w, record);
+}
+
+static void tell_choice(struct fetch *f)
+{
+	json_t *data;
+
+	if (f->decision == NULL)
+		return;
+	data = json_object();
+	jsondoc_set(data, "decision", json_incref(f->decision));
+	tell(f, 11002, json_incref(json_object_get(f->decision, "because")), data);
+}
+
+static void tell_arrival(struct fetch *f, const struct assemble_stats *stats)
+{
+	char network[32], content[32];
+	json_t *data = json_object();
+
+	text_print_size(network, stats->bytes_network);
+	text_print_size(content, stats->bytes_content);
+	jsondoc_set_int(data, "bytes_network", (int64_t)stats->bytes_network);
+	jsondoc_set_int(data, "bytes_content", (int64_t)stats->bytes_content);
+	jsondoc_set_int(data, "bytes_seed", (int64_t)stats->bytes_seed);
+	jsondoc_set_text(data, "how", plan_how_name(stats->how));
+	jsondoc_set_text(data, "server", f->server);
+	tell(f, 11003,
+	     json_sprintf("fetched %s of content with %s over the network (%s)", content, network,
+			  plan_how_name(stats->how)),
+	     data);
+	tell(f, 11004,
+	     json_sprintf("verified every chunk of version %lld",
+			  (long long)f->view.version->version),
+	     json_object());
+}
+
+/* ---- assembly ---- */
+
+static void show_progress(const struct assemble_progress *now, void *ctx)
+{
+	struct fetch *f = ctx;
+	json_t *event = json_object();
+
+	jsondoc_set_text(event, "event", "progress");
+	jsondoc_set_int(event, "bytes", (int64_t)now->bytes);
+	jsondoc_set_int(event, "total", (int64_t)now->bytes_total);
+	jsondoc_set_int(event, "network", (int64_t)now->bytes_network);
+	jsondoc_set_int(event, "rate", (int64_t)now->rate_bps);
+	if (!worker_event(f->w, event))
+		atomic_store(&f->cancel, true);
+}
+
+struct seeds {
+	struct assemble_seed items[SEEDS_MAX];
+	size_t count;
+};
+
+static void seeds_scoped(struct seeds *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		free((char *)(uintptr_t)s->items[i].tree);
+		free((char *)(uintptr_t)s->items[i].manifest);
+	}
+}
+
+static void add_seed(struct seeds *s, struct fetch *f, const struct store_item *item)
+{
+	if (s->count == SEEDS_MAX || !item->complete)
+		return;
+	s->items[s->count++] = (struct assemble_seed){
+		.tree = store_tree_path(f->store, &item->id),
+		.manifest = store_manifest_path(f->store, &item->id),
+	};
+}
+
+/* Other versions of the package first, the newest before; then any other package. */
+static void find_seeds(struct seeds *s, struct fetch *f)
+{
+	struct store_item *items = NULL;
+	size_t count = 0;
+	struct err err;
+
+	if (!store_list(&items, &count, f->store, &err))
+		return;
+	for (size_t i = count; i-- > 0;)
+		if (strcmp(items[i].id.package, f->id.package) == 0 &&
+		    items[i].id.version != f->id.version)
+			add_seed(s, f, &items[i]);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(items[i].id.package, f->id.package) != 0)
+			add_seed(s, f, &items[i]);
+	free(items);
+}
+
+static enum nal_class class_of(enum assemble_result result, const struct waysource *ws)
+{
+	return result == ASSEMBLE_CORRUPT  ? NAL_CLASS_CORRUPT
+	       : ws->class == NAL_CLASS_OK ? NAL_CLASS_PROTOCOL
+					   : ws->class;
+}
+
+static void measure(struct fetch *f, const struct approach *ap, uint64_t bytes, uint64_t began_ms)
+{
+	uint64_t ms = clock_mono_ms(f->w->clock) - began_ms;
+
+	if (approach_way(ap) != WAYKIND_MOUNT || bytes > 0)
+		scene_measured(f->w->scene, approach_server(ap), bytes, ms > 0 ? ms : 1);
+}
+
+/* One server until it is done or fails. True: nothing is missing, or no other server would help. */
+static bool fetch_from(enum assemble_result *result_out, struct fetch *f, struct approach *ap,
+		       struct way *way, struct err *err)
+{
+	struct waysource ws = { .way = way, .package = f->view.package.id };
+	const struct transfer_source source = waysource_of(&ws);
+	uint64_t began_ms = clock_mono_ms(f->w->clock);
+	uint64_t before = assemble_stats(f->assemble).bytes_network;
+
+	*result_out = assemble_fetch(f->assemble, &source, err);
+	if (*result_out == ASSEMBLE_DONE) {
+		measure(f, ap, assemble_stats(f->assemble).bytes_network - before, began_ms);
+		approach_served(ap);
+		return true;
+	}
+	if (*result_out == ASSEMBLE_LOCAL || *result_out == ASSEMBLE_CANCELLED)
+		return true;
+	approach_failed(ap, class_of(*result_out, &ws), err);
+	return false;
+}
+
+static bool fetch_from_any(struct fetch *f, struct approach *ap, struct err *err)
+{
+	enum assemble_result result = ASSEMBLE_FAILED;
+	struct way *way;
+
+	while (approach_next(&way, ap, err))
+		if (fetch_from(&result, f, ap, way, err))
+			return result == ASSEMBLE_DONE ||
+			       (result == ASSEMBLE_CANCELLED &&
+				err_set(err, ERR_INTERRUPTED, "the command that asked has ended"));
+	if (approach_last_error(ap)->code != ERR_NONE) {
+		struct err last = *approach_last_error(ap);
+
+		err_set(err, ERR_NO_CANDIDATE, "every server failed; the last one: %s", last.why);
+	}
+	return false;
+}
+
+/* Nobody can be used now, but time helps: say for what, and until when. */
+static void note_waiting(struct fetch *f, const struct scene_answer *a, const json_t *decision)
+{
+	const struct select_result *r = &a->result;
+
+	if (r->usable > 0 || r->wait == SELECT_WAIT_NONE)
+		return;
+	f->waiting = json_object();
+	jsondoc_set_text(f->waiting, "reason", select_wait_name(r->wait));
+	jsondoc_set_text(f->waiting, "text", jsondoc_text(decision, "because"));
+	if (r->wait_until_s > 0)
+		jsondoc_set_time(f->waiting, "until", r->wait_until_s);
+}
+
+static bool waits_for_tier(const struct select_result *r)
+{
+	return r->usable == 0 &&
+	       (r->wait == SELECT_WAIT_NEIGHBOURS || r->wait == SELECT_WAIT_DEFAULT);
+}
+
+/* The wait for a tier begins when it is first met, and is persistent: choose again with its start.
+ */
+static bool choose(struct scene_answer *a, struct fetch *f, const struct scene_question *q,
+		   struct err *err)
+{
+	struct scene *scene = f->w->scene;
+
+	if (!scene_choose(a, scene, q, err))
+		return false;
+	if (!waits_for_tier(&a->result) || memory_wait_since(scene_memory(scene), q->object) != 0)
+		return true;
+	scene_wait_begin(scene, q->object);
+	scene_answer_release(a);
+	return scene_choose(a, scene, q, err);
+}
+
+static bool fetch_missing(struct fetch *f, struct err *err)
+{
+	const json_t *seed = json_object_get(f->request, "seed");
+	const struct scene_question q = {
+		.kind = KIND_DP,
+		.object = f->view.package.id,
+		.version_key = f->view.key,
+		.listed = f->view.place->dps,
+		.listed_count = f->view.place->dp_count,
+		.only = jsondoc_text(f->request, "dp"),
+		.policy = jsondoc_text(f->request, "policy"),
+		.has_seed = json_is_integer(seed),
+		.seed = (uint64_t)json_integer_value(seed),
+		.for_person = jsondoc_flag(f->request, "for_person", true),
+	};
+	SCOPED(scene_answer) struct scene_answer answer = { 0 };
+	struct approach *ap;
+	bool done;
+
+	if (!choose(&answer, f, &q, err))
+		return false;
+	ap = approach_begin(f->w->scene, &q, &answer, (uint32_t)f->view.version->version);
+	done = fetch_from_any(f, ap, err);
+	f->decision = approach_end(ap, &f->w->state);
+	note_waiting(f, &answer, f->decision);
+	f->server = jsondoc_text(json_object_get(f->decision, "chosen"), "server");
+	if (done)
+		scene_wait_end(f->w->scene, q.object);
+	tell_choice(f);
+	return done;
+}
+
+static bool assemble_version(struct assemble_stats *stats, struct fetch *f, struct err *err)
+{
+	SCOPED_TEXT char *dir = store_partial_path(f->store, &f->id);
+	__attribute__((cleanup(seeds_scoped))) struct seeds seeds = { .count = 0 };
+	struct assemble_params params = {
+		.dir = dir,
+		.manifest = buf_span(&f->manifest),
+		.index = f->view.place->index,
+		.rate_bps = (uint64_t)jsondoc_int(f->request, "rate", 0),
+		.gap = PLAN_GAP_DEFAULT,
+		.cancel = &f->cancel,
+		.progress = show_progress,
+		.progress_ctx = f,
+		.clock = f->w->clock,
+	};
+	bool done;
+
+	find_seeds(&seeds, f);
+	params.seeds = seeds.items;
+	params.seed_count = seeds.count;
+	if (!assemble_open(&f->assemble, &params, err))
+		return false;
+	done = assemble_local(f->assemble, err) == ASSEMBLE_DONE &&
+	       (assemble_missing(f->assemble) == 0 || fetch_missing(f, err)) &&
+	       assemble_finish(f->assemble, err);
+	*stats = assemble_stats(f->assemble);
+	done = done && store_commit(f->store, &f->id, stats->bytes_content, err);
+	if (done)
+		tell_arrival(f, stats);
+	assemble_close(f->assemble);
+	f->assemble = NULL;
+	return done;
+}
+
+/* ---- the answer ---- */
+
+static json_t *new_result(struct fetch *f, const struct assemble_stats *stats, uint64_t began_ms)
+{
+	SCOPED_TEXT char *tree = store_tree_path(f->store, &f->id);
+	const json_t *chosen = json_object_get(f->decision, "chosen");
+	json_t *result = json_object();
+
+	jsondoc_set_text(result, "package", f->view.package.id);
+	jsondoc_set_int(result, "version", f->view.version->version);
+	jsondoc_set_text(result, "server", jsondoc_text(chosen, "server"));
+	jsondoc_set_text(result, "way", jsondoc_text(chosen, "way"));
+	jsondoc_set_int(result, "bytes_content", (int64_t)stats->bytes_content);
+	jsondoc_set_int(result, "bytes_network", (int64_t)stats->bytes_network);
+	jsondoc_set_int(result, "bytes_seed", (int64_t)stats->bytes_seed);
+	jsondoc_set_int(result, "chunks_fetched", (int64_t)stats->chunks_fetched);
+	jsondoc_set_text(result, "how", plan_how_name(stats->how));
+	jsondoc_set_int(result, "ms", (int64_t)(clock_mono_ms(f->w->clock) - began_ms));
+	jsondoc_set_text(result, "path", tree);
+	if (f->decision != NULL)
+		jsondoc_set(result, "decision", json_incref(f->decision));
+	return result;
+}
+
+/* The store is a cache: what it holds counts only if it is the version that is signed now. */
+static bool is_here(const struct fetch *f)
+{
+	SCOPED_TEXT char *path = store_manifest_path(f->store, &f->id);
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err ignored;
+
+	return store_holds(f->store, &f->id) &&
+	       path_read(&bytes, path, MANIFEST_BYTES_MAX, &ignored) &&
+	       span_equal(buf_span(&bytes), buf_span(&f->manifest));
+}
+
+static bool make_room(struct fetch *f, struct err *err)
+{
+	uint64_t quota = (uint64_t)jsondoc_int(f->request, "quota", 0);
+
+	return quota == 0 ||
+	       store_make_room(f->store, quota, (uint64_t)f->view.version->bytes, &f->id, err);
+}
+
+static bool have_it(json_t **result_out, struct fetch *f, struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(&f->w->state, "store");
+	struct assemble_stats stats = { .bytes_content = (uint64_t)f->view.version->bytes };
+	uint64_t began_ms = clock_mono_ms(f->w->clock);
+	SCOPED_FD int lock = -1;
+
+	if (!store_open(&f->store, dir, f->w->clock, err) ||
+	    !store_id_make(&f->id, f->view.package.id, (uint64_t)f->view.version->version) ||
+	    !packageview_manifest(&f->manifest, &f->view, f->w, err))
+		return false;
+	if (is_here(f)) {
+		*result_out = new_result(f, &stats, began_ms);
+		return true;
+	}
+	if (!make_room(f, err) || !store_lock(&lock, f->store, &f->id, LOCK_WAIT_MS, err))
+		return false;
+	/* Another command may have finished the same version while this one waited. */
+	if (!is_here(f)) {
+		if (store_holds(f->store, &f->id) && !store_reopen(f->store, &f->id, err))
+			return false;
+		if (!assemble_version(&stats, f, err))
+			return false;
+	}
+	*result_out = new_result(f, &stats, began_ms);
+	return true;
+}
+
+static void release(struct fetch *f)
+{
+	store_close(f->store);
+	buf_release(&f->manifest);
+	packageview_release(&f->view);
+	json_decref(f->decision);
+	json_decref(f->waiting);
+}
+
+bool op_fetch(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
+{
+	struct fetch f = { .w = w, .request = request };
+	bool done;
+
+	if ((w->scene == NULL && !scene_new(&w->scene, w, err)) || !scene_look(w->scene, err))
+		return false;
+	op_refresh_if_old(w);
+	if (!packageview_open(&f.view, w, jsondoc_text(request, "package"),
+			      jsondoc_int(request, "version", 0), err))
+		return false;
+	done = have_it(result_out, &f, err);
+	if (!done && f.waiting != NULL) {
+		*result_out = json_object();
+		jsondoc_set(*result_out, "waiting", json_incref(f.waiting));
+		done = true;
+	}
+	release(&f);
+	return done;
+}

@@ -1,0 +1,459 @@
+/*
+ * The operation `refresh`: bring the site's metadata and policy documents up to date from the first
+ * CAP that serves what verifies. Whatever fails, what was trusted stays in force.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/approach.h"
+#include "agent/op.h"
+#include "agent/scene.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "trust/localmeta.h"
+
+#define FULL_EVERY_S   (24 * 3600)
+#define LOCK_WAIT_MS   120000
+#define POLL_DEFAULT_S 900
+
+struct refresh {
+	struct worker *w;
+	const json_t *request;
+	struct way *way;
+	const char *cap;            /* its name */
+	const char *address;        /* and where it was reached */
+	json_t *cap_doc;            /* STATE/cap.json: what the last refresh left */
+	char token[WAY_TOKEN_SIZE]; /* of the timestamp.json just fetched */
+	enum nal_class class;       /* of the last failed request */
+	struct updater *updater;
+	bool changed;
+};
+
+/* ---- the updater's source: one way to one CAP ---- */
+
+static const char *token_for(const struct refresh *r, const struct updater_request *request)
+{
+	const char *address = jsondoc_text(r->cap_doc, "address");
+
+	if (!request->if_changed || address == NULL || strcmp(address, r->address) != 0)
+		return NULL;
+	return jsondoc_text(r->cap_doc, "token");
+}
+
+/* Target paths arrive percent-encoded for URLs; ways take plain names. */
+static char *object_name(enum updater_base base, const char *path)
+{
+	char *decoded = NULL;
+	char *name;
+
+	if (!locator_decode(&decoded, span_of_text(path)))
+		return NULL;
+	name = path_join(base == UPDATER_METADATA ? "metadata" : "targets", decoded);
+	free(decoded);
+	return name;
+}
+
+static enum updater_fetched fetch(void *ctx, const struct updater_request *request, struct buf *out,
+				  struct err *err)
+{
+	struct refresh *r = ctx;
+	SCOPED(way_object) struct way_object object = { 0 };
+	SCOPED_TEXT char *name = object_name(request->base, request->path);
+	const struct way_get ask = { .max = request->max, .token = token_for(r, request) };
+	enum nal_class class;
+
+	if (name == NULL)
+		return UPDATER_NOT_FOUND;
+	class = way_get(&object, r->way, name, &ask, err);
+	if (class == NAL_CLASS_NOT_FOUND)
+		return UPDATER_NOT_FOUND;
+	if (class != NAL_CLASS_OK) {
+		r->class = class;
+		return err->code == ERR_LIMIT ? UPDATER_TOO_LARGE : UPDATER_FAILED;
+	}
+	if (object.unchanged)
+		return UPDATER_UNCHANGED;
+	if (strcmp(request->path, "timestamp.json") == 0)
+		snprintf(r->token, sizeof(r->token), "%s", object.token);
+	buf_put_span(out, buf_span(&object.bytes));
+	return UPDATER_GOT;
+}
+
+/* ---- policy documents ---- */
+
+static bool is_here(const struct refresh *r, const struct updater_target *t)
+{
+	SCOPED_TEXT char *file = policyset_file(&r->w->state, t->path);
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err ignored;
+
+	return path_read(&bytes, file, (size_t)t->listing.length, &ignored) &&
+	       updater_target_matches(t, buf_span(&bytes));
+}
+
+static bool keep(const struct refresh *r, const char *path, struct span bytes, struct err *err)
+{
+	SCOPED_TEXT char *file = policyset_file(&r->w->state, path);
+	SCOPED_TEXT char *folder = alloc_printf("%.*s", (int)(path_base(file) - file - 1), file);
+
+	return path_make_dirs(folder, 0700, err) && newfile_write(file, 0600, bytes, err);
+}
+
+/* Have one target here; false with err if this CAP cannot give it. */
+static bool ensure(struct refresh *r, const struct updater_target *t, struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+	enum verdict verdict;
+
+	if (!path_is_beneath(span_of_text(t->path)) || is_here(r, t))
+		return true;
+	verdict = updater_fetch_target(r->updater, t, &bytes, err);
+	if (verdict != VERDICT_OK)
+		return err_what(err, "cannot get %s from %s (%s)", t->path, r->cap,
+				verdict_name(verdict));
+	r->changed = true;
+	return keep(r, t->path, buf_span(&bytes), err);
+}
+
+struct each {
+	struct refresh *r;
+	struct err *err;
+	bool done;
+};
+
+static bool ensure_each(void *ctx, const struct updater_target *t)
+{
+	struct each *e = ctx;
+
+	e->done = ensure(e->r, t, e->err);
+	return e->done;
+}
+
+/* Everything that a role lists: it concerns every client. */
+static bool ensure_role(struct refresh *r, const char *role, struct err *err)
+{
+	struct each e = { .r = r, .err = err, .done = true };
+	enum verdict verdict = updater_each_target(r->updater, role, ensure_each, &e, err);
+
+	if (!e.done)
+		return false;
+	/* A site that signs with one role has no such delegation. */
+	return verdict == VERDICT_OK || verdict == VERDICT_MISSING_TARGET_ROLE ||
+	       err_what(err, "cannot read the site's policy (%s)", verdict_name(verdict));
+}
+
+static bool ensure_path(struct refresh *r, const char *path, struct err *err)
+{
+	struct updater_target target;
+	enum verdict verdict = updater_find_target(r->updater, path, &target, err);
+
+	if (verdict == VERDICT_TARGET_NOT_FOUND) {
+		SCOPED_TEXT char *file = policyset_file(&r->w->state, path);
+
+		(void)unlink(file); /* what the site no longer lists is no policy any more */
+		return true;
+	}
+	if (verdict != VERDICT_OK)
+		return err_what(err, "cannot read the site's policy (%s)", verdict_name(verdict));
+	return ensure(r, &target, err);
+}
+
+/* What is here of packages and their places stays current; other packages are fetched when asked
+ * for. */
+static bool ensure_folder(struct refresh *r, const char *folder, struct err *err)
+{
+	SCOPED_TEXT char *dir = policyset_file(&r->w->state, folder);
+	struct dirent **names;
+	int count = scandir(dir, &names, NULL, alphasort);
+	bool done = true;
+
+	for (int i = 0; i < count; i++) {
+		SCOPED_TEXT char *path = path_join(folder, names[i]->d_name);
+
+		if (done && names[i]->d_name[0] != '.')
+			done = ensure_path(r, path, err);
+		free(names[i]);
+	}
+	if (count >= 0)
+		free(names);
+	return done;
+}
+
+static bool ensure_asked(struct refresh *r, struct err *err)
+{
+	const json_t *path;
+	size_t i;
+
+	json_array_foreach (json_object_get(r->request, "targets"), i, path)
+		if (json_is_string(path) && !ensure_path(r, json_string_value(path), err))
+			return false;
+	return true;
+}
+
+/* With one signing role for everything, all but packages are listed by "targets" itself. */
+static bool ensure_all(struct refresh *r, struct err *err)
+{
+	return ensure_role(r, "site", err) && ensure_role(r, "assignments", err) &&
+	       ensure_folder(r, "package", err) && ensure_folder(r, "location", err) &&
+	       ensure_folder(r, "advertisement", err) && ensure_folder(r, "collection", err);
+}
+
+/* ---- one CAP ---- */
+
+static bool is_complete(const struct refresh *r)
+{
+	struct updater_state state;
+
+	updater_state(&state, r->updater);
+	return jsondoc_int(r->cap_doc, "complete", 0) == state.timestamp;
+}
+
+static void note_complete(struct refresh *r)
+{
+	struct updater_state state;
+	struct err err;
+
+	updater_state(&state, r->updater);
+	jsondoc_set_int(r->cap_doc, "complete", state.timestamp);
+	jsondoc_set_text(r->cap_doc, "address", r->address);
+	if (r->token[0] != '\0')
+		jsondoc_set_text(r->cap_doc, "token", r->token);
+	if (!state_write_json(&r->w->state, "cap.json", r->cap_doc, &err))
+		log_warn("cap.json: %s", err.why);
+}
+
+static bool wants_full(const struct refresh *r)
+{
+	int64_t last = jsondoc_int(r->cap_doc, "full", 0);
+	int64_t now_s = clock_wall_s(r->w->clock);
+
+	return jsondoc_flag(r->request, "force", false) || now_s - last >= FULL_EVERY_S ||
+	       now_s < last;
+}
+
+static enum verdict update(struct refresh *r, struct err *err)
+{
+	bool full = wants_full(r);
+	enum verdict verdict;
+
+	verdict = full ? updater_refresh(r->updater, err) : updater_poll(r->updater, err);
+	if (verdict == VERDICT_OK) {
+		r->changed = true;
+		jsondoc_set_int(r->cap_doc, "full", clock_wall_s(r->w->clock));
+	}
+	return verdict;
+}
+
+static struct updater *new_updater(struct refresh *r, const char *metadata)
+{
+	const struct updater_store store = localmeta_store(metadata);
+	const struct updater_source source = { .fetch = fetch, .ctx = r };
+	const struct updater_options options = {
+		.now_s = clock_wall_s(r->w->clock),
+		.floor_s = localmeta_floor(metadata),
+	};
+
+	return updater_new(&store, &source, &options);
+}
+
+static void move_floor(const struct refresh *r, const char *metadata)
+{
+	struct updater_state state;
+	struct err err;
+
+	updater_state(&state, r->updater);
+	if (state.accepted && !localmeta_set_floor(metadata, state.now_s, &err))
+		log_warn("clock floor: %s", err.why);
+}
+
+/* The whole workflow with one CAP. */
+static enum verdict refresh_from(struct refresh *r, struct err *err)
+{
+	SCOPED_TEXT char *metadata = state_path(&r->w->state, "metadata");
+	enum verdict verdict;
+	bool done;
+
+	r->class = NAL_CLASS_OK;
+	r->token[0] = '\0';
+	r->updater = new_updater(r, metadata);
+	verdict = update(r, err);
+	if (verdict == VERDICT_OK || verdict == VERDICT_UNCHANGED) {
+		move_floor(r, metadata);
+		done = (is_complete(r) || ensure_all(r, err)) && ensure_asked(r, err);
+		if (done)
+			note_complete(r);
+		else
+			verdict = r->class != NAL_CLASS_OK ? VERDICT_UNREACHABLE : VERDICT_MISSING;
+		if (!done && err_exit(err->code) == EXIT_LOCAL)
+			verdict = VERDICT_NOT_STORED;
+	}
+	updater_free(r->updater);
+	r->updater = NULL;
+	return verdict;
+}
+
+/* ---- what the last refresh met, for `status` ---- */
+
+static void note_verdict(const struct refresh *r, enum verdict verdict, const struct err *fault)
+{
+	json_auto_t *status = NULL;
+	const char *name = verdict_name(verdict == VERDICT_UNCHANGED ? VERDICT_OK : verdict);
+	const char *before;
+	struct err err;
+	int64_t now_s = clock_wall_s(r->w->clock);
+
+	if (!state_read_json(&status, &r->w->state, "status.json", &err) || status == NULL)
+		status = json_object();
+	before = jsondoc_text(status, "verdict");
+	if (before == NULL || strcmp(before, name) != 0)
+		jsondoc_set_time(status, "verdict_since", now_s);
+	jsondoc_set_text(status, "verdict", name);
+	jsondoc_set_text(status, "verdict_server", r->cap);
+	jsondoc_set_text(status, "verdict_text",
+			 fault != NULL ? fault->why : verdict_text(VERDICT_OK));
+	if (fault == NULL) {
+		jsondoc_set_time(status, "last_refresh", now_s);
+		jsondoc_set_int(status, "last_refresh_s", now_s);
+	}
+	if (!state_write_json(&r->w->state, "status.json", status, &err))
+		log_warn("status.json: %s", err.why);
+}
+
+static void tell_trust_fault(struct refresh *r, enum verdict verdict, const struct err *err)
+{
+	json_t *record = json_object(), *data = json_object();
+
+	jsondoc_set_text(record, "kind", "status");
+	jsondoc_set_int(record, "id", 11008);
+	jsondoc_set_time(record, "time", clock_wall_s(r->w->clock));
+	jsondoc_set(record, "text",
+		    json_sprintf("trust: %s served what is refused (%s): %s", r->cap,
+				 verdict_name(verdict), err->why));
+	jsondoc_set_text(data, "verdict", verdict_name(verdict));
+	jsondoc_set_text(data, "server", r->cap);
+	jsondoc_set(record, "data", data);
+	worker_record(r->w, record);
+}
+
+static bool is_trust_fault(enum verdict verdict)
+{
+	return verdict != VERDICT_UNREACHABLE && verdict != VERDICT_NOT_STORED &&
+	       verdict != VERDICT_NO_ROOT;
+}
+
+/* The class under which a CAP's failure is remembered. */
+static enum nal_class class_of(const struct refresh *r, enum verdict verdict)
+{
+	if (verdict == VERDICT_UNREACHABLE && r->class != NAL_CLASS_OK)
+		return r->class;
+	if (verdict == VERDICT_UNREACHABLE || verdict == VERDICT_MISSING)
+		return NAL_CLASS_CONTENT_MISSING;
+	/* Not `corrupt`, whose quarantine lasts a day: a CAP is whole again after the next publish.
+	 */
+	return NAL_CLASS_PROTOCOL;
+}
+
+/* Try CAP after CAP. */
+static bool refresh_from_any(struct refresh *r, struct approach *ap, struct err *err)
+{
+	while (approach_next(&r->way, ap, err)) {
+		enum verdict verdict;
+
+		r->cap = approach_server(ap);
+		r->address = approach_address(ap);
+		verdict = refresh_from(r, err);
+		if (verdict == VERDICT_OK || verdict == VERDICT_UNCHANGED) {
+			note_verdict(r, verdict, NULL);
+			approach_served(ap);
+			return true;
+		}
+		note_verdict(r, verdict, err);
+		if (is_trust_fault(verdict))
+			tell_trust_fault(r, verdict, err);
+		approach_failed(ap, class_of(r, verdict), err);
+		/* A full disk or a missing root is this machine's fault: no other CAP mends it. */
+		if (verdict == VERDICT_NOT_STORED || verdict == VERDICT_NO_ROOT)
+			return false;
+	}
+	if (approach_last_error(ap)->code != ERR_NONE)
+		*err = *approach_last_error(ap);
+	return false;
+}
+
+static bool run(json_t **result_out, struct refresh *r, struct err *err)
+{
+	struct scene *scene = r->w->scene;
+	const struct scene_question q = {
+		.kind = KIND_CAP,
+		.object = "cap",
+		.version_key = "cap",
+		.policy = jsondoc_text(r->request, "policy"),
+		.for_person = jsondoc_flag(r->request, "for_person", true),
+	};
+	SCOPED(scene_answer) struct scene_answer answer = { 0 };
+	uint64_t before = conntab_counts(scene_conntab(scene)).connects;
+	struct approach *ap;
+	json_t *decision;
+	bool done;
+
+	if (!scene_choose(&answer, scene, &q, err))
+		return false;
+	ap = approach_begin(scene, &q, &answer, 0);
+	done = refresh_from_any(r, ap, err);
+	decision = approach_end(ap, &r->w->state);
+	if (!done) {
+		json_decref(decision);
+		return err_what(err, "cannot refresh the site's policy");
+	}
+	*result_out = json_object();
+	jsondoc_set_flag(*result_out, "changed", r->changed);
+	jsondoc_set_text(*result_out, "cap", r->cap);
+	jsondoc_set_text(*result_out, "verdict", "ok");
+	jsondoc_set(*result_out, "decision", decision);
+	jsondoc_set_int(*result_out, "new_connections",
+			(int64_t)(conntab_counts(scene_conntab(scene)).connects - before));
+	return true;
+}
+
+bool op_refresh(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
+{
+	struct refresh r = { .w = w, .request = request };
+	SCOPED_FD int lock = -1;
+	bool done;
+
+	if (!state_lock(&lock, &w->state, "metadata", LOCK_WAIT_MS, err) ||
+	    (w->scene == NULL && !scene_new(&w->scene, w, err)) || !scene_look(w->scene, err) ||
+	    !state_read_json(&r.cap_doc, &w->state, "cap.json", err))
+		return false;
+	if (r.cap_doc == NULL)
+		r.cap_doc = json_object();
+	done = run(result_out, &r, err);
+	json_decref(r.cap_doc);
+	/* What this request brought is what the next one decides by. */
+	return done && scene_look(w->scene, err);
+}
+
+void op_refresh_if_old(struct worker *w)
+{
+	json_auto_t *status = NULL;
+	json_auto_t *request = json_pack("{s:s}", "op", "refresh");
+	json_auto_t *result = NULL;
+	const struct docs_site *site;
+	int64_t last, poll_s, now_s = clock_wall_s(w->clock);
+	struct err err;
+
+	if (!state_read_json(&status, &w->state, "status.json", &err))
+		return;
+	last = jsondoc_int(status, "last_refresh_s", 0);
+	site = w->scene != NULL ? scene_site(w->scene) : NULL;
+	poll_s = site != NULL ? site->poll_s : POLL_DEFAULT_S;
+	if (now_s >= last && now_s - last < poll_s)
+		return;
+	if (!op_refresh(&result, w, request, &err))
+		log_warn("policy could not be refreshed: %s", err.why);
+}

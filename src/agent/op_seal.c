@@ -1,0 +1,81 @@
+/*
+ * The operation `seal`: make an envelope of records, or of an enrolment, for the site's eyes only.
+ * Without network; the sealing key comes from verified policy.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/op.h"
+#include "agent/policyset.h"
+#include "common/alloc.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "trust/envelope.h"
+
+static bool read_header(struct envelope_header *out, const json_t *request, bool enrol,
+			struct err *err)
+{
+	const char *stream;
+	int64_t first = 0;
+
+	if (!jsondoc_need_text(&stream, request, "stream", err))
+		return false;
+	if (!enrol && !jsondoc_need_int(&first, request, "first", 1, JSONDOC_INT_MAX, err))
+		return false;
+	if (strlen(stream) != ENVELOPE_ID_SIZE - 1)
+		return err_set(err, ERR_FORMAT, "\"stream\" is malformed");
+	out->kind = enrol ? ENVELOPE_ENROL : ENVELOPE_RECORDS;
+	out->first = (uint64_t)first;
+	memcpy(out->stream, stream, ENVELOPE_ID_SIZE);
+	return true;
+}
+
+static json_t *new_enrolment(const struct signer *key, const char *token, const char *name)
+{
+	json_t *record = envelope_new_enrol_record(key, token);
+	json_t *records = json_array();
+
+	if (name != NULL)
+		jsondoc_set_text(record, "name", name);
+	json_array_append_new(records, record);
+	return records;
+}
+
+static bool seal(json_t **result_out, struct worker *w, const json_t *request,
+		 const struct docs_site *site, struct err *err)
+{
+	const json_t *enrol = json_object_get(request, "enrol");
+	SCOPED_TEXT char *key_path = state_path(&w->state, "client.key");
+	SCOPED(signer) struct signer *key = NULL;
+	SCOPED(buf) struct buf bytes = { 0 };
+	SCOPED_TEXT char *file = NULL;
+	json_auto_t *records = json_incref(json_object_get(request, "records"));
+	struct envelope_header header = { .time_s = clock_wall_s(w->clock) };
+	struct envelope_name name;
+	char text[ENVELOPE_NAME_SIZE];
+
+	if (!read_header(&header, request, enrol != NULL, err) || !signer_load(&key, key_path, err))
+		return false;
+	if (enrol != NULL)
+		records = new_enrolment(key, jsondoc_text(enrol, "token"),
+					jsondoc_text(enrol, "name"));
+	if (!envelope_seal(&bytes, &name, &header, records, key, site->sealing_key, err))
+		return false;
+	envelope_name_print(text, &name);
+	file = path_join3(w->state.dir, "outbox", text);
+	if (!newfile_write(file, 0600, buf_span(&bytes), err))
+		return false;
+	*result_out = json_object();
+	jsondoc_set_text(*result_out, "name", text);
+	jsondoc_set_text(*result_out, "file", file);
+	return true;
+}
+
+bool op_seal(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
+{
+	SCOPED(policyset) struct policyset *policy = NULL;
+	SCOPED(docs_site) struct docs_site site = { 0 };
+
+	return policyset_open(&policy, &w->state, clock_wall_s(w->clock), err) &&
+	       policyset_site(&site, policy, err) && seal(result_out, w, request, &site, err);
+}

@@ -1,0 +1,723 @@
+#include "agent/scene.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/addresses.h"
+#include "agent/choices.h"
+#include "agent/worker.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/newfile.h"
+#include "common/path.h"
+#include "common/random.h"
+#include "nal/mounts.h"
+#include "nal/provider.h"
+
+/* One CAP or DP, whether policy names it or only the enrolment did. */
+struct place {
+	char *name;
+	enum kind kind;
+	char *uuid;  /* NULL: not known */
+	char *group; /* NULL: the site default */
+	struct locator *addresses;
+	size_t address_count;
+	char *inbox; /* NULL: beneath the addresses */
+};
+
+struct scene {
+	const struct worker *w;
+	struct conntab *conntab;
+	struct memory *memory;
+	struct preference preference;
+	struct policyset *policy;
+	struct docs_site site;
+	struct docs_group *group_docs;
+	struct boundary_group *groups;
+	struct boundary_neighbour **neighbours; /* of each group */
+	size_t group_count;
+	struct place *places;
+	size_t place_count;
+	struct netaddr addresses[ADDRESSES_MAX];
+	size_t address_count;
+	char network[NETADDR_TEXT_MAX];
+	struct mounts mounts;
+	char boot[64];
+};
+
+static void forget_places(struct scene *s)
+{
+	for (size_t i = 0; i < s->place_count; i++) {
+		struct place *p = &s->places[i];
+
+		for (size_t k = 0; k < p->address_count; k++)
+			locator_release(&p->addresses[k]);
+		free(p->addresses);
+		free(p->name);
+		free(p->uuid);
+		free(p->group);
+		free(p->inbox);
+	}
+	free(s->places);
+	s->places = NULL;
+	s->place_count = 0;
+}
+
+static void forget_groups(struct scene *s)
+{
+	for (size_t i = 0; i < s->group_count; i++) {
+		docs_group_release(&s->group_docs[i]);
+		free(s->neighbours[i]);
+	}
+	free(s->group_docs);
+	free(s->groups);
+	free(s->neighbours);
+	s->group_docs = NULL;
+	s->groups = NULL;
+	s->neighbours = NULL;
+	s->group_count = 0;
+}
+
+/* All that scene_look reads anew. */
+static void forget_policy(struct scene *s)
+{
+	forget_places(s);
+	forget_groups(s);
+	docs_site_release(&s->site);
+	policyset_close(s->policy);
+	s->policy = NULL;
+	preference_release(&s->preference);
+	mounts_release(&s->mounts);
+}
+
+static bool load_memory(struct scene *s, struct err *err)
+{
+	SCOPED_TEXT char *path = state_path(&s->w->state, "nal.json");
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	if (path_read(&bytes, path, MEMORY_BYTES_MAX, err) &&
+	    memory_read(&s->memory, buf_span(&bytes), err))
+		return true;
+	if (err->code != ERR_NOT_FOUND)
+		log_warn("%s: %s; what was learned of servers is learned again", path, err->why);
+	s->memory = memory_new();
+	return true;
+}
+
+static void save_memory(struct scene *s)
+{
+	SCOPED_TEXT char *path = state_path(&s->w->state, "nal.json");
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err err;
+
+	if (!memory_is_dirty(s->memory))
+		return;
+	memory_write(&bytes, s->memory);
+	if (!newfile_write(path, 0600, buf_span(&bytes), &err))
+		log_warn("%s: %s", path, err.why);
+}
+
+static void read_boot_id(struct scene *s)
+{
+	SCOPED_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? path_read_fd(fd, s->boot, sizeof(s->boot) - 1) : 0;
+
+	s->boot[n > 0 ? n : 0] = '\0';
+	s->boot[strcspn(s->boot, "\n")] = '\0';
+}
+
+bool scene_new(struct scene **out, const struct worker *w, struct err *err)
+{
+	struct scene *s = alloc_zeroed(1, sizeof(*s));
+	struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
+
+	s->w = w;
+	options.clock = w->clock;
+	options.linger_ms = w->options.linger_s * 1000;
+	options.owner = "agent";
+	options.limits.tls_ca_file = w->options.tls_ca;
+	read_boot_id(s);
+	if (!load_memory(s, err)) {
+		free(s);
+		return false;
+	}
+	s->conntab = conntab_new(&options);
+	*out = s;
+	return true;
+}
+
+void scene_free(struct scene *s)
+{
+	if (s == NULL)
+		return;
+	save_memory(s);
+	forget_policy(s);
+	conntab_free(s->conntab);
+	memory_free(s->memory);
+	free(s);
+}
+
+/* ---- what policy says ---- */
+
+static struct place *add_place(struct scene *s)
+{
+	ALLOC_GROW(s->places, s->place_count);
+	s->places[s->place_count] = (struct place){ 0 };
+	return &s->places[s->place_count++];
+}
+
+static void add_address(struct place *p, const char *text)
+{
+	struct locator where = { 0 };
+	struct err err;
+
+	/* A kind of address that only newer clients know is no reason to lose the others. */
+	if (!locator_parse_argument(&where, text, &err)) {
+		log_warn("%s: address \"%s\": %s", p->name, text, err.why);
+		return;
+	}
+	ALLOC_GROW(p->addresses, p->address_count);
+	p->addresses[p->address_count++] = where;
+}
+
+static void add_system(struct scene *s, const struct docs_system *d)
+{
+	struct place *p = add_place(s);
+
+	p->name = alloc_text(d->name);
+	p->kind = d->kind == DOCS_CAP ? KIND_CAP : KIND_DP;
+	p->uuid = alloc_text(d->uuid);
+	p->group = alloc_text(d->group);
+	p->inbox = alloc_text(d->inbox);
+	for (size_t i = 0; i < d->address_count; i++)
+		add_address(p, d->addresses[i]);
+}
+
+/* Before the first policy there is only what the enrolment named. */
+static bool add_bootstrap(struct scene *s, struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id;
+
+	if (!state_load_identity(&id, &s->w->state, err))
+		return false;
+	for (size_t i = 0; i < id.cap_count; i++) {
+		struct place *p = add_place(s);
+
+		p->name = id.cap_count == 1 ? alloc_text("enrolment")
+					    : alloc_printf("enrolment-%zu", i + 1);
+		p->kind = KIND_CAP;
+		add_address(p, id.caps[i]);
+	}
+	return true;
+}
+
+static struct boundary_neighbour *new_neighbours(const struct docs_group *d)
+{
+	struct boundary_neighbour *list = alloc_zeroed(d->neighbour_count, sizeof(*list));
+
+	for (size_t i = 0; i < d->neighbour_count; i++) {
+		list[i].group = d->neighbours[i].group;
+		list[i].minutes = (uint32_t)d->neighbours[i].minutes;
+	}
+	return list;
+}
+
+static void add_group(struct scene *s, const char *name)
+{
+	struct docs_group *d = &s->group_docs[s->group_count];
+	struct boundary_group *g = &s->groups[s->group_count];
+	struct err err;
+
+	if (!policyset_group(d, s->policy, name, &err)) {
+		log_warn("boundary group %s: %s", name, err.why);
+		return;
+	}
+	s->neighbours[s->group_count] = new_neighbours(d);
+	*g = (struct boundary_group){
+		.name = d->name,
+		.nets = d->boundaries,
+		.net_count = d->boundary_count,
+		.neighbours = s->neighbours[s->group_count],
+		.neighbour_count = d->neighbour_count,
+		.default_after_min = d->default_after_min == DOCS_NEVER
+					     ? BOUNDARY_NEVER
+					     : (uint32_t)d->default_after_min,
+		.is_fenced = d->fence,
+		.ways_cross_tiers = d->cross_tier,
+		.policy = d->policy,
+		.prefer = (const char *const *)d->prefer,
+		.prefer_count = d->prefer_count,
+	};
+	s->group_count++;
+}
+
+static bool read_policy(struct scene *s, struct err *err)
+{
+	if (!policyset_open(&s->policy, &s->w->state, clock_wall_s(s->w->clock), err))
+		return err->code == ERR_NOT_ENROLLED && add_bootstrap(s, err);
+	if (!policyset_site(&s->site, s->policy, err))
+		return err->code == ERR_NOT_FOUND && add_bootstrap(s, err);
+	for (size_t i = 0; i < s->site.system_count; i++)
+		add_system(s, &s->site.systems[i]);
+	s->group_docs = alloc_zeroed(s->site.group_count, sizeof(*s->group_docs));
+	s->groups = alloc_zeroed(s->site.group_count, sizeof(*s->groups));
+	s->neighbours = alloc_zeroed(s->site.group_count, sizeof(*s->neighbours));
+	for (size_t i = 0; i < s->site.group_count; i++)
+		add_group(s, s->site.groups[i]);
+	return true;
+}
+
+static void tick(struct scene *s)
+{
+	const struct memory_now now = {
+		.wall_s = clock_wall_s(s->w->clock),
+		.mono_s = clock_mono_ms(s->w->clock) / 1000,
+		.boot = s->boot[0] != '\0' ? s->boot : NULL,
+	};
+
+	memory_tick(s->memory, &now);
+}
+
+bool scene_look(struct scene *s, struct err *err)
+{
+	struct err ignored;
+	int count;
+
+	forget_policy(s);
+	conntab_tick(s->conntab);
+	tick(s);
+	count = addresses_find(s->addresses, s->w->options.address, err);
+	if (count < 0)
+		return false;
+	s->address_count = (size_t)count;
+	snprintf(s->network, sizeof(s->network), "none");
+	if (count > 0)
+		addresses_network(s->network, &s->addresses[0]);
+	/* Without a mount table there are just no mounts. */
+	if (!mounts_read(&s->mounts, s->w->options.mounts, &ignored))
+		log_warn("mount table: %s", ignored.why);
+	return choices_load_preference(&s->preference, &s->w->state, err) && read_policy(s, err);
+}
+
+void scene_close_idle(struct scene *s)
+{
+	conntab_tick(s->conntab);
+}
+
+struct policyset *scene_policy(const struct scene *s)
+{
+	return s->policy;
+}
+
+const struct docs_site *scene_site(const struct scene *s)
+{
+	return s->site.json != NULL ? &s->site : NULL;
+}
+
+struct conntab *scene_conntab(const struct scene *s)
+{
+	return s->conntab;
+}
+
+/* ---- one choice ---- */
+
+static bool is_listed(const struct scene_question *q, const char *name)
+{
+	if (q->listed == NULL)
+		return true;
+	for (size_t i = 0; i < q->listed_count; i++)
+		if (strcmp(q->listed[i], name) == 0)
+			return true;
+	return false;
+}
+
+static struct mountmatch_context context_of_this_process(void)
+{
+	return (struct mountmatch_context){ .uid = (int64_t)geteuid(), .user = NULL };
+}
+
+static bool is_readable_scheme(const struct locator *where)
+{
+	const struct provider *p = provider_of_scheme(where->scheme);
+
+	return p != NULL;
+}
+
+/* Counts of what the answer has to hold, so that its arrays never move. */
+struct filling {
+	size_t addresses;
+	size_t ways;
+};
+
+static void add_sessions(struct scene_answer *a, struct filling *f, const struct scene *s,
+			 const struct select_address *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct way_target target = { .where = addresses[i].where };
+
+		if (!conntab_is_open(s->conntab, &target))
+			continue;
+		a->ways[f->ways++] = (struct select_open_way){
+			.way = WAYKIND_SESSION,
+			.evidence = WAYKIND_EVIDENCE_PATH,
+			.address = i,
+		};
+	}
+}
+
+static void add_mounts(struct scene_answer *a, struct filling *f, const struct scene *s,
+		       const struct locator *const *where, size_t count, size_t room)
+{
+	const struct mountmatch_context context = context_of_this_process();
+	size_t before = a->mounts.count;
+
+	mountmatch_find(&a->mounts, &s->mounts, &context, where, count);
+	for (size_t i = before; i < a->mounts.count && room > 0; i++, room--) {
+		const struct mountmatch *m = &a->mounts.items[i];
+
+		a->ways[f->ways++] = (struct select_open_way){
+			.way = WAYKIND_MOUNT,
+			.evidence = m->evidence,
+			.address = m->address,
+			.at = m->at,
+		};
+	}
+}
+
+/* A CAP that refuses records may serve policy all the same: what is learned is kept apart. */
+static char *memory_name(const struct scene_question *q, const char *name)
+{
+	return q->writes ? alloc_printf("%s/inbox", name) : alloc_text(name);
+}
+
+static struct memory_facts facts_of(const struct scene *s, const struct scene_question *q,
+				    const char *name)
+{
+	SCOPED_TEXT char *key = memory_name(q, name);
+
+	return memory_facts(s->memory, key, q->version_key, q->kind, s->network, "");
+}
+
+#define MOUNTS_PER_PLACE 16 /* more mounts of one server than that add nothing */
+
+static void add_candidate(struct scene_answer *a, struct filling *f, struct scene *s,
+			  const struct scene_question *q, const char *name, const char *uuid,
+			  const char *group, struct locator *locators, size_t count)
+{
+	struct select_candidate *c = &a->candidates[a->input.count++];
+	struct select_address *addresses = &a->addresses[f->addresses];
+	const struct locator **where = alloc_zeroed(count, sizeof(*where));
+	size_t first_way = f->ways;
+
+	for (size_t i = 0; i < count; i++) {
+		addresses[i] = (struct select_address){
+			.where = &locators[i],
+			.has_provider = is_readable_scheme(&locators[i]),
+			.has_credential = true,
+		};
+		where[i] = &locators[i];
+	}
+	f->addresses += count;
+	add_sessions(a, f, s, addresses, count);
+	add_mounts(a, f, s, where, count, MOUNTS_PER_PLACE);
+	free(where);
+	*c = (struct select_candidate){
+		.name = name,
+		.uuid = uuid,
+		.group = group,
+		.addresses = addresses,
+		.address_count = count,
+		.ways = &a->ways[first_way],
+		.way_count = f->ways - first_way,
+		.facts = facts_of(s, q, name),
+	};
+}
+
+/* The address given by --dp URL, as the one candidate; it keeps the name of the system it belongs
+ * to. */
+static bool add_own_address(struct scene_answer *a, struct filling *f, struct scene *s,
+			    const struct scene_question *q, struct err *err)
+{
+	struct locator where = { 0 };
+	const struct place *of = NULL;
+
+	if (!locator_parse_argument(&where, q->only, err))
+		return false;
+	for (size_t i = 0; i < s->place_count && of == NULL; i++)
+		for (size_t k = 0; k < s->places[i].address_count; k++)
+			if (s->places[i].kind == q->kind &&
+			    locator_equal(&s->places[i].addresses[k], &where))
+				of = &s->places[i];
+	a->locators = alloc_zeroed(1, sizeof(*a->locators));
+	a->locators[0] = where;
+	a->locator_count = 1;
+	add_candidate(a, f, s, q, of != NULL ? of->name : q->only, of != NULL ? of->uuid : NULL,
+		      of != NULL ? of->group : NULL, a->locators, 1);
+	return true;
+}
+
+/* Each address that can be written is a candidate of its own: a web server's may refuse where the
+ * share beside it takes. */
+static void add_writable(struct scene_answer *a, struct filling *f, struct scene *s,
+			 const struct scene_question *q, struct place *p)
+{
+	for (size_t i = 0; i < p->address_count; i++) {
+		const struct provider *provider = provider_of_scheme(p->addresses[i].scheme);
+
+		if (provider == NULL || (provider->capabilities & PROVIDER_PUT) == 0)
+			continue;
+		add_candidate(a, f, s, q, p->name, p->uuid, p->group, &p->addresses[i], 1);
+	}
+}
+
+/* An inbox elsewhere than beneath the CAP: no marker stands there, so no UUID is asked for. */
+static void add_inbox(struct scene_answer *a, struct filling *f, struct scene *s,
+		      const struct scene_question *q, const struct place *p)
+{
+	struct locator where = { 0 };
+	struct err err;
+
+	if (!locator_parse_argument(&where, p->inbox, &err)) {
+		log_warn("%s: inbox \"%s\": %s", p->name, p->inbox, err.why);
+		return;
+	}
+	a->locators[a->locator_count] = where;
+	a->is_inbox[a->input.count] = true;
+	add_candidate(a, f, s, q, p->name, NULL, p->group, &a->locators[a->locator_count++], 1);
+}
+
+static bool is_address(const char *text)
+{
+	return text[0] == '/' || strstr(text, "://") != NULL;
+}
+
+static bool add_candidates(struct scene_answer *a, struct scene *s, const struct scene_question *q,
+			   struct err *err)
+{
+	struct filling f = { 0 };
+	size_t addresses = 1;
+
+	for (size_t i = 0; i < s->place_count; i++)
+		addresses += s->places[i].address_count;
+	addresses += s->place_count; /* inboxes */
+	a->candidates = alloc_zeroed(addresses, sizeof(*a->candidates));
+	a->is_inbox = alloc_zeroed(addresses, sizeof(*a->is_inbox));
+	a->addresses = alloc_zeroed(addresses, sizeof(*a->addresses));
+	a->ways = alloc_zeroed((MOUNTS_PER_PLACE + 1) * addresses, sizeof(*a->ways));
+	if (q->writes)
+		a->locators = alloc_zeroed(s->place_count, sizeof(*a->locators));
+	if (q->only != NULL && is_address(q->only))
+		return add_own_address(a, &f, s, q, err);
+	for (size_t i = 0; i < s->place_count; i++) {
+		struct place *p = &s->places[i];
+
+		if (p->kind != q->kind || !is_listed(q, p->name) ||
+		    (q->only != NULL && strcmp(q->only, p->name) != 0))
+			continue;
+		if (q->writes && p->inbox != NULL)
+			add_inbox(a, &f, s, q, p);
+		else if (q->writes)
+			add_writable(a, &f, s, q, p);
+		else
+			add_candidate(a, &f, s, q, p->name, p->uuid, p->group, p->addresses,
+				      p->address_count);
+	}
+	if (q->only != NULL && a->input.count == 0)
+		return err_set(err, ERR_NOT_FOUND, "no %s named %s holds this content",
+			       kind_name(q->kind), q->only);
+	return true;
+}
+
+static bool is_fenced_off(const struct scene_answer *a)
+{
+	return a->result.count > 0 && a->result.rows[0].reason == SELECT_FENCE;
+}
+
+/* A server that a person names is used now, not after its tier's minutes; a fence stays a fence. */
+static void lift_tiers(struct scene_answer *a)
+{
+	if (a->result.usable > 0 || is_fenced_off(a))
+		return;
+	for (size_t i = 0; i < a->input.count; i++)
+		a->candidates[i].group = NULL;
+	a->input.groups = NULL;
+	a->input.group_count = 0;
+	select_result_release(&a->result);
+	select_run(&a->result, &a->input);
+}
+
+bool scene_choose(struct scene_answer *out, struct scene *s, const struct scene_question *q,
+		  struct err *err)
+{
+	*out = (struct scene_answer){ 0 };
+	if (q->has_seed)
+		out->seed = q->seed;
+	else
+		random_bytes(&out->seed, sizeof(out->seed));
+	out->seed &= (uint64_t)JSONDOC_INT_MAX - 1; /* it is written as a JSON integer */
+	out->input = (struct select_input){
+		.kind = q->kind,
+		.object = q->object,
+		.groups = s->groups,
+		.group_count = s->group_count,
+		.addresses = s->addresses,
+		.address_count = s->address_count,
+		.preference = &s->preference,
+		.now_s = clock_wall_s(s->w->clock),
+		.wait_since_s = memory_wait_since(s->memory, q->object),
+		.seed = out->seed,
+		.flags = q->for_person ? SELECT_TRIES_BACKED_OFF : 0,
+	};
+	if ((q->policy != NULL && !terms_need(&out->input.policy, q->policy, err)) ||
+	    !add_candidates(out, s, q, err)) {
+		scene_answer_release(out);
+		return false;
+	}
+	out->input.candidates = out->candidates;
+	select_run(&out->result, &out->input);
+	if (q->only != NULL)
+		lift_tiers(out);
+	return true;
+}
+
+void scene_answer_release(struct scene_answer *a)
+{
+	select_result_release(&a->result);
+	mountmatch_list_release(&a->mounts);
+	for (size_t i = 0; i < a->locator_count; i++)
+		locator_release(&a->locators[i]);
+	free(a->locators);
+	free(a->candidates);
+	free(a->addresses);
+	free(a->ways);
+	free(a->is_inbox);
+	*a = (struct scene_answer){ 0 };
+}
+
+struct decision *scene_record(const struct scene *s, const struct scene_question *q,
+			      const struct scene_answer *a, uint32_t version)
+{
+	const struct decision_about about = {
+		.package = q->kind == KIND_DP ? q->object : NULL,
+		.version = version,
+		.kind = q->kind,
+		.context = "system",
+		.seed = a->seed,
+		.time_s = clock_wall_s(s->w->clock),
+	};
+
+	return decision_new(&a->result, &about);
+}
+
+void scene_target(struct way_target *out, const struct scene_answer *a,
+		  const struct scene_question *q, size_t row)
+{
+	const struct select_row *r = &a->result.rows[row];
+	bool by_mount = r->way == WAYKIND_MOUNT;
+
+	assert(row < a->result.usable);
+	*out = (struct way_target){
+		.where = r->candidate->addresses[r->address].where,
+		.mount_at = by_mount ? r->at : NULL,
+		.server = r->candidate->name,
+		/* Whoever writes a mount's source may name any server: only its marker counts. */
+		.marker = by_mount ? WAY_MARKER_NEEDED : WAY_MARKER_IF_PRESENT,
+		.kind = q->kind == KIND_CAP ? MARKER_CAP : MARKER_DP,
+		.uuid = r->candidate->uuid,
+	};
+	if (scene_row_is_inbox(a, row))
+		out->marker = WAY_MARKER_IGNORED;
+}
+
+bool scene_row_is_inbox(const struct scene_answer *a, size_t row)
+{
+	return a->is_inbox[a->result.rows[row].candidate - a->candidates];
+}
+
+void scene_note(struct scene *s, const struct scene_question *q, const char *server,
+		enum nal_class what)
+{
+	SCOPED_TEXT char *key = memory_name(q, server);
+	uint64_t seed;
+
+	random_bytes(&seed, sizeof(seed));
+	tick(s);
+	memory_record(s->memory, &(const struct memory_event){
+					 .server = key,
+					 .object = q->version_key,
+					 .kind = q->kind,
+					 .what = what,
+					 .config = "",
+					 .seed = seed,
+				 });
+	save_memory(s);
+}
+
+void scene_measured(struct scene *s, const char *server, uint64_t bytes, uint64_t ms)
+{
+	memory_transfer(s->memory, server, s->network, bytes, ms);
+	save_memory(s);
+}
+
+void scene_wait_begin(struct scene *s, const char *object)
+{
+	memory_wait_begin(s->memory, object);
+	save_memory(s);
+}
+
+void scene_wait_end(struct scene *s, const char *object)
+{
+	memory_wait_end(s->memory, object);
+	save_memory(s);
+}
+
+struct memory *scene_memory(const struct scene *s)
+{
+	return s->memory;
+}
+
+const char *scene_network(const struct scene *s)
+{
+	return s->network;
+}
+
+/* ---- what is open ---- */
+
+static json_t *new_mount_row(const struct place *p, const struct mountmatch *m)
+{
+	json_t *row = json_object();
+
+	jsondoc_set_text(row, "way", "mount");
+	jsondoc_set_text(row, "server", p->name);
+	jsondoc_set_text(row, "share", p->addresses[m->address].share);
+	jsondoc_set_text(row, "at", m->mount->target);
+	jsondoc_set_text(row, "fstype", m->mount->fstype);
+	jsondoc_set_text(row, "context", "system");
+	return row;
+}
+
+static void add_mount_rows(json_t *rows, const struct scene *s, const struct place *p)
+{
+	const struct mountmatch_context context = context_of_this_process();
+	SCOPED(mountmatch_list) struct mountmatch_list list = { 0 };
+	const struct locator **where = alloc_zeroed(p->address_count, sizeof(*where));
+
+	for (size_t i = 0; i < p->address_count; i++)
+		where[i] = &p->addresses[i];
+	mountmatch_find(&list, &s->mounts, &context, where, p->address_count);
+	free(where);
+	for (size_t i = 0; i < list.count; i++)
+		json_array_append_new(rows, new_mount_row(p, &list.items[i]));
+}
+
+json_t *scene_connections(struct scene *s)
+{
+	json_t *rows = conntab_json(s->conntab);
+
+	for (size_t i = 0; i < s->place_count; i++)
+		add_mount_rows(rows, s, &s->places[i]);
+	return rows;
+}

@@ -1,0 +1,85 @@
+#include "agent/waysource.h"
+
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "common/path.h"
+
+/* What a DP lacks although it is listed is the site's to know: another class than a wrong name. */
+static enum transfer_result fail(struct waysource *ws, enum nal_class class)
+{
+	ws->class = class == NAL_CLASS_NOT_FOUND ? NAL_CLASS_CONTENT_MISSING : class;
+	return TRANSFER_FAILED;
+}
+
+static enum transfer_result read_object(void *ctx, const char *name, uint64_t cap, struct buf *out,
+					struct err *err)
+{
+	struct waysource *ws = ctx;
+	SCOPED_TEXT char *path = path_join(ws->package, name);
+	SCOPED(way_object) struct way_object object = { 0 };
+	const struct way_get ask = { .max = cap < WAY_GET_MAX ? (size_t)cap : WAY_GET_MAX };
+	enum nal_class class = way_get(&object, ws->way, path, &ask, err);
+
+	if (class != NAL_CLASS_OK)
+		return fail(ws, class);
+	buf_put_span(out, buf_span(&object.bytes));
+	return TRANSFER_OK;
+}
+
+struct stream {
+	transfer_sink_fn sink;
+	void *sink_ctx;
+	const struct way_range *ranges;
+	size_t range;
+	uint64_t offset; /* of the next piece, in the object */
+	bool stopped;
+};
+
+static bool pass_on(size_t range, struct span piece, void *ctx)
+{
+	struct stream *s = ctx;
+
+	if (range != s->range) {
+		s->range = range;
+		s->offset = s->ranges[range].offset;
+	}
+	s->stopped = !s->sink(s->sink_ctx, s->offset, piece);
+	s->offset += piece.size;
+	return !s->stopped;
+}
+
+static enum transfer_result read_ranges(void *ctx, const char *name,
+					const struct transfer_range *ranges, size_t count,
+					transfer_sink_fn sink, void *sink_ctx, struct err *err)
+{
+	struct waysource *ws = ctx;
+	SCOPED_TEXT char *path = path_join(ws->package, name);
+	struct way_range *list = alloc_zeroed(count, sizeof(*list));
+	struct stream s = { .sink = sink, .sink_ctx = sink_ctx, .ranges = list };
+	enum nal_class class = NAL_CLASS_OK;
+
+	for (size_t i = 0; i < count; i++)
+		list[i] = (struct way_range){ .offset = ranges[i].offset, .size = ranges[i].size };
+	for (size_t at = 0; at < count && class == NAL_CLASS_OK && !s.stopped;
+	     at += WAY_RANGES_MAX) {
+		s.ranges = list + at;
+		s.range = SIZE_MAX;
+		class = way_read_ranges(ws->way, path, list + at,
+					MIN_OF(count - at, (size_t)WAY_RANGES_MAX), pass_on, &s,
+					err);
+	}
+	free(list);
+	if (s.stopped)
+		return TRANSFER_STOPPED;
+	return class == NAL_CLASS_OK ? TRANSFER_OK : fail(ws, class);
+}
+
+struct transfer_source waysource_of(struct waysource *ws)
+{
+	return (struct transfer_source){
+		.read_object = read_object,
+		.read_ranges = read_ranges,
+		.ctx = ws,
+	};
+}

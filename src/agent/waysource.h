@@ -1,0 +1,20 @@
+/*
+ * A way as the source of an assembly: content knows no network, the NAL knows no content, and the
+ * agent joins them.
+ */
+#ifndef AGENT_WAYSOURCE_H
+#define AGENT_WAYSOURCE_H
+
+#include "content/transfer.h"
+#include "nal/way.h"
+
+struct waysource {
+	struct way *way;
+	const char *package;  /* the folder on the DP */
+	enum nal_class class; /* of the last failure */
+};
+
+/* The source over `ws`, which must outlive it. */
+struct transfer_source waysource_of(struct waysource *ws);
+
+#endif
