@@ -179,14 +179,12 @@ static bool take_inventory(struct cycle *c, struct err *err)
 static char *inputs_of(const struct cycle *c)
 {
 	json_auto_t *cap = NULL;
-	char digest[INVENTORY_DIGEST_SIZE];
 	struct err ignored;
 
 	if (!state_read_json(&cap, c->job->state, "cap.json", &ignored))
 		cap = NULL;
-	inventory_digest(digest, c->inventory);
-	return alloc_printf("%" PRId64 " %s %s", jsondoc_int(cap, "complete", 0), digest,
-			    c->id.client);
+	return alloc_printf("%" PRId64 " %016" PRIx64 " %s", jsondoc_int(cap, "complete", 0),
+			    inventory_fingerprint(c->inventory), c->id.client);
 }
 
 static bool ask_for_plan(json_t **plan_out, struct cycle *c, struct err *err)
@@ -578,18 +576,17 @@ static void queue_inventory(struct cycle *c)
 	SCOPED(outbox) struct outbox *outbox = NULL;
 	json_auto_t *sent = NULL;
 	json_auto_t *record = NULL;
-	char digest[INVENTORY_DIGEST_SIZE];
+	char digest[17];
 	const char *before;
 	struct err err;
 
-	inventory_digest(digest, c->inventory);
+	snprintf(digest, sizeof(digest), "%016" PRIx64, inventory_fingerprint(c->inventory));
 	if (!state_read_json(&sent, c->job->state, "inventory.json", &err))
 		return;
 	before = jsondoc_text(sent, "digest");
 	if (before != NULL && strcmp(before, digest) == 0)
 		return;
-	record = json_pack("{s:s,s:b,s:O}", "kind", "inventory", "full", 1, "tables", c->inventory);
-	jsondoc_set_time(record, "time", clock_wall_s(c->job->clock));
+	record = inventory_record(c->inventory, clock_wall_s(c->job->clock));
 	if (!outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, &err) ||
 	    outbox_put_inventory(outbox, record, &err) != OUTBOX_KEPT) {
 		log_warn("the inventory is not kept");
@@ -954,8 +951,14 @@ bool cycle_messages(json_t **out, const struct state *st, struct err *err)
 
 bool cycle_inventory(json_t **out, const struct job_settings *settings, struct err *err)
 {
-	(void)settings;
+	SCOPED_TEXT char *machine = state_machine_id();
+	const struct inventory_options options = {
+		.address = settings->address,
+		.name = settings->name,
+		.machine = machine,
+	};
+
 	(void)err;
-	*out = json_object();
+	*out = inventory_take(&options);
 	return true;
 }
