@@ -12,11 +12,13 @@
 #include "policy/inventory_schema.h"
 
 #define STEPS_PER_CALL 1000
+#define VALUE_MAX      65536 /* bytes of one text or row that a query makes */
 
 struct membership {
 	sqlite3 *db;
 	char client[33];
 	unsigned int steps; /* progress calls of the query under way */
+	int64_t memory;     /* bytes that SQLite held when the query began */
 	bool guarded;       /* the authorizer refuses what a query may not do */
 	char refusal[MEMBERSHIP_REASON_MAX];
 };
@@ -71,11 +73,22 @@ static int authorize(void *ctx, int action, const char *a, const char *b,
 	}
 }
 
-static int count_steps(void *ctx)
+/*
+ * Called every STEPS_PER_CALL instructions, in which a query can pile up no more than some hundred
+ * values. The count of memory is the whole process's: others who use SQLite at the same time make
+ * the bound tighter, never wider.
+ */
+static int watch_query(void *ctx)
 {
 	struct membership *m = ctx;
 
-	return m->guarded && ++m->steps > MEMBERSHIP_STEPS_MAX / STEPS_PER_CALL;
+	if (!m->guarded)
+		return 0;
+	if (sqlite3_memory_used() - m->memory > MEMBERSHIP_MEMORY_MAX)
+		return refuse(m, "it needs too much memory", NULL);
+	if (++m->steps > MEMBERSHIP_STEPS_MAX / STEPS_PER_CALL)
+		return refuse(m, "it takes too long", NULL);
+	return 0;
 }
 
 static bool db_fault(struct membership *m, const char *what, struct err *err)
@@ -101,7 +114,7 @@ static void set_limits(sqlite3 *db)
 	static const struct {
 		int limit, value;
 	} limits[] = {
-		{ SQLITE_LIMIT_LENGTH, 1 << 20 },
+		{ SQLITE_LIMIT_LENGTH, VALUE_MAX },
 		{ SQLITE_LIMIT_SQL_LENGTH, MEMBERSHIP_QUERY_MAX },
 		{ SQLITE_LIMIT_COLUMN, 64 },
 		{ SQLITE_LIMIT_EXPR_DEPTH, 100 },
@@ -117,6 +130,8 @@ static void set_limits(sqlite3 *db)
 
 	for (size_t i = 0; i < COUNT_OF(limits); i++)
 		sqlite3_limit(db, limits[i].limit, limits[i].value);
+	/* Sorting would go to a file otherwise, past every bound on memory. */
+	sqlite3_exec(db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
@@ -133,7 +148,7 @@ bool membership_new(struct membership **out, const char *client_id, struct err *
 	    SQLITE_OK)
 		return db_fault(m, "inventory in memory", err);
 	sqlite3_set_authorizer(m->db, authorize, m);
-	sqlite3_progress_handler(m->db, STEPS_PER_CALL, count_steps, m);
+	sqlite3_progress_handler(m->db, STEPS_PER_CALL, watch_query, m);
 	for (const struct inventory_schema_table *t = inventory_schema_tables; t->name != NULL; t++)
 		if (!create_table(m, t, err))
 			return false;
@@ -267,8 +282,7 @@ static enum membership_result look_for_client(struct membership *m, sqlite3_stmt
 	}
 	if (rc == SQLITE_DONE)
 		return MEMBERSHIP_NOT_MEMBER;
-	return fail(m, reason,
-		    rc == SQLITE_INTERRUPT ? "it takes too long" : sqlite3_errmsg(m->db));
+	return fail(m, reason, sqlite3_errmsg(m->db));
 }
 
 static enum membership_result run_query(struct membership *m, const char *text, char *reason)
@@ -327,6 +341,7 @@ enum membership_result membership_evaluate(struct membership *m,
 
 	reason[0] = m->refusal[0] = '\0';
 	m->steps = 0;
+	m->memory = sqlite3_memory_used();
 	m->guarded = true;
 	if (collection->query != NULL)
 		result = run_query(m, collection->query, reason);

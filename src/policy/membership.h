@@ -26,6 +26,7 @@
 #define MEMBERSHIP_REASON_MAX 200
 #define MEMBERSHIP_QUERY_MAX  16384   /* bytes of a query's text */
 #define MEMBERSHIP_STEPS_MAX  5000000 /* instructions of SQLite's machine for one query */
+#define MEMBERSHIP_MEMORY_MAX ((int64_t)32 << 20) /* bytes that one query may pile up, roughly */
 
 enum membership_result {
 	MEMBERSHIP_MEMBER,

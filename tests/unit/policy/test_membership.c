@@ -1,3 +1,4 @@
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,6 +109,38 @@ static void what_is_no_predicate_is_refused(void **state UNUSED)
 	}
 }
 
+static void memory_is_bounded(void **state UNUSED)
+{
+	static const struct {
+		const char *why, *query;
+	} cases[] = {
+		{ "rows to sort",
+		  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) "
+		  "SELECT printf('%60000d', i) FROM n ORDER BY 1" },
+		{ "rows to tell apart",
+		  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) "
+		  "SELECT DISTINCT printf('%60000d', i) FROM n" },
+		{ "a queue that doubles",
+		  "WITH RECURSIVE n(t) AS (SELECT printf('%60000d', 1) UNION ALL "
+		  "SELECT n.t FROM n, (SELECT 1 UNION ALL SELECT 2)) SELECT t FROM n" },
+		{ "one long text",
+		  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) "
+		  "SELECT group_concat(printf('%60000d', i)) FROM n" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char reason[MEMBERSHIP_REASON_MAX] = "";
+		int64_t most;
+
+		(void)sqlite3_memory_highwater(1);
+		if (ask(cases[i].query, reason) != MEMBERSHIP_ERROR)
+			fail_msg("%s was evaluated", cases[i].why);
+		most = sqlite3_memory_highwater(0);
+		if (most > 2 * MEMBERSHIP_MEMORY_MAX)
+			fail_msg("%s took %lld bytes (%s)", cases[i].why, (long long)most, reason);
+	}
+}
+
 static void a_handle_survives_refusals(void **state UNUSED)
 {
 	SCOPED(membership) struct membership *m = new_client();
@@ -173,7 +206,7 @@ static void a_percentage_is_a_stable_sample(void **state UNUSED)
 }
 
 TESTING_MAIN(cmocka_unit_test(queries_decide_about_this_client_only),
-	     cmocka_unit_test(what_is_no_predicate_is_refused),
+	     cmocka_unit_test(what_is_no_predicate_is_refused), cmocka_unit_test(memory_is_bounded),
 	     cmocka_unit_test(a_handle_survives_refusals),
 	     cmocka_unit_test(named_members_are_found_by_their_hash),
 	     cmocka_unit_test(a_percentage_is_a_stable_sample), )
