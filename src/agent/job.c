@@ -10,6 +10,7 @@
 
 #include "agent/cycle.h"
 #include "agent/jobs.h"
+#include "agent/permit.h"
 #include "common/alloc.h"
 #include "common/helper.h"
 #include "common/spawn.h"
@@ -24,14 +25,9 @@ static const struct {
 	const char *verb;
 	job_verb_fn *run;
 } verbs[] = {
-	{ "sync", cycle_sync },
-	{ "run", cycle_run },
-	{ "enroll", jobs_enroll },
-	{ "fetch", jobs_fetch },
-	{ "locate", jobs_locate },
-	{ "connections", jobs_connections },
-	{ "doctor", jobs_doctor },
-	{ "verify", jobs_verify },
+	{ "sync", cycle_sync },    { "run", cycle_run },      { "enroll", jobs_enroll },
+	{ "fetch", jobs_fetch },   { "locate", jobs_locate }, { "connections", jobs_connections },
+	{ "doctor", jobs_doctor }, { "verify", jobs_verify },
 };
 
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)
@@ -39,6 +35,8 @@ bool job_run(json_t **result_out, struct job *job, const json_t *request, struct
 	const char *verb;
 
 	if (!jsondoc_need_text(&verb, request, "op", err))
+		return false;
+	if (!permit_request(job->state, job->caller, request, err))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(verbs); i++)
 		if (strcmp(verbs[i].verb, verb) == 0)
