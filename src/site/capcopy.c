@@ -113,15 +113,10 @@ static bool record_added(struct copy *c, struct err *err)
 	return site_commit(c->site, err);
 }
 
-static bool is_current(bool *out, struct copy *c, struct err *err)
+/* The timestamp it has, as far as we know; 0: none, or it missed receipts. */
+static bool known_version(int64_t *out, struct copy *c, struct err *err)
 {
-	int64_t version;
-
-	if (!db_number(&version, c->site->db, STMT_CAP_TIMESTAMP, DB_ARGS(db_int(c->cap->id)), 0,
-		       err))
-		return false;
-	*out = version == c->job->timestamp_version;
-	return true;
+	return db_number(out, c->site->db, STMT_CAP_TIMESTAMP, DB_ARGS(db_int(c->cap->id)), 0, err);
 }
 
 static bool record_state(struct copy *c, struct err *err)
@@ -180,17 +175,20 @@ static bool clean(struct copy *c, struct err *err)
 
 static bool bring(struct copy *c, struct err *err)
 {
-	bool current = false, lost;
+	int64_t version;
+	bool is_lost_now;
 
 	if (!outlet_open(&c->outlet, c->site, c->cap, err) || !outlet_claim(&c->outlet, err))
 		return false;
-	lost = is_lost(c);
-	if ((lost && !forget_known(c, err)) || !load_known(c, err) || !make_inbox(c, err) ||
-	    !is_current(&current, c, err) || !put_missing(c, err) || !record_added(c, err))
+	is_lost_now = is_lost(c);
+	if ((is_lost_now && !forget_known(c, err)) || !load_known(c, err) || !make_inbox(c, err) ||
+	    !known_version(&version, c, err) || !put_missing(c, err) || !record_added(c, err))
 		return false;
-	if (lost && !put_all_receipts(c, err))
+	if (is_lost_now)
+		version = 0;
+	if (version == 0 && !put_all_receipts(c, err))
 		return false;
-	if (current && !lost)
+	if (version == c->job->timestamp_version)
 		return clean(c, err);
 	return put_file(c, TIMESTAMP, OUTLET_REPLACE, err) && record_state(c, err) && clean(c, err);
 }

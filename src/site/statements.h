@@ -222,7 +222,7 @@
 		" SELECT client_id, name, ?2, machine FROM enrolment WHERE client_id = ?1"         \
 		" ON CONFLICT(client_id) DO NOTHING")                                              \
 	X(RECEIPT_TOUCH, "INSERT INTO receipt_shard VALUES(?1, 0, 1)"                              \
-		" ON CONFLICT(shard) DO UPDATE SET is_dirty = 1")                                  \
+		" ON CONFLICT(shard) DO UPDATE SET is_dirty = is_dirty + 1")                                  \
                                                                                                    \
 	/* distribution */                                                                         \
 	X(DP_WANT, "INSERT OR IGNORE INTO dp_package VALUES(?1, ?2, ?3)")                          \
@@ -296,6 +296,38 @@
 		" ON CONFLICT(system) DO UPDATE SET timestamp_version = excluded.timestamp_version," \
 		" changed = excluded.changed, reason = excluded.reason")                           \
 	X(RECEIPT_WRITTEN, "SELECT shard FROM receipt_shard WHERE serial > 0 ORDER BY shard")      \
+                                                                                                   \
+	/* intake and receipts */                                                                  \
+	X(STREAM_ADD, "INSERT OR IGNORE INTO stream(client_id, stream, high, forked, created)"     \
+		" VALUES(?1, ?2, 0, 0, ?3)")                                                       \
+	X(STREAM_FIND, "SELECT id, high, forked FROM stream WHERE client_id = ?1 AND stream = ?2") \
+	X(STREAM_ADVANCE, "UPDATE stream SET high = ?2 WHERE id = ?1")                             \
+	X(STREAM_FORK, "UPDATE stream SET forked = 1 WHERE id = ?1")                               \
+	X(STREAM_REFUSALS, "SELECT sequence, refused FROM record WHERE stream = ?1"                \
+		" AND refused IS NOT NULL ORDER BY sequence DESC LIMIT ?2")                        \
+	X(RECORD_HASH, "SELECT hash FROM record WHERE stream = ?1 AND sequence = ?2")              \
+	X(RECORD_EXISTS, "SELECT 1 FROM record WHERE stream = ?1 AND sequence = ?2")               \
+	X(RECORD_ADD, "INSERT INTO record"                                                         \
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")                 \
+	X(RUN_STATE_SET, "INSERT INTO run_state VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"                \
+		" ON CONFLICT(advertisement, client_id) DO UPDATE SET state = excluded.state,"     \
+		" stream = excluded.stream, sequence = excluded.sequence, time = excluded.time,"   \
+		" text = excluded.text WHERE excluded.stream > stream"                             \
+		" OR (excluded.stream = stream AND excluded.sequence > sequence)")                 \
+	X(ALERT_ADD, "INSERT INTO alert(time, client_id, text) VALUES(?1, ?2, ?3)")                \
+	X(ALERT_TRIM, "DELETE FROM alert WHERE id <= (SELECT max(id) FROM alert) - ?1")            \
+	X(INCOMPLETE_ADD, "INSERT OR IGNORE INTO incomplete VALUES(?1, ?2, ?3)")                   \
+	X(INCOMPLETE_SINCE, "SELECT first_seen FROM incomplete WHERE system = ?1 AND name = ?2")   \
+	X(INCOMPLETE_REMOVE, "DELETE FROM incomplete WHERE system = ?1 AND name = ?2")             \
+	X(RECEIPT_DIRTY, "SELECT shard, is_dirty FROM receipt_shard WHERE is_dirty > 0 ORDER BY shard")          \
+	X(RECEIPT_NEXT, "UPDATE receipt_shard SET serial = serial + 1 WHERE shard = ?1"            \
+		" RETURNING serial")                                                               \
+	X(RECEIPT_CLEAN, "UPDATE receipt_shard SET is_dirty = is_dirty - ?2 WHERE shard = ?1")                 \
+	X(RECEIPT_CLIENTS, "SELECT client_id, state, name FROM enrolment"                          \
+		" WHERE client_id >= ?1 AND client_id < ?2 ORDER BY client_id LIMIT ?3")           \
+	X(RECEIPT_STREAMS, "SELECT id, stream, high, forked FROM stream WHERE client_id = ?1"      \
+		" ORDER BY id DESC LIMIT ?2")                                                      \
+	X(CAP_DOUBT, "UPDATE cap_state SET timestamp_version = 0 WHERE system = ?1")               \
                                                                                                    \
 	/* reports */                                                                              \
 	X(REPORT_ID_IS_KNOWN, "SELECT 1 FROM advertisement WHERE id = ?1"                          \

@@ -1,0 +1,280 @@
+/*
+ * Uploads into the database: everything exactly once, whatever the inbox does (Q301352, Q292030,
+ * Q311212, Q325585).
+ */
+#include "site/intake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/jsondoc.h"
+#include "common/path.h"
+#include "site/client.h"
+#include "site/report.h"
+#include "site/sitekeys.h"
+#include "site/token.h"
+#include "support/sitebox.h"
+#include "support/testing.h"
+#include "trust/receipt.h"
+
+struct scene {
+	struct sitebox box;
+	struct sitebox_client client;
+};
+
+static int open_scene(void **state)
+{
+	struct scene *s = alloc_zeroed(1, sizeof(*s));
+
+	sitebox_open(&s->box);
+	sitebox_client_init(&s->client, 7);
+	*state = s;
+	return 0;
+}
+
+static int close_scene(void **state)
+{
+	struct scene *s = *state;
+
+	sitebox_client_release(&s->client);
+	sitebox_close(&s->box);
+	free(s);
+	return 0;
+}
+
+static struct intake_result sweep(struct scene *s)
+{
+	struct intake_result result;
+	struct err err = { 0 };
+
+	assert_done(intake_run(&result, s->box.site, &err), &err);
+	return result;
+}
+
+static void enrol(struct scene *s)
+{
+	char token[TOKEN_SIZE];
+	struct err err = { 0 };
+
+	assert_done(token_create(token, s->box.site, 1, 3600, &err), &err);
+	sitebox_put_enrolment(&s->box, &s->client, token);
+	assert_int_equal(sweep(s).counts.enrolled, 1);
+}
+
+static void put_status(struct scene *s, uint64_t first, int count, const char *text)
+{
+	json_auto_t *records = json_array();
+
+	for (int i = 0; i < count; i++)
+		json_array_append_new(records, sitebox_status(10002, "LON20001", text));
+	sitebox_put_records(&s->box, &s->client, first, records);
+}
+
+static size_t messages(struct scene *s)
+{
+	json_auto_t *rows = NULL;
+	struct err err = { 0 };
+
+	assert_done(report_messages(&rows, s->box.site, s->client.id, NULL, &err), &err);
+	return json_array_size(rows);
+}
+
+/* The receipt as the client would read it; the caller frees it. */
+static struct receipt *read_receipt(struct scene *s)
+{
+	char shard[CLIENT_SHARD_SIZE];
+	SCOPED_TEXT char *path = NULL;
+	SCOPED(signer) struct signer *key = NULL;
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct receipt *receipt = NULL;
+	struct err err = { 0 };
+	struct receipt_expected expected;
+
+	client_shard(shard, s->client.id);
+	path = alloc_printf("%s/cap/receipts/%s.json", s->box.dir, shard);
+	assert_done(path_read(&bytes, path, RECEIPT_SIZE_MAX, &err), &err);
+	assert_done(sitekeys_load_receipt(&key, s->box.site, &err), &err);
+	expected = (struct receipt_expected){
+		.site = "LON",
+		.shard = shard,
+		.key = signer_public(key),
+	};
+	assert_int_equal(receipt_open(&receipt, buf_span(&bytes), &expected), RECEIPT_OK);
+	return receipt;
+}
+
+static uint64_t high_of(struct scene *s)
+{
+	SCOPED(receipt) struct receipt *receipt = read_receipt(s);
+	const struct receipt_client *client = receipt_find_client(receipt, s->client.id);
+	const struct receipt_stream *stream;
+
+	assert_non_null(client);
+	stream = receipt_find_stream(client, s->client.stream);
+	return stream != NULL ? stream->high : 0;
+}
+
+static void a_token_enrols_once(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(receipt) struct receipt *receipt = NULL;
+
+	enrol(s);
+	receipt = read_receipt(s);
+	assert_int_equal(receipt_find_client(receipt, s->client.id)->state, RECEIPT_ENROLLED);
+	assert_int_equal(sitebox_count_files(&s->box, "cap/inbox"), 0);
+}
+
+static void a_used_up_token_leaves_the_client_pending_until_it_is_approved(void **state)
+{
+	struct scene *s = *state;
+	struct err err = { 0 };
+
+	sitebox_put_enrolment(&s->box, &s->client, "LON-nonsense");
+	assert_int_equal(sweep(s).counts.pending, 1);
+	put_status(s, 1, 1, "received");
+	assert_int_equal(sweep(s).waiting, 1);
+	assert_int_equal(messages(s), 0);
+	assert_done(client_approve(s->box.site, s->client.id, &err), &err);
+	assert_int_equal(sweep(s).counts.records, 1);
+	assert_int_equal(messages(s), 1);
+}
+
+static void the_same_object_twice_is_stored_once(void **state)
+{
+	struct scene *s = *state;
+	struct intake_result result;
+
+	enrol(s);
+	put_status(s, 1, 5, "received");
+	assert_int_equal(sweep(s).counts.records, 5);
+	put_status(s, 1, 5, "received");
+	result = sweep(s);
+	assert_int_equal(result.counts.records, 0);
+	assert_int_equal(result.counts.duplicates, 5);
+	assert_int_equal(messages(s), 5);
+	assert_int_equal(high_of(s), 5);
+}
+
+static void objects_in_reverse_order_end_in_sequence(void **state)
+{
+	struct scene *s = *state;
+
+	enrol(s);
+	put_status(s, 4, 3, "received");
+	assert_int_equal(sweep(s).counts.records, 3);
+	/* One gap row stands before the three. */
+	assert_int_equal(messages(s), 4);
+	assert_int_equal(high_of(s), 0);
+	put_status(s, 1, 3, "received");
+	sweep(s);
+	assert_int_equal(messages(s), 6);
+	assert_int_equal(high_of(s), 6);
+}
+
+static void half_an_object_waits_a_day_and_is_then_refused(void **state)
+{
+	struct scene *s = *state;
+	static const char name[] =
+		"0123456789abcdef0123456789abcdef-0123456789abcdef0123456789abcdef-"
+		"1-100-0000000000000000000000000000000000000000000000000000000000000000";
+
+	sitebox_put_raw(&s->box, name, span_of_text("half"));
+	assert_int_equal(sweep(s).incomplete, 1);
+	s->box.now_s += INTAKE_INCOMPLETE_S - 1;
+	assert_int_equal(sweep(s).incomplete, 1);
+	s->box.now_s += 1;
+	assert_int_equal(sweep(s).refused, 1);
+	assert_int_equal(sitebox_count_files(&s->box, "cap/inbox"), 0);
+	assert_int_equal(sitebox_count_files(&s->box, "site/quarantine"), 2);
+}
+
+static void foreign_files_are_refused(void **state)
+{
+	struct scene *s = *state;
+	json_auto_t *alerts = NULL;
+	struct err err = { 0 };
+
+	sitebox_put_raw(&s->box, "hello.txt", span_of_text("hello"));
+	assert_int_equal(sweep(s).refused, 1);
+	assert_done(report_alerts(&alerts, s->box.site, &err), &err);
+	assert_non_null(strstr(jsondoc_text(json_array_get(alerts, 0), "text"), "wrong-name"));
+}
+
+static void an_unknown_client_is_refused(void **state)
+{
+	struct scene *s = *state;
+
+	put_status(s, 1, 1, "received");
+	assert_int_equal(sweep(s).refused, 1);
+	assert_int_equal(messages(s), 0);
+}
+
+static void the_same_number_with_other_content_is_a_fork(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(receipt) struct receipt *receipt = NULL;
+
+	enrol(s);
+	put_status(s, 1, 2, "received");
+	sweep(s);
+	put_status(s, 2, 1, "another life");
+	sweep(s);
+	receipt = read_receipt(s);
+	assert_true(
+		receipt_find_stream(receipt_find_client(receipt, s->client.id), s->client.stream)
+			->fork);
+	assert_int_equal(messages(s), 2);
+}
+
+static void inventory_replaces_what_was_known(void **state)
+{
+	struct scene *s = *state;
+	json_auto_t *rows = NULL;
+	json_auto_t *records = json_pack("[{s:s, s:s, s:b, s:{s:[{s:s, s:s}], s:[{s:s}]}}]", "kind",
+					 "inventory", "time", "2026-11-22T14:43:37Z", "full", 1,
+					 "tables", "os", "id", "debian", "version", "12", "client",
+					 "name", "ws1");
+	struct err err = { 0 };
+
+	enrol(s);
+	sitebox_put_records(&s->box, &s->client, 1, records);
+	assert_int_equal(sweep(s).counts.records, 1);
+	assert_done(
+		report_query(&rows, s->box.site,
+			     "SELECT c.name, o.id FROM client AS c JOIN os AS o USING(client_id)",
+			     &err),
+		&err);
+	assert_int_equal(json_array_size(rows), 1);
+	assert_string_equal(jsondoc_text(json_array_get(rows, 0), "name"), "ws1");
+	assert_string_equal(jsondoc_text(json_array_get(rows, 0), "id"), "debian");
+	assert_int_equal(high_of(s), 1);
+}
+
+static void a_record_that_cannot_be_read_is_refused_by_its_number(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(receipt) struct receipt *receipt = NULL;
+	json_auto_t *records = json_pack("[{s:s}]", "kind", "weather");
+	const struct receipt_stream *stream;
+
+	enrol(s);
+	sitebox_put_records(&s->box, &s->client, 1, records);
+	sweep(s);
+	receipt = read_receipt(s);
+	stream = receipt_find_stream(receipt_find_client(receipt, s->client.id), s->client.stream);
+	assert_int_equal(stream->high, 1);
+	assert_non_null(receipt_refusal_of(stream, 1));
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
+TESTING_MAIN(CASE(a_token_enrols_once),
+	     CASE(a_used_up_token_leaves_the_client_pending_until_it_is_approved),
+	     CASE(the_same_object_twice_is_stored_once),
+	     CASE(objects_in_reverse_order_end_in_sequence),
+	     CASE(half_an_object_waits_a_day_and_is_then_refused), CASE(foreign_files_are_refused),
+	     CASE(an_unknown_client_is_refused), CASE(the_same_number_with_other_content_is_a_fork),
+	     CASE(inventory_replaces_what_was_known),
+	     CASE(a_record_that_cannot_be_read_is_refused_by_its_number))
