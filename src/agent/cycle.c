@@ -261,6 +261,19 @@ static void tell_refused(struct cycle *c, const json_t *before, const json_t *no
 	}
 }
 
+/* The identity learns its site from verified policy, for people and for messages. */
+static void note_site(struct cycle *c, const json_t *plan)
+{
+	const char *site = jsondoc_text(plan, "site");
+	struct err err;
+
+	if (site == NULL || strcmp(site, c->id.site) == 0)
+		return;
+	snprintf(c->id.site, sizeof(c->id.site), "%s", site);
+	if (!state_save_identity(c->job->state, &c->id, &err))
+		log_warn("identity.json: %s", err.why);
+}
+
 /* Unchanged policy and inventory leave the plan as it is: no child is started. */
 static bool have_plan(struct cycle *c, struct err *err)
 {
@@ -282,6 +295,7 @@ static bool have_plan(struct cycle *c, struct err *err)
 	/* An incomplete plan is made anew next time. */
 	if (json_array_size(json_object_get(plan, "missing")) == 0)
 		jsondoc_set_text(plan, "inputs", inputs);
+	note_site(c, plan);
 	tell_policy(c, before, plan);
 	tell_refused(c, before, plan);
 	return state_write_json(c->job->state, "plan.json", plan, err) &&

@@ -134,6 +134,21 @@ static bool ensure_each(void *ctx, const struct updater_target *t)
 	return e->done;
 }
 
+static bool take_note(void *ctx UNUSED, const struct updater_target *t UNUSED)
+{
+	return true;
+}
+
+/* Have a role's own file here, for children without network; its targets are fetched when asked
+ * for. */
+static bool ensure_listing(struct refresh *r, const char *role, struct err *err)
+{
+	enum verdict verdict = updater_each_target(r->updater, role, take_note, NULL, err);
+
+	return verdict == VERDICT_OK || verdict == VERDICT_MISSING_TARGET_ROLE ||
+	       err_what(err, "cannot read the site's policy (%s)", verdict_name(verdict));
+}
+
 /* Everything that a role lists: it concerns every client. */
 static bool ensure_role(struct refresh *r, const char *role, struct err *err)
 {
@@ -199,6 +214,7 @@ static bool ensure_asked(struct refresh *r, struct err *err)
 static bool ensure_all(struct refresh *r, struct err *err)
 {
 	return ensure_role(r, "site", err) && ensure_role(r, "assignments", err) &&
+	       ensure_listing(r, "packages", err) && ensure_listing(r, "locations", err) &&
 	       ensure_folder(r, "package", err) && ensure_folder(r, "location", err) &&
 	       ensure_folder(r, "advertisement", err) && ensure_folder(r, "collection", err);
 }

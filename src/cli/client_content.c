@@ -32,6 +32,7 @@ static bool verb_fetch(struct verb_call *call, struct err *err)
 	SCOPED(client) struct client c;
 	json_t *request = client_request("fetch");
 	json_auto_t *result = NULL;
+	const char *server;
 	char size[32];
 
 	jsondoc_set_text(request, "package", id);
@@ -49,13 +50,13 @@ static bool verb_fetch(struct verb_call *call, struct err *err)
 	}
 	/* The decision is for explain; CLI.md's object has no room for it. */
 	json_object_del(result, "decision");
+	server = jsondoc_text(result, "server");
 	text_print_size(size, (uint64_t)jsondoc_int(result, "bytes_network", 0));
-	print_result(call->print, result,
-		     "%s version %lld is here: %s\n%s over the network (%s, %s), verified", id,
-		     (long long)jsondoc_int(result, "version", 0), jsondoc_text(result, "path"),
-		     size, jsondoc_text(result, "how"),
-		     jsondoc_text(result, "server") != NULL ? jsondoc_text(result, "server")
-							    : "no server");
+	print_result(call->print, result, "%s version %lld is here: %s", id,
+		     (long long)jsondoc_int(result, "version", 0), jsondoc_text(result, "path"));
+	print_note(call->print, "%s over the network (%s%s%s), every chunk verified", size,
+		   jsondoc_text(result, "how"), server != NULL ? ", from " : "",
+		   server != NULL ? server : "");
 	return true;
 }
 
