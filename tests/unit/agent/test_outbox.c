@@ -473,6 +473,7 @@ static void a_second_opener_waits_or_gives_up(void **state)
 	struct outbox *b;
 	struct err err;
 
+	assert_non_null(a);
 	assert_false(outbox_open(&b, *state, STREAM_A, 0, 30, &err));
 	assert_int_equal(err.code, ERR_LOCKED);
 }

@@ -182,7 +182,6 @@ static void waiting_ends_at_the_deadline(void **state UNUSED)
 
 static void stopping_ends_a_deaf_program(void **state UNUSED)
 {
-	SCOPED(buf) struct buf out = { 0 };
 	int pipe_fds[2];
 	struct spawn_fd fds[1];
 	struct spawn s = { .argv = shell("trap '' TERM; echo ready; sleep 100; sleep 100"),

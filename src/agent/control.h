@@ -1,0 +1,29 @@
+/*
+ * The control socket: where commands find the agent of a state folder. The frames are those of
+ * docs/ARCHITECTURE.md 8; here is only who connects and may ask.
+ */
+#ifndef AGENT_CONTROL_H
+#define AGENT_CONTROL_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+#include "common/macros.h"
+
+/*
+ * Listen at `path`, whose folder is made if absent. A socket that nobody listens on any more is
+ * replaced: the caller holds the state's lock, so it is a left-over. Not blocking, close-on-exec.
+ */
+bool control_listen(int *fd_out, const char *path, struct err *err) MUST_USE;
+
+/* Accept one waiting peer: false if there is none. *uid_out is its user by the kernel's word. */
+bool control_accept(int *fd_out, uid_t *uid_out, int listener) MUST_USE;
+
+/*
+ * May `caller` ask for `verb`? Root and the owner of the agent may ask for everything; others for
+ * nothing yet. ERR_PERMISSION says so.
+ */
+bool control_allows(const char *verb, uid_t caller, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,481 @@
+#include "agent/supervisor.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/control.h"
+#include "agent/state.h"
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/path.h"
+#include "common/random.h"
+#include "common/spawn.h"
+#include "common/text.h"
+#include "common/wire.h"
+
+#define REQUEST_WAIT_MS  30000 /* for a command that connected to say what it wants */
+#define WORKER_GRACE_MS  2000
+#define FIRST_DELAY_MS   60000
+#define LOOK_PAUSE_MS    60000 /* between two cycles that only ended runs ask for */
+#define FIRST_DELAY_PART 10
+
+struct task {
+	pid_t pid;
+	bool is_sync; /* a cycle of the schedule, not a command's */
+};
+
+struct supervisor {
+	const struct supervisor_options *options;
+	const struct clock *clock;
+	struct state state;
+	char client[33];
+	int lock, listener, signals, watch;
+	int worker; /* -1: none */
+	pid_t worker_pid;
+	struct task tasks[SUPERVISOR_JOBS_MAX];
+	size_t task_count;
+	uint64_t next_poll_ms;
+	bool look_again;       /* a run ended, perhaps */
+	uint64_t next_look_ms; /* no cycle for ended runs before: one that cannot be told must not
+				  spin */
+	int64_t plan_time_s;   /* of the plan.json that plan_poll_s is from */
+	uint32_t plan_poll_s;
+	bool stopping;
+};
+
+/* When. */
+
+static uint64_t spread(const char *client, uint64_t below)
+{
+	struct random_seq r;
+
+	/* The same for this client every time; unlike that of others. */
+	random_seq_init(&r, 1, client);
+	return below > 0 ? random_seq_below(&r, below) : 0;
+}
+
+uint64_t supervisor_next_poll(uint64_t now_ms, uint32_t poll_s, const char *client)
+{
+	uint64_t interval_ms = (uint64_t)poll_s * 1000;
+	uint64_t phase_ms = spread(client, interval_ms);
+	uint64_t turn = now_ms < phase_ms ? 0 : (now_ms - phase_ms) / interval_ms + 1;
+
+	return turn * interval_ms + phase_ms;
+}
+
+uint64_t supervisor_first_delay(uint32_t poll_s, const char *client)
+{
+	uint64_t part_ms = (uint64_t)poll_s * 1000 / FIRST_DELAY_PART;
+
+	return spread(client, MIN_OF(part_ms, (uint64_t)FIRST_DELAY_MS));
+}
+
+/* The plan may be large: it is read when it has changed, and its memory given back. */
+static void learn_interval(struct supervisor *s)
+{
+	SCOPED_TEXT char *path = state_path(&s->state, "plan.json");
+	json_t *plan = NULL;
+	struct stat st;
+	struct err err;
+
+	if (stat(path, &st) != 0 || st.st_mtime == s->plan_time_s)
+		return;
+	s->plan_time_s = st.st_mtime;
+	if (state_read_json(&plan, &s->state, "plan.json", &err))
+		s->plan_poll_s = (uint32_t)jsondoc_int(plan, "poll_s", 0);
+	json_decref(plan);
+	malloc_trim(0);
+}
+
+static uint32_t poll_interval(struct supervisor *s)
+{
+	uint32_t poll_s = s->options->poll_s;
+
+	if (poll_s == 0) {
+		learn_interval(s);
+		poll_s = s->plan_poll_s != 0 ? s->plan_poll_s : SUPERVISOR_POLL_S;
+	}
+	return MIN_OF(MAX_OF(poll_s, (uint32_t)SUPERVISOR_POLL_MIN_S),
+		      (uint32_t)SUPERVISOR_POLL_MAX_S);
+}
+
+/* An identity may come (enroll) or go (reset) while we serve. */
+static void learn_client(struct supervisor *s)
+{
+	SCOPED(state_identity) struct state_identity id = { 0 };
+	struct err err;
+
+	if (state_load_identity(&id, &s->state, &err))
+		snprintf(s->client, sizeof(s->client), "%s", id.client);
+}
+
+/* The worker. */
+
+static void forget_worker(struct supervisor *s)
+{
+	path_close_fd(&s->worker);
+	s->worker = -1;
+	if (s->worker_pid != 0 && spawn_wait(NULL, s->worker_pid, WORKER_GRACE_MS) == SPAWN_RUNNING)
+		spawn_stop(s->worker_pid, WORKER_GRACE_MS);
+	s->worker_pid = 0;
+}
+
+static struct job new_job(const struct supervisor *s)
+{
+	return (struct job){
+		.state = &s->state,
+		.settings = s->options->settings,
+		.clock = s->clock,
+		.worker = -1,
+		.caller = geteuid(),
+	};
+}
+
+/* A line of its own to the shared worker; -1 where there is none: the job then starts its own. */
+static int attach_to_worker(struct supervisor *s)
+{
+	json_auto_t *attach = json_pack("{s:s}", "op", "attach");
+	struct job job = new_job(s);
+	struct err err;
+	int pair[2];
+	bool sent;
+
+	if (s->worker < 0 &&
+	    !s->options->hooks->spawn_worker(&s->worker, &s->worker_pid, &job, &err)) {
+		log_warn("no worker: %s", err.why);
+		s->worker = -1;
+		return -1;
+	}
+	if (!wire_pair(pair, &err))
+		return -1;
+	sent = wire_send_json(s->worker, attach, pair[1], &err);
+	close(pair[1]);
+	if (sent)
+		return pair[0];
+	close(pair[0]);
+	forget_worker(s);
+	return -1;
+}
+
+/* Jobs: everything below here that serves a request runs in a child. */
+
+static bool pass_event(const json_t *event, void *ctx)
+{
+	const int *peer = ctx;
+	struct err err;
+
+	return *peer < 0 || wire_send_json(*peer, event, -1, &err);
+}
+
+static json_t *new_answer(bool done, json_t *result, const struct err *err)
+{
+	json_t *answer = json_object();
+
+	if (done)
+		jsondoc_set(answer, "done", result != NULL ? json_incref(result) : json_null());
+	else
+		jsondoc_set(answer, "error", jsondoc_new_error(err));
+	return answer;
+}
+
+static bool receive_request(json_t **out, int peer, struct err *err)
+{
+	switch (wire_receive_json(out, NULL, peer, REQUEST_WAIT_MS, err)) {
+	case WIRE_FRAME:
+		return true;
+	case WIRE_FAILED:
+		return false;
+	case WIRE_END:
+	case WIRE_TIMEOUT:
+	default:
+		return err_set(err, ERR_INTERRUPTED, "no request came");
+	}
+}
+
+static bool do_request(json_t **result_out, struct supervisor *s, struct job *job, int peer,
+		       struct err *err)
+{
+	json_auto_t *request = NULL;
+	const char *verb;
+
+	if (peer < 0)
+		request = json_pack("{s:s,s:b}", "op", "sync", "for_person", 0);
+	else if (!receive_request(&request, peer, err))
+		return false;
+	return jsondoc_need_text(&verb, request, "op", err) &&
+	       control_allows(verb, job->caller, err) &&
+	       s->options->hooks->run(result_out, job, request, err);
+}
+
+/* The child's whole life. */
+static void be_job(struct supervisor *s, int peer, uid_t caller, int worker)
+{
+	struct job job = new_job(s);
+	json_auto_t *result = NULL, *answer = NULL;
+	struct err err = { 0 };
+	sigset_t none;
+	bool done;
+
+	/* A job dies with its supervisor; what it had begun is found again by the next. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	path_close_fd(&s->listener);
+	path_close_fd(&s->signals);
+	path_close_fd(&s->watch);
+	path_close_fd(&s->lock);
+	path_close_fd(&s->worker);
+	job.worker = worker;
+	job.caller = caller;
+	job.event = pass_event;
+	job.event_ctx = &peer;
+	done = do_request(&result, s, &job, peer, &err);
+	if (!done && peer < 0)
+		log_error(&err);
+	answer = new_answer(done, result, &err);
+	if (peer >= 0)
+		(void)!wire_send_json(peer, answer, -1, &err);
+	_exit(done ? 0 : 1);
+}
+
+static void start_job(struct supervisor *s, int peer, uid_t caller)
+{
+	int worker = attach_to_worker(s);
+	pid_t pid = fork();
+
+	if (pid == 0)
+		be_job(s, peer, caller, worker);
+	path_close_fd(&worker);
+	if (pid < 0) {
+		log_warn("cannot start a job: %s", strerror(errno));
+		return;
+	}
+	s->tasks[s->task_count++] = (struct task){ .pid = pid, .is_sync = peer < 0 };
+}
+
+static bool has_sync(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->task_count; i++)
+		if (s->tasks[i].is_sync)
+			return true;
+	return false;
+}
+
+static bool has_room(const struct supervisor *s)
+{
+	return s->task_count < SUPERVISOR_JOBS_MAX;
+}
+
+/* Runs: each has a folder in the journal until its end is told. */
+
+/* True if a run has ended whose end nobody has told; watches those that have not. */
+static bool look_at_runs(struct supervisor *s)
+{
+	SCOPED_TEXT char *dir = state_path(&s->state, "journal");
+	DIR *journal = opendir(dir);
+	const struct dirent *e;
+	bool ended = false;
+
+	while (journal != NULL && (e = readdir(journal)) != NULL) {
+		SCOPED_TEXT char *folder = path_join(dir, e->d_name);
+		SCOPED_TEXT char *result = path_join(folder, "result");
+
+		if (e->d_name[0] == '.' || strchr(e->d_name, '-') == NULL)
+			continue;
+		(void)inotify_add_watch(s->watch, folder, IN_MOVED_TO | IN_ONLYDIR);
+		ended = ended || path_exists(result);
+	}
+	if (journal != NULL)
+		closedir(journal);
+	return ended;
+}
+
+/* Events. */
+
+static void reap_jobs(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->task_count;) {
+		if (spawn_wait(NULL, s->tasks[i].pid, 0) == SPAWN_RUNNING) {
+			i++;
+			continue;
+		}
+		s->tasks[i] = s->tasks[--s->task_count];
+		s->look_again = true;
+		learn_client(s);
+	}
+}
+
+static void on_signal(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof(info)) == sizeof(info))
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			s->stopping = true;
+	reap_jobs(s);
+}
+
+static void on_watch(struct supervisor *s)
+{
+	char events[4096];
+
+	while (read(s->watch, events, sizeof(events)) > 0)
+		;
+	s->look_again = true;
+}
+
+static void on_peer(struct supervisor *s)
+{
+	uid_t caller;
+	int peer;
+
+	while (has_room(s) && control_accept(&peer, &caller, s->listener)) {
+		start_job(s, peer, caller);
+		close(peer);
+	}
+}
+
+/* What time or ended runs ask for. One cycle at a time: a later one finds what an earlier left. */
+static void on_time(struct supervisor *s)
+{
+	uint64_t now = clock_mono_ms(s->clock);
+
+	if (has_sync(s) || !has_room(s))
+		return;
+	if (s->look_again) {
+		s->look_again = false;
+		if (look_at_runs(s))
+			s->next_poll_ms = MIN_OF(s->next_poll_ms, MAX_OF(now, s->next_look_ms));
+	}
+	if (now < s->next_poll_ms)
+		return;
+	s->next_look_ms = now + LOOK_PAUSE_MS;
+	s->next_poll_ms = supervisor_next_poll(now, poll_interval(s), s->client);
+	start_job(s, -1, geteuid());
+}
+
+static int sleep_ms(const struct supervisor *s)
+{
+	uint64_t now = clock_mono_ms(s->clock);
+
+	/* The end of the cycle that runs will wake us. */
+	if (has_sync(s) || !has_room(s))
+		return -1;
+	return s->next_poll_ms > now ? (int)MIN_OF(s->next_poll_ms - now, (uint64_t)INT32_MAX) : 0;
+}
+
+static void loop(struct supervisor *s)
+{
+	while (!s->stopping) {
+		struct pollfd fds[] = {
+			{ .fd = s->signals, .events = POLLIN },
+			{ .fd = s->watch, .events = POLLIN },
+			{ .fd = s->worker, .events = POLLIN },
+			{ .fd = has_room(s) ? s->listener : -1, .events = POLLIN },
+		};
+
+		if (poll(fds, COUNT_OF(fds), sleep_ms(s)) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents != 0)
+			on_signal(s);
+		if (fds[1].revents != 0)
+			on_watch(s);
+		/* It never speaks to us: this is its end. */
+		if (fds[2].revents != 0)
+			forget_worker(s);
+		if (fds[3].revents != 0)
+			on_peer(s);
+		on_time(s);
+	}
+}
+
+/* Start, stop. */
+
+static int watch_signals(void)
+{
+	static const int watched[] = { SIGCHLD, SIGTERM, SIGINT };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < COUNT_OF(watched); i++)
+		sigaddset(&set, watched[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool start(struct supervisor *s, struct err *err)
+{
+	SCOPED_TEXT char *socket = NULL;
+
+	if (!state_open(&s->state, s->options->state_dir, STATE_CREATE, err))
+		return false;
+	if (!state_lock(&s->lock, &s->state, "state", 0, err)) {
+		if (err->code == ERR_LOCKED)
+			err_set(err, ERR_LOCKED, "another agent serves %s", s->state.dir);
+		return false;
+	}
+	s->signals = watch_signals();
+	s->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->signals < 0 || s->watch < 0)
+		return err_sys(err, ERR_IO, errno, "event descriptors");
+	socket = state_socket_path(&s->state);
+	if (!control_listen(&s->listener, socket, err))
+		return false;
+	learn_client(s);
+	s->next_poll_ms = clock_mono_ms(s->clock) +
+			  supervisor_first_delay(poll_interval(s), s->client);
+	s->look_again = true;
+	return true;
+}
+
+static void stop(struct supervisor *s)
+{
+	SCOPED_TEXT char *socket = s->listener >= 0 ? state_socket_path(&s->state) : NULL;
+
+	for (size_t i = 0; i < s->task_count; i++)
+		(void)kill(s->tasks[i].pid, SIGTERM);
+	for (size_t i = 0; i < s->task_count; i++)
+		spawn_stop(s->tasks[i].pid, WORKER_GRACE_MS);
+	if (s->worker >= 0)
+		forget_worker(s);
+	if (socket != NULL)
+		(void)unlink(socket);
+	path_close_fd(&s->listener);
+	path_close_fd(&s->watch);
+	path_close_fd(&s->signals);
+	path_close_fd(&s->lock);
+	state_close(&s->state);
+}
+
+bool supervisor_serve(const struct supervisor_options *options, struct err *err)
+{
+	struct supervisor s = {
+		.options = options,
+		.clock = options->clock,
+		.lock = -1,
+		.listener = -1,
+		.signals = -1,
+		.watch = -1,
+		.worker = -1,
+	};
+	bool started = start(&s, err);
+
+	if (started)
+		loop(&s);
+	stop(&s);
+	return started || err_what(err, "cannot start the agent");
+}
