@@ -1,10 +1,12 @@
-/* publish and intake. */
+/* publish, intake and serve. */
 #include "cli/site_call.h"
 
 #include "common/jsondoc.h"
 #include "common/log.h"
+#include "site/distribute.h"
 #include "site/intake.h"
 #include "site/publish.h"
+#include "site/serve.h"
 
 static struct policydoc_settings settings_of(const struct verb_call *call)
 {
@@ -60,6 +62,45 @@ static bool run_intake(struct verb_call *call, struct err *err)
 	return true;
 }
 
+static void say_ready(void *ctx)
+{
+	const struct verb_call *call = ctx;
+	json_auto_t *doc = json_object();
+
+	jsondoc_set_text(doc, "listen", config_text(call->config, "listen"));
+	print_line(call->print, doc, "serving on %s", config_text(call->config, "listen"));
+}
+
+static bool run_serve(struct verb_call *call, struct err *err)
+{
+	const struct config *c = call->config;
+	SCOPED(site) struct site *site = NULL;
+	const struct serve_options options = {
+		.listen = config_text(c, "listen"),
+		.tls_cert = config_text(c, "tls-cert"),
+		.tls_key = config_text(c, "tls-key"),
+		.settings = settings_of(call),
+		.publish_every_s = (int64_t)config_number(c, "publish-every", 1),
+		.intake_every_s = (int64_t)config_number(c, "intake-every", 1),
+		.distribute_every_s = (int64_t)config_number(c, "distribute-every", 1),
+		.keep_s = (int64_t)config_number(c, "keep", DISTRIBUTE_KEEP_DEFAULT_S),
+		.ready = say_ready,
+		.ctx = call,
+	};
+
+	return site_call_open(&site, call, err) && serve_run(site, &options, err);
+}
+
+static const struct option_spec serve_options[] = {
+	{ .name = "listen",
+	  .type = OPTION_TEXT,
+	  .value = "ADDR:PORT",
+	  .help = "where to listen (0.0.0.0:8480)" },
+	{ .name = "tls-cert", .type = OPTION_PATH, .help = "certificate chain (PEM)" },
+	{ .name = "tls-key", .type = OPTION_PATH, .help = "its private key (PEM)" },
+	{ 0 },
+};
+
 const struct verb site_cycle_verbs[] = {
 	{
 		.name = "publish",
@@ -70,6 +111,12 @@ const struct verb site_cycle_verbs[] = {
 		.name = "intake",
 		.run = run_intake,
 		.summary = "sweep every inbox once, store what came, give receipts",
+	},
+	{
+		.name = "serve",
+		.run = run_serve,
+		.summary = "serve CAPs and DPs by HTTP, and run all cycles on timers",
+		.options = serve_options,
 	},
 	{ 0 },
 };

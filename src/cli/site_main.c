@@ -16,7 +16,7 @@ static const struct config_key keys[] = {
 	{ "tls-ca", CONFIG_PATH, NULL, "authorities that CAPs and DPs are checked against (PEM)" },
 	{ "poll", CONFIG_DURATION, "15m", "how often clients look for policy" },
 	{ "linger", CONFIG_DURATION, "120s", "how long clients keep an unused connection open" },
-	{ "publish-every", CONFIG_DURATION, "5s", "how often serve looks for changes to publish" },
+	{ "publish-every", CONFIG_DURATION, "2s", "how often serve looks for changes to publish" },
 	{ "intake-every", CONFIG_DURATION, "5s", "how often serve sweeps the inboxes" },
 	{ "distribute-every", CONFIG_DURATION, "30s", "how often serve looks at the DPs" },
 	{ "keep", CONFIG_DURATION, "30d", "how long content that nothing names stays on DPs" },

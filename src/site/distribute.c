@@ -1,9 +1,11 @@
 #include "site/distribute.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,6 +90,7 @@ static void serve_dp(const struct crew *crew, struct system *dp)
 	struct site *site = NULL;
 	struct err err = { 0 };
 
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (site_open(&site, crew->site->dir, crew->site->clock, &err) &&
 	    dpcopy_run(site, dp, &options, &err))
 		_exit(0);

@@ -10,45 +10,48 @@
 #include <inttypes.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/beneath.h"
-#include "common/log.h"
+#include "common/digest.h"
 #include "common/path.h"
 #include "common/random.h"
+#include "common/text.h"
+#include "site/httprange.h"
+#include "site/own.h"
 #include "trust/envelope.h"
 
-#define UPLOAD_PAUSE_MS 200 /* an upload's followers come within this: one intake for all */
-#define CHILD_GRACE_MS  5000
-
-struct cycle_state {
-	struct server *server;
-	const struct server_cycle *cycle;
-	struct event *timer;
-	pid_t pid;  /* 0: not running */
-	bool again; /* asked for while it ran */
-};
+#define HEADERS_MAX   16384 /* bytes of a request's headers */
+#define IDLE_S        75    /* a connection without a request is closed */
+#define ETAG_SIZE     64
+#define DATE_SIZE     40
+#define NAME_SIZE_MAX 4096
 
 struct server {
-	const struct server_options *options;
-	struct event_base *base;
 	struct evhttp *http;
+	struct evhttp_bound_socket *bound;
 	SSL_CTX *tls;
-	int folder;
-	struct cycle_state cycles[SERVER_CYCLES_MAX];
+	int www;         /* folder */
+	struct buf self; /* OWN_FILE */
+	void (*arrived)(void *ctx);
+	void *ctx;
 };
 
-/* ---- answers ---- */
+static void answer(struct evhttp_request *req, int status, const char *reason)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
 
-static void add_header(struct evhttp_request *req, const char *name, const char *value)
+	evhttp_add_header(headers, "Content-Length", "0");
+	evhttp_send_reply(req, status, reason, NULL);
+}
+
+static void set(struct evhttp_request *req, const char *name, const char *value)
 {
 	evhttp_add_header(evhttp_request_get_output_headers(req), name, value);
 }
@@ -58,516 +61,391 @@ static const char *header(struct evhttp_request *req, const char *name)
 	return evhttp_find_header(evhttp_request_get_input_headers(req), name);
 }
 
-/* A refusal with a plain line for whoever looks with a browser. */
-static void refuse(struct evhttp_request *req, int code, const char *reason)
-{
-	struct evbuffer *body = evbuffer_new();
+/* ---- reading ---- */
 
-	evbuffer_add_printf(body, "%d %s\n", code, reason);
-	add_header(req, "Content-Type", "text/plain");
-	evhttp_send_reply(req, code, reason, body);
-	evbuffer_free(body);
-}
-
-static void refuse_errno(struct evhttp_request *req, int failed)
-{
-	switch (failed) {
-	case EACCES:
-	case EPERM:
-		refuse(req, 403, "Forbidden");
-		break;
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-		refuse(req, 503, "Busy");
-		break;
-	case ENOSPC:
-	case EDQUOT:
-		refuse(req, 507, "Insufficient Storage");
-		break;
-	default:
-		refuse(req, 404, "Not Found");
-		break;
-	}
-}
-
-/* The request's path, decoded and without its slash; NULL unless it stays beneath the folder. */
-static char *path_of(struct evhttp_request *req)
-{
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
-	const char *raw = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
-	size_t size;
-	char *path;
-
-	if (raw == NULL || raw[0] != '/')
-		return NULL;
-	path = evhttp_uridecode(raw + 1, 0, &size);
-	if (path != NULL && path_is_beneath(span_of(path, size)))
-		return path;
-	free(path);
-	return NULL;
-}
-
-/* ---- files ---- */
-
-struct file {
-	int fd;
-	struct stat info;
-	char etag[64];
-	char modified[64];
+/* What a file is known by; a file that is replaced is another inode. */
+struct identity {
+	char etag[ETAG_SIZE];
+	char modified[DATE_SIZE];
 };
 
-static void describe(struct file *f)
+static void identify(struct identity *out, const struct stat *st)
 {
 	struct tm tm;
 
-	snprintf(f->etag, sizeof(f->etag), "\"%" PRIx64 "-%lx-%" PRIx64 "\"",
-		 (uint64_t)f->info.st_mtim.tv_sec, f->info.st_mtim.tv_nsec,
-		 (uint64_t)f->info.st_size);
-	gmtime_r(&f->info.st_mtim.tv_sec, &tm);
-	strftime(f->modified, sizeof(f->modified), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	snprintf(out->etag, sizeof(out->etag), "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"",
+		 (uint64_t)st->st_ino,
+		 (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec,
+		 (uint64_t)st->st_size);
+	gmtime_r(&st->st_mtim.tv_sec, &tm);
+	strftime(out->modified, sizeof(out->modified), "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
-/* O_NONBLOCK: a FIFO that somebody put there must not hold the server up. */
-static bool open_file(struct file *out, const struct server *s, const char *path)
+static bool is_unchanged(struct evhttp_request *req, const struct identity *id,
+			 const struct stat *st)
 {
-	out->fd = beneath_open(s->folder, path, O_RDONLY | O_NONBLOCK, 0);
-	if (out->fd < 0)
-		return false;
-	if (fstat(out->fd, &out->info) != 0 || !S_ISREG(out->info.st_mode)) {
-		close(out->fd);
-		errno = ENOENT;
-		return false;
-	}
-	describe(out);
-	return true;
-}
-
-static bool is_unchanged(struct evhttp_request *req, const struct file *f)
-{
-	const char *etag = header(req, "If-None-Match");
+	const char *none_match = header(req, "If-None-Match");
 	const char *since = header(req, "If-Modified-Since");
+	struct tm tm = { 0 };
 
-	/* RFC 9110 13.2.2: the tag decides where both are given. */
-	if (etag != NULL)
-		return strcmp(etag, "*") == 0 || strstr(etag, f->etag) != NULL;
-	return since != NULL && strcmp(since, f->modified) == 0;
-}
-
-enum range_kind {
-	RANGE_WHOLE, /* none was asked for, or one that we may ignore */
-	RANGE_PART,
-	RANGE_INVALID, /* behind the end */
-};
-
-static bool take_number(const char **p, uint64_t *out)
-{
-	char *end;
-
-	if (**p < '0' || **p > '9')
+	if (none_match != NULL)
+		return httprange_etag_matches(none_match, id->etag);
+	if (since == NULL || strptime(since, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
 		return false;
-	errno = 0;
-	*out = strtoull(*p, &end, 10);
-	*p = end;
-	return errno == 0;
+	return st->st_mtim.tv_sec <= timegm(&tm);
 }
 
-/* RFC 9110 14.1.2, one range; lists are answered with the whole, which is allowed. */
-static enum range_kind parse_range(uint64_t *first, uint64_t *last, const char *text, uint64_t size)
+/* A range of another state of the file would be a mix: then the whole is sent. */
+static const char *range_of(struct evhttp_request *req, const struct identity *id)
 {
-	const char *p = text + strlen("bytes=");
-	uint64_t suffix;
+	const char *condition = header(req, "If-Range");
 
-	*last = size > 0 ? size - 1 : 0;
-	if (strncmp(text, "bytes=", strlen("bytes=")) != 0 || strchr(p, ',') != NULL)
-		return RANGE_WHOLE;
-	if (*p == '-') {
-		p++;
-		if (!take_number(&p, &suffix) || *p != '\0')
-			return RANGE_WHOLE;
-		*first = suffix < size ? size - suffix : 0;
-		return suffix > 0 && size > 0 ? RANGE_PART : RANGE_INVALID;
-	}
-	if (!take_number(&p, first) || *p++ != '-')
-		return RANGE_WHOLE;
-	if (*p != '\0') {
-		uint64_t asked;
-
-		if (!take_number(&p, &asked) || *p != '\0' || asked < *first)
-			return RANGE_WHOLE;
-		if (asked < *last)
-			*last = asked;
-	}
-	return *first < size ? RANGE_PART : RANGE_INVALID;
+	if (condition != NULL && strcmp(condition, id->etag) != 0 &&
+	    strcmp(condition, id->modified) != 0)
+		return NULL;
+	return header(req, "Range");
 }
 
-static enum range_kind range_of(struct evhttp_request *req, const struct file *f, uint64_t *first,
-				uint64_t *last)
-{
-	const char *range = header(req, "Range");
-	const char *if_range = header(req, "If-Range");
-
-	if (range == NULL || evhttp_request_get_command(req) != EVHTTP_REQ_GET ||
-	    (if_range != NULL && strcmp(if_range, f->etag) != 0 &&
-	     strcmp(if_range, f->modified) != 0))
-		return RANGE_WHOLE;
-	return parse_range(first, last, range, (uint64_t)f->info.st_size);
-}
-
-/* Takes over the descriptor. */
-static void send_bytes(struct evhttp_request *req, struct file *f, int code, uint64_t first,
-		       uint64_t size)
+/* Takes over `fd`. */
+static void send_part(struct evhttp_request *req, int fd, uint64_t first, uint64_t size, int status)
 {
 	struct evbuffer *body = evbuffer_new();
-	char length[32];
+	bool is_head = evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
+	char length[24];
 
 	snprintf(length, sizeof(length), "%" PRIu64, size);
-	add_header(req, "Content-Length", length);
-	if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD || size == 0)
-		close(f->fd);
-	else if (evbuffer_add_file(body, f->fd, (ev_off_t)first, (ev_off_t)size) != 0)
-		close(f->fd);
-	evhttp_send_reply(req, code, code == 206 ? "Partial Content" : "OK", body);
+	set(req, "Content-Length", length);
+	if (is_head || size == 0)
+		close(fd);
+	else if (evbuffer_add_file(body, fd, (ev_off_t)first, (ev_off_t)size) != 0)
+		close(fd);
+	evhttp_send_reply(req, status, status == 206 ? "Partial Content" : "OK", body);
 	evbuffer_free(body);
 }
 
-static void send_file(struct evhttp_request *req, struct file *f)
+/* Takes over `fd`. */
+static void send_file(struct evhttp_request *req, int fd, const struct stat *st)
 {
-	uint64_t first = 0, last = 0, size = (uint64_t)f->info.st_size;
-	char range[96];
+	struct identity id;
+	uint64_t first = 0, size = (uint64_t)st->st_size, total = size;
+	char range[80];
 
-	add_header(req, "ETag", f->etag);
-	add_header(req, "Last-Modified", f->modified);
-	if (is_unchanged(req, f)) {
-		close(f->fd);
+	identify(&id, st);
+	set(req, "ETag", id.etag);
+	if (is_unchanged(req, &id, st)) {
+		close(fd);
 		evhttp_send_reply(req, 304, "Not Modified", NULL);
 		return;
 	}
-	add_header(req, "Accept-Ranges", "bytes");
-	add_header(req, "Content-Type", "application/octet-stream");
-	switch (range_of(req, f, &first, &last)) {
-	case RANGE_PART:
+	set(req, "Last-Modified", id.modified);
+	set(req, "Accept-Ranges", "bytes");
+	set(req, "Content-Type", "application/octet-stream");
+	switch (httprange_parse(&first, &size, range_of(req, &id), total)) {
+	case HTTPRANGE_WHOLE:
+		send_part(req, fd, 0, total, 200);
+		return;
+	case HTTPRANGE_PART:
 		snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first,
-			 last, size);
-		add_header(req, "Content-Range", range);
-		send_bytes(req, f, 206, first, last - first + 1);
-		break;
-	case RANGE_INVALID:
-		snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
-		add_header(req, "Content-Range", range);
-		close(f->fd);
-		refuse(req, 416, "Range Not Satisfiable");
-		break;
-	case RANGE_WHOLE:
-	default:
-		send_bytes(req, f, 200, 0, size);
-		break;
+			 first + size - 1, total);
+		set(req, "Content-Range", range);
+		send_part(req, fd, first, size, 206);
+		return;
+	case HTTPRANGE_UNSATISFIABLE:
+		snprintf(range, sizeof(range), "bytes */%" PRIu64, total);
+		set(req, "Content-Range", range);
+		close(fd);
+		answer(req, 416, "Range Not Satisfiable");
+		return;
 	}
 }
 
-static void send_identity(struct evhttp_request *req, const struct server *s)
+static void send_self(struct server *server, struct evhttp_request *req)
 {
 	struct evbuffer *body = evbuffer_new();
 
-	evbuffer_add(body, s->options->identity.data, s->options->identity.size);
-	add_header(req, "Content-Type", "application/json");
+	set(req, "Content-Type", "application/json");
+	set(req, "Cache-Control", "no-store");
+	evbuffer_add(body, server->self.data, server->self.size);
 	evhttp_send_reply(req, 200, "OK", body);
 	evbuffer_free(body);
 }
 
-static void answer_get(struct evhttp_request *req, const struct server *s, const char *path)
+static void handle_get(struct server *server, struct evhttp_request *req, const char *name)
 {
-	struct file f;
+	struct stat st;
+	int fd;
 
-	if (strcmp(path, "packway-serve.json") == 0)
-		send_identity(req, s);
-	else if (open_file(&f, s, path))
-		send_file(req, &f);
-	else
-		refuse_errno(req, errno);
+	if (strcmp(name, OWN_FILE) == 0) {
+		send_self(server, req);
+		return;
+	}
+	fd = beneath_open(server->www, name, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0) {
+		answer(req, 404, "Not Found");
+		return;
+	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		answer(req, 404, "Not Found");
+		return;
+	}
+	send_file(req, fd, &st);
 }
 
-/* ---- inboxes ---- */
+/* ---- putting ---- */
 
-static void run_soon(struct cycle_state *c, uint32_t ms)
+/* `name` is <cap path>/inbox/<object>: its folder is cut off in place. NULL: it is no upload. */
+static const char *split_inbox(char *name)
 {
-	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = (long)(ms % 1000) * 1000 };
+	char *object = strrchr(name, '/');
 
-	if (c->pid != 0)
-		c->again = true;
-	else
-		evtimer_add(c->timer, &delay);
+	if (object == NULL)
+		return NULL;
+	*object++ = '\0';
+	return strcmp(path_base(name), "inbox") == 0 ? object : NULL;
 }
 
-/* …/inbox/<name>: true if the name is an envelope's and its length the body's. */
-static bool is_envelope(const char *path, size_t size)
+static bool matches_name(const char *object, struct span bytes)
 {
 	struct envelope_name name;
-	const char *base = path_base(path);
-	size_t front = (size_t)(base - path);
-	const size_t inbox = strlen("inbox/");
+	struct digest digest;
 
-	if (front < inbox || strncmp(base - inbox, "inbox/", inbox) != 0 ||
-	    (front > inbox && base[-(ptrdiff_t)inbox - 1] != '/'))
+	if (!envelope_name_parse(&name, object) || name.length != bytes.size)
 		return false;
-	return envelope_name_parse(&name, base) && name.length == size;
+	digest_of(&digest, bytes);
+	return digest_equal(&digest, &name.sha256);
 }
 
-/* Under a hidden name first, then linked: a half-written envelope never has its name. */
-static int store(int inbox, const char *base, struct span bytes)
+enum put_result {
+	PUT_DONE,
+	PUT_EXISTS,
+	PUT_FAILED,
+};
+
+/* Whole under its name or not at all. Not synced: a client keeps it until a receipt covers it. */
+static enum put_result store_upload(int folder, const char *object, struct span bytes)
 {
-	char temp[32];
-	uint64_t salt;
 	struct err ignored;
-	int fd, failed = 0;
+	enum put_result result = PUT_FAILED;
+	char temp[40];
+	uint64_t salt;
+	int fd;
 
 	random_bytes(&salt, sizeof(salt));
 	snprintf(temp, sizeof(temp), ".new-%016" PRIx64, salt);
-	fd = openat(inbox, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
-		return errno;
-	if (!path_write_fd(fd, bytes, &ignored))
-		failed = ignored.sys_errno;
-	else if (fsync(fd) != 0 || linkat(inbox, temp, inbox, base, 0) != 0)
-		failed = errno;
+		return PUT_FAILED;
+	if (path_write_fd(fd, bytes, &ignored)) {
+		if (linkat(folder, temp, folder, object, 0) == 0)
+			result = PUT_DONE;
+		else if (errno == EEXIST)
+			result = PUT_EXISTS;
+	}
 	close(fd);
-	unlinkat(inbox, temp, 0);
-	return failed;
+	(void)unlinkat(folder, temp, 0);
+	return result;
 }
 
-static void wake_up(struct server *s)
+static void answer_put(struct server *server, struct evhttp_request *req, enum put_result result)
 {
-	for (size_t i = 0; i < s->options->cycle_count; i++)
-		if (s->cycles[i].cycle->on_upload)
-			run_soon(&s->cycles[i], UPLOAD_PAUSE_MS);
+	switch (result) {
+	case PUT_DONE:
+		answer(req, 201, "Created");
+		if (server->arrived != NULL)
+			server->arrived(server->ctx);
+		return;
+	case PUT_EXISTS:
+		answer(req, 409, "Conflict");
+		return;
+	case PUT_FAILED:
+		answer(req, 507, "Insufficient Storage");
+		return;
+	}
 }
 
-static void answer_put(struct evhttp_request *req, struct server *s, const char *path)
+static void handle_put(struct server *server, struct evhttp_request *req, char *name)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(req);
 	size_t size = evbuffer_get_length(body);
-	const char *base;
-	int inbox, failed;
+	const char *object = split_inbox(name);
+	struct span bytes;
+	SCOPED_FD int folder = -1;
 
-	if (!is_envelope(path, size)) {
-		refuse(req, 403, "Only envelopes may be put, and only into an inbox");
+	if (object == NULL) {
+		answer(req, 403, "Forbidden");
 		return;
 	}
-	inbox = beneath_open_parent(s->folder, path, &base);
-	if (inbox < 0) {
-		refuse_errno(req, errno);
+	bytes = span_of(size > 0 ? (const void *)evbuffer_pullup(body, -1) : "", size);
+	if (size > ENVELOPE_SIZE_MAX || !matches_name(object, bytes)) {
+		answer(req, 400, "Bad Request");
 		return;
 	}
-	failed = store(inbox, base, span_of(evbuffer_pullup(body, -1), size));
-	close(inbox);
-	if (failed == EEXIST) {
-		refuse(req, 412, "It is here already");
-	} else if (failed != 0) {
-		refuse_errno(req, failed);
-	} else {
-		evhttp_send_reply(req, 201, "Created", NULL);
-		wake_up(s);
+	folder = beneath_open(server->www, name, O_RDONLY | O_DIRECTORY, 0);
+	if (folder < 0) {
+		answer(req, 404, "Not Found");
+		return;
 	}
+	answer_put(server, req, store_upload(folder, object, bytes));
 }
 
-static void answer(struct evhttp_request *req, void *ctx)
-{
-	struct server *s = ctx;
-	char *path = path_of(req);
+/* ---- requests ---- */
 
-	if (path == NULL)
-		refuse(req, 404, "Not Found");
-	else if (evhttp_request_get_command(req) == EVHTTP_REQ_PUT)
-		answer_put(req, s, path);
+/* The request's path, decoded, without its leading slash; NULL if it is none. Caller frees it. */
+static char *request_name(struct evhttp_request *req)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+	size_t size = 0;
+	char *name;
+
+	if (path == NULL || path[0] != '/' || strlen(path) > NAME_SIZE_MAX)
+		return NULL;
+	name = evhttp_uridecode(path + 1, 0, &size);
+	if (name != NULL && path_is_beneath(span_of(name, size)))
+		return name;
+	free(name);
+	return NULL;
+}
+
+static void handle(struct evhttp_request *req, void *ctx)
+{
+	struct server *server = ctx;
+	enum evhttp_cmd_type command = evhttp_request_get_command(req);
+	char *name = request_name(req);
+
+	if (name == NULL)
+		answer(req, 404, "Not Found");
+	else if (command == EVHTTP_REQ_PUT)
+		handle_put(server, req, name);
 	else
-		answer_get(req, s, path);
-	free(path);
+		handle_get(server, req, name);
+	free(name);
 }
 
-/* ---- cycles ---- */
+/* ---- opening ---- */
 
-static void start_cycle(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
+static bool tls_fault(struct err *err, const char *file)
 {
-	struct cycle_state *c = ctx;
-
-	if (c->pid != 0)
-		return;
-	c->pid = fork();
-	if (c->pid == 0) {
-		signal(SIGTERM, SIG_DFL);
-		signal(SIGINT, SIG_DFL);
-		/* A child must hold neither the port nor a client's connection; standard streams
-		 * stay. */
-		close_range(3, ~0u, 0);
-		_exit(c->cycle->run(c->cycle->ctx));
-	}
-	if (c->pid < 0) {
-		log_warn("%s: %s", c->cycle->name, strerror(errno));
-		c->pid = 0;
-		run_soon(c, c->cycle->every_ms);
-	}
+	return err_set(err, ERR_NET_TLS, "%s: %s", file,
+		       ERR_reason_error_string(ERR_peek_last_error()));
 }
 
-static void cycle_ended(struct cycle_state *c)
+static bool open_tls(struct server *server, const struct server_options *options, struct err *err)
 {
-	bool again = c->again;
-
-	c->pid = 0;
-	c->again = false;
-	run_soon(c, again ? UPLOAD_PAUSE_MS : c->cycle->every_ms);
-}
-
-static void reap(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
-{
-	struct server *s = ctx;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-		for (size_t i = 0; i < s->options->cycle_count; i++)
-			if (s->cycles[i].pid == pid)
-				cycle_ended(&s->cycles[i]);
-}
-
-static void stop(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
-{
-	event_base_loopbreak(ctx);
-}
-
-/* A cycle is restartable at every step, so it may be ended at any. */
-static void end_children(struct server *s)
-{
-	for (size_t i = 0; i < s->options->cycle_count; i++) {
-		const struct timespec step = { .tv_nsec = 20 * 1000000 };
-		struct cycle_state *c = &s->cycles[i];
-
-		if (c->pid == 0)
-			continue;
-		kill(c->pid, SIGTERM);
-		for (int ms = 0; ms < CHILD_GRACE_MS && waitpid(c->pid, NULL, WNOHANG) == 0;
-		     ms += 20)
-			nanosleep(&step, NULL);
-		kill(c->pid, SIGKILL);
-		waitpid(c->pid, NULL, 0);
-	}
-}
-
-/* ---- set-up ---- */
-
-static bool tls_fault(const char *what, struct err *err)
-{
-	char text[200];
-
-	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
-	return err_set(err, ERR_NET_TLS, "%s: %s", what, text);
-}
-
-static bool set_up_tls(struct server *s, struct err *err)
-{
-	const struct server_options *o = s->options;
-
-	if (o->tls_cert == NULL)
+	if (options->tls_cert == NULL && options->tls_key == NULL)
 		return true;
-	s->tls = SSL_CTX_new(TLS_server_method());
-	if (s->tls == NULL)
-		return tls_fault("TLS", err);
-	SSL_CTX_set_min_proto_version(s->tls, TLS1_2_VERSION);
-	if (SSL_CTX_use_certificate_chain_file(s->tls, o->tls_cert) != 1)
-		return tls_fault(o->tls_cert, err);
-	if (SSL_CTX_use_PrivateKey_file(s->tls, o->tls_key, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(s->tls) != 1)
-		return tls_fault(o->tls_key, err);
+	if (options->tls_cert == NULL || options->tls_key == NULL)
+		return err_set(err, ERR_USAGE, "--tls-cert and --tls-key belong together");
+	server->tls = SSL_CTX_new(TLS_server_method());
+	if (server->tls == NULL)
+		return tls_fault(err, "TLS");
+	SSL_CTX_set_min_proto_version(server->tls, TLS1_2_VERSION);
+	if (SSL_CTX_use_certificate_chain_file(server->tls, options->tls_cert) != 1)
+		return tls_fault(err, options->tls_cert);
+	if (SSL_CTX_use_PrivateKey_file(server->tls, options->tls_key, SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_check_private_key(server->tls) != 1)
+		return tls_fault(err, options->tls_key);
 	return true;
 }
 
-static struct bufferevent *new_connection(struct event_base *base, void *ctx)
+static struct bufferevent *new_tls_connection(struct event_base *base, void *ctx)
 {
-	struct server *s = ctx;
+	const struct server *server = ctx;
+	struct bufferevent *bev = bufferevent_openssl_socket_new(
+		base, -1, SSL_new(server->tls), BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 
-	return bufferevent_openssl_socket_new(base, -1, SSL_new(s->tls), BUFFEREVENT_SSL_ACCEPTING,
-					      BEV_OPT_CLOSE_ON_FREE);
+	if (bev != NULL)
+		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
 }
 
-static bool listen_on(struct server *s, struct err *err)
+static bool split_listen(char **host_out, uint16_t *port_out, const char *listen, struct err *err)
 {
-	const struct server_options *o = s->options;
+	const char *colon = strrchr(listen, ':');
+	const char *host = listen;
+	size_t length;
+	uint64_t port;
 
-	s->http = evhttp_new(s->base);
-	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT);
-	evhttp_set_max_body_size(s->http, (ev_ssize_t)ENVELOPE_SIZE_MAX);
-	evhttp_set_max_headers_size(s->http, SERVER_HEADERS_MAX);
-	evhttp_set_timeout(s->http, SERVER_TIMEOUT_S);
-	evhttp_set_gencb(s->http, answer, s);
-	if (s->tls != NULL)
-		evhttp_set_bevcb(s->http, new_connection, s);
-	if (evhttp_bind_socket(s->http, o->host, o->port) == 0)
-		return true;
-	err_sys(err, ERR_NET, errno, "listen on %s port %u", o->host, o->port);
-	return err_fix(err, "end what listens there, or choose another address with --listen");
-}
-
-static void set_up_cycles(struct server *s)
-{
-	for (size_t i = 0; i < s->options->cycle_count; i++) {
-		struct cycle_state *c = &s->cycles[i];
-
-		c->server = s;
-		c->cycle = &s->options->cycles[i];
-		c->timer = evtimer_new(s->base, start_cycle, c);
-		run_soon(c, 0);
+	if (colon == NULL || !text_u64(&port, colon + 1, 1, UINT16_MAX))
+		return err_set(err, ERR_USAGE, "\"%s\" is not ADDR:PORT", listen);
+	length = (size_t)(colon - listen);
+	if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+		host++;
+		length -= 2;
 	}
+	*host_out = alloc_printf("%.*s", (int)length, host);
+	*port_out = (uint16_t)port;
+	return true;
 }
 
-static bool set_up(struct server *s, struct err *err)
+static bool listen_on(struct server *server, const char *listen, struct err *err)
 {
-	s->folder = open(s->options->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (s->folder < 0)
-		return err_sys(err, ERR_IO, errno, "folder %s", s->options->folder);
-	s->base = event_base_new();
-	if (s->base == NULL)
-		return err_set(err, ERR_MEMORY, "the event loop cannot be made");
-	return set_up_tls(s, err) && listen_on(s, err);
+	SCOPED_TEXT char *host = NULL;
+	uint16_t port = 0;
+
+	if (!split_listen(&host, &port, listen, err))
+		return false;
+	errno = 0;
+	server->bound = evhttp_bind_socket_with_handle(server->http, host, port);
+	if (server->bound != NULL)
+		return true;
+	if (errno == EADDRINUSE)
+		err_set(err, ERR_IN_USE, "another program listens on %s", listen);
+	else
+		err_sys(err, ERR_IO, errno != 0 ? errno : EADDRNOTAVAIL, "listening on %s", listen);
+	return err_fix(err, "give another address with --listen ADDR:PORT");
 }
 
-static void loop(struct server *s)
+static void configure(struct server *server)
 {
-	struct event *events[] = {
-		evsignal_new(s->base, SIGTERM, stop, s->base),
-		evsignal_new(s->base, SIGINT, stop, s->base),
-		evsignal_new(s->base, SIGCHLD, reap, s),
-	};
-
-	for (size_t i = 0; i < COUNT_OF(events); i++)
-		event_add(events[i], NULL);
-	signal(SIGPIPE, SIG_IGN);
-	set_up_cycles(s);
-	event_base_dispatch(s->base);
-	end_children(s);
-	for (size_t i = 0; i < COUNT_OF(events); i++)
-		event_free(events[i]);
+	evhttp_set_gencb(server->http, handle, server);
+	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT);
+	evhttp_set_max_headers_size(server->http, HEADERS_MAX);
+	evhttp_set_max_body_size(server->http, (ev_ssize_t)ENVELOPE_SIZE_MAX);
+	evhttp_set_timeout(server->http, IDLE_S);
+	evhttp_set_default_content_type(server->http, NULL);
+	if (server->tls != NULL)
+		evhttp_set_bevcb(server->http, new_tls_connection, server);
 }
 
-static void tear_down(struct server *s)
+bool server_open(struct server **out, struct event_base *base, const struct site *site,
+		 const struct server_options *options, struct err *err)
 {
-	for (size_t i = 0; i < s->options->cycle_count; i++)
-		if (s->cycles[i].timer != NULL)
-			event_free(s->cycles[i].timer);
-	if (s->http != NULL)
-		evhttp_free(s->http);
-	SSL_CTX_free(s->tls);
-	if (s->base != NULL)
-		event_base_free(s->base);
-	path_close_fd(&s->folder);
+	struct server *server = alloc_zeroed(1, sizeof(*server));
+	SCOPED_TEXT char *www = site_path(site, "www");
+
+	server->arrived = options->arrived;
+	server->ctx = options->ctx;
+	own_write(&server->self, site);
+	server->www = open(www, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	server->http = evhttp_new(base);
+	if (server->www < 0) {
+		err_sys(err, ERR_IO, errno, "folder %s", www);
+	} else if (server->http != NULL && open_tls(server, options, err)) {
+		configure(server);
+		if (listen_on(server, options->listen, err)) {
+			*out = server;
+			return true;
+		}
+	}
+	server_close(server);
+	return false;
 }
 
-bool server_run(const struct server_options *options, struct err *err)
+void server_let_go(struct server *server)
 {
-	struct server s = { .options = options, .folder = -1 };
-	bool done;
+	close(evhttp_bound_socket_get_fd(server->bound));
+}
 
-	assert(options->cycle_count <= SERVER_CYCLES_MAX);
-	done = set_up(&s, err);
-	if (done)
-		loop(&s);
-	tear_down(&s);
-	return done || err_what(err, "cannot serve");
+void server_close(struct server *server)
+{
+	if (server == NULL)
+		return;
+	if (server->http != NULL)
+		evhttp_free(server->http);
+	SSL_CTX_free(server->tls);
+	path_close_fd(&server->www);
+	buf_release(&server->self);
+	free(server);
 }

@@ -1,57 +1,34 @@
 /*
- * The built-in HTTP server of `packway-site serve`: plain files of one folder, and inboxes that
- * take envelopes. It knows nothing of the database: what is due now and then (publish, distribute,
- * intake) runs in children of its own, so that no request waits for a cycle.
+ * The built-in HTTP server: SITE/www for reading, inboxes for putting, nothing else.
  *
- *     GET, HEAD   any file beneath the folder: one range, ETag, If-None-Match, If-Modified-Since
- *     PUT         …/inbox/<name>: create only, and only names of envelopes
- * (docs/formats/envelope.md) GET /packway-serve.json   who serves here
- *
- * Nothing is executed, listed or replaced. Names stay beneath the folder, through no symbolic link.
+ * It parses nothing but HTTP and names, holds no key, and touches no database: what is put lies in
+ * an inbox until the intake looks. One thread, one event loop.
  */
 #ifndef SITE_SERVER_H
 #define SITE_SERVER_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "site/site.h"
 
-#include "common/error.h"
-#include "common/macros.h"
-#include "common/span.h"
-
-#define SERVER_TIMEOUT_S 60 /* a connection that neither asks nor takes bytes is closed after it \
-			     */
-#define SERVER_CONNECTIONS 4000
-#define SERVER_CYCLES_MAX  8
-#define SERVER_HEADERS_MAX 16384 /* bytes of one request's head */
-
-/* Called in a child process; its result is the child's exit code. Must open what it needs itself.
- */
-typedef int server_cycle_fn(void *ctx);
-
-struct server_cycle {
-	const char *name;
-	server_cycle_fn *run;
-	void *ctx;
-	uint32_t every_ms; /* from the end of one to the begin of the next */
-	bool on_upload;    /* also soon after an envelope has arrived */
-};
+struct event_base;
+struct server;
 
 struct server_options {
-	const char *host; /* address to listen on */
-	uint16_t port;
-	const char *folder;   /* what is served */
-	struct span identity; /* the bytes of /packway-serve.json */
-	const char *tls_cert; /* PEM files; NULL: plain HTTP */
+	const char *listen;   /* ADDR:PORT, [ADDR]:PORT */
+	const char *tls_cert; /* PEM chain; NULL: plain HTTP */
 	const char *tls_key;
-	const struct server_cycle *cycles;
-	size_t cycle_count;
+	void (*arrived)(void *ctx); /* told after each accepted upload; may be NULL */
+	void *ctx;
 };
 
+/* Listen. ERR_USAGE for an address that is none, ERR_IN_USE for one that is taken, ERR_NET_TLS. */
+bool server_open(struct server **out, struct event_base *base, const struct site *site,
+		 const struct server_options *options, struct err *err) MUST_USE;
+void server_close(struct server *server);
+
 /*
- * Serve until SIGTERM or SIGINT; then children are ended and true is returned. ERR_NET if the
- * address cannot be listened on, ERR_NET_TLS if certificate and key do not fit.
+ * In a process that was forked off: give up the listening socket, so that it is free as soon as the
+ * server has ended. The server is not used there otherwise.
  */
-bool server_run(const struct server_options *options, struct err *err) MUST_USE;
+void server_let_go(struct server *server);
 
 #endif
