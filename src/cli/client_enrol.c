@@ -61,7 +61,7 @@ static bool read_parts(json_t *request, const struct options *options, struct er
 static bool verb_enroll(struct verb_call *call, struct err *err)
 {
 	const char *file = options_argument(call->options, 0);
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *request = client_request("enroll");
 	json_auto_t *result = NULL;
 
