@@ -330,10 +330,6 @@ static void tell_verdict(struct cycle *c, size_t i, const struct schedule_verdic
 	json_t *data;
 	char until[CLOCK_TEXT_MAX] = "";
 
-	if (assigned_is_new(&c->plan, i)) {
-		assigned_tell(&c->plan, i, "received");
-		tell(c, i, 10002, json_string("received"), NULL);
-	}
 	if (v->state == SCHEDULE_EXPIRED && assigned_tell(&c->plan, i, "expired"))
 		tell(c, i, 10019, json_string("expired before it could run"), NULL);
 	if (v->state == SCHEDULE_STOPPED && assigned_tell(&c->plan, i, "stopped"))
@@ -354,6 +350,17 @@ static void tell_verdict(struct cycle *c, size_t i, const struct schedule_verdic
 			  v->text != NULL ? v->text : schedule_reason_name(v->reason),
 			  until[0] != '\0' ? " (until " : "", until, until[0] != '\0' ? ")" : ""),
 	     data);
+}
+
+/* Before anything is done about it: the timeline begins with the arrival. */
+static void tell_received(struct cycle *c)
+{
+	for (size_t i = 0; i < c->plan.count; i++) {
+		if (!assigned_is_new(&c->plan, i))
+			continue;
+		assigned_tell(&c->plan, i, "received");
+		tell(c, i, 10002, json_string("received"), NULL);
+	}
 }
 
 /* ---- content ---- */
@@ -677,7 +684,7 @@ static bool work(json_t **result_out, struct cycle *c, struct err *err)
 	if (!have_plan(c, err))
 		return false;
 	look_at_outbox(c);
-	json_decref(judge_all(c, &waiting, &failed)); /* what is new is told before anything runs */
+	tell_received(c);
 	run_what_is_due(c);
 	quiet = judge_all(c, &waiting, &failed);
 	if (!assigned_save(&c->plan, c->job->state, err))

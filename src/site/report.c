@@ -22,7 +22,10 @@ static const struct {
 	{ 11006, "interrupted" }, { 11010, "stopped" },
 };
 
-/* The columns of `status`, in their order; a client is in one of them at a time. */
+/*
+ * The columns of `status`, in their order. A client is in one of them at a time, but for the first,
+ * which counts, as SMS does, everybody who has got the advertisement, whatever became of it.
+ */
 static const char *const columns[] = {
 	"received", "waiting", "running",     "succeeded", "failed",
 	"rejected", "expired", "interrupted", "stopped",
@@ -41,10 +44,15 @@ static bool add_counts(json_t *row, struct site *site, const char *id, struct er
 	SCOPED(db_rows)
 	struct db_rows rows = db_query(site->db, STMT_REPORT_STATES, DB_ARGS(db_text(id)));
 
+	int64_t received = 0;
+
 	for (size_t i = 0; i < COUNT_OF(columns); i++)
 		jsondoc_set_int(row, columns[i], 0);
-	while (db_rows_next(&rows))
+	while (db_rows_next(&rows)) {
 		jsondoc_set_int(row, db_rows_text(&rows, 0), db_rows_int(&rows, 1));
+		received += db_rows_int(&rows, 1);
+	}
+	jsondoc_set_int(row, columns[0], received);
 	return db_rows_finish(&rows, err);
 }
 
