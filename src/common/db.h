@@ -73,7 +73,7 @@ static inline void db_undo_scoped(struct db **db)
 	if (*db != NULL)
 		db_abandon(*db);
 }
-#define DB_UNDO __attribute__((cleanup(db_undo_scoped)))
+#define DB_UNDO __attribute__((cleanup(db_undo_scoped), unused))
 
 /* One parameter. Texts and blobs are borrowed for the call; NULL text is NULL. */
 struct db_value {

@@ -27,7 +27,7 @@ static bool want_one(struct site *site, const struct system *dp, const char *pac
 		      DB_ARGS(db_int(dp->id), db_text(package), db_int(site_now(site))), err);
 }
 
-static bool want_named(struct site *site, const struct systems *list, const char *package,
+static bool want_named(struct site *site, const struct system_list *list, const char *package,
 		       const char *name, struct err *err)
 {
 	const struct system *dp = system_find(list, name);
@@ -41,7 +41,7 @@ static bool want_named(struct site *site, const struct systems *list, const char
 bool distribute_want(struct site *site, const char *package, const char *const *dps,
 		     size_t dp_count, struct err *err)
 {
-	SCOPED(systems) struct systems list = { 0 };
+	SCOPED(system_list) struct system_list list = { 0 };
 	SITE_UNDO struct site *undo = site;
 
 	if (!package_check(site, package, err) ||
@@ -64,7 +64,7 @@ bool distribute_want(struct site *site, const char *package, const char *const *
 struct crew {
 	struct site *site;
 	const struct distribute_options *options;
-	struct systems dps;
+	struct system_list dps;
 	pid_t *pids;                  /* per DP; 0: not running */
 	struct dpcopy_counts *counts; /* shared */
 	size_t failed;
@@ -182,7 +182,7 @@ bool distribute_run(size_t *failed_out, struct site *site, const struct distribu
 	crew.counts = mmap(NULL, sizeof(*crew.counts), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (crew.counts == MAP_FAILED) {
-		systems_release(&crew.dps);
+		system_list_release(&crew.dps);
 		return err_sys(err, ERR_MEMORY, errno, "shared counters");
 	}
 	crew.pids = alloc_zeroed(crew.dps.count, sizeof(*crew.pids));
@@ -190,14 +190,14 @@ bool distribute_run(size_t *failed_out, struct site *site, const struct distribu
 	*failed_out = crew.failed + atomic_load(&crew.counts->failed);
 	munmap(crew.counts, sizeof(*crew.counts));
 	free(crew.pids);
-	systems_release(&crew.dps);
+	system_list_release(&crew.dps);
 	return done;
 }
 
 bool distribute_validate(json_t **out, struct site *site, const char *dp, const char *package,
 			 struct err *err)
 {
-	SCOPED(systems) struct systems list = { 0 };
+	SCOPED(system_list) struct system_list list = { 0 };
 	SCOPED_FD int lock = -1;
 	json_auto_t *rows = json_array();
 	struct system *system;

@@ -289,7 +289,7 @@ static bool sweep_cap(struct intake_result *result, struct site *site, struct sy
 
 bool intake_run(struct intake_result *out, struct site *site, struct err *err)
 {
-	SCOPED(systems) struct systems caps = { 0 };
+	SCOPED(system_list) struct system_list caps = { 0 };
 	SCOPED(sealer) struct sealer *sealer = NULL;
 	SCOPED_FD int lock = -1;
 	size_t failed;

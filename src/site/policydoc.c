@@ -59,7 +59,7 @@ static bool fill_keys(struct docs_site *doc, const struct stage *st, struct err 
 	return true;
 }
 
-static void add_systems(struct docs_site *doc, const struct systems *from,
+static void add_systems(struct docs_site *doc, const struct system_list *from,
 			enum docs_system_kind kind)
 {
 	for (size_t i = 0; i < from->count; i++) {
@@ -81,8 +81,8 @@ static void add_systems(struct docs_site *doc, const struct systems *from,
 
 static bool stage_site(struct stage *st, const json_t *groups, struct err *err)
 {
-	SCOPED(systems) struct systems caps = { 0 };
-	SCOPED(systems) struct systems dps = { 0 };
+	SCOPED(system_list) struct system_list caps = { 0 };
+	SCOPED(system_list) struct system_list dps = { 0 };
 	SCOPED(buf) struct buf text = { 0 };
 	struct docs_site doc = {
 		.site = st->site->code,

@@ -17,7 +17,7 @@ static const char *const outcomes[] = {
 };
 
 /* The first address of a CAP takes uploads (cap add sees to that); what it cannot, --inbox must. */
-static bool check_inbox(const struct systems *caps, struct err *err)
+static bool check_inbox(const struct system_list *caps, struct err *err)
 {
 	if (caps->count > 0)
 		return true;
@@ -45,7 +45,7 @@ static json_t *cap_row(const struct system *cap, bool done, size_t files, const 
 	return row;
 }
 
-static size_t replicate(json_t *rows, struct site *site, struct systems *caps,
+static size_t replicate(json_t *rows, struct site *site, struct system_list *caps,
 			const struct capcopy_job *job)
 {
 	size_t failed = 0;
@@ -62,7 +62,7 @@ static size_t replicate(json_t *rows, struct site *site, struct systems *caps,
 }
 
 static bool copy_to_caps(json_t *rows, size_t *failed_out, struct site *site,
-			 struct repository *repo, struct systems *caps, struct err *err)
+			 struct repository *repo, struct system_list *caps, struct err *err)
 {
 	SCOPED(publication_paths) struct publication_paths files = { 0 };
 	SCOPED(publication_paths) struct publication_paths garbage = { 0 };
@@ -83,7 +83,7 @@ static bool run(json_t *doc, size_t *failed_out, struct site *site,
 		const struct policydoc_settings *settings, struct err *err)
 {
 	SCOPED(repository) struct repository *repo = NULL;
-	SCOPED(systems) struct systems caps = { 0 };
+	SCOPED(system_list) struct system_list caps = { 0 };
 	enum repository_outcome outcome;
 	struct repository_role timestamp;
 	json_t *rows = json_array();

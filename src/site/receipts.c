@@ -126,7 +126,7 @@ static bool doubt_cap(struct site *site, const struct system *cap, struct err *e
 static bool put_on_caps(size_t *failed_out, struct site *site, const json_t *shards,
 			struct err *err)
 {
-	SCOPED(systems) struct systems caps = { 0 };
+	SCOPED(system_list) struct system_list caps = { 0 };
 
 	if (!system_load(&caps, site, MARKER_CAP, SYSTEM_LIVE, err))
 		return false;

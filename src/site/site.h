@@ -65,7 +65,7 @@ static inline void site_undo_scoped(struct site **site)
 {
 	site_abandon(*site);
 }
-#define SITE_UNDO __attribute__((cleanup(site_undo_scoped)))
+#define SITE_UNDO __attribute__((cleanup(site_undo_scoped), unused))
 
 static inline int64_t site_now(const struct site *site)
 {

@@ -245,7 +245,7 @@ bool system_list_json(json_t **out, struct site *site, enum marker_kind kind, st
 		       err);
 }
 
-void systems_release(struct systems *list)
+void system_list_release(struct system_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		struct system *s = &list->items[i];
@@ -259,7 +259,7 @@ void systems_release(struct systems *list)
 			free(s->urls[j]);
 	}
 	free(list->items);
-	*list = (struct systems){ 0 };
+	*list = (struct system_list){ 0 };
 }
 
 static bool load_addresses(struct site *site, struct system *system, struct err *err)
@@ -273,10 +273,10 @@ static bool load_addresses(struct site *site, struct system *system, struct err 
 	return db_rows_finish(&rows, err);
 }
 
-bool system_load(struct systems *out, struct site *site, enum marker_kind kind,
+bool system_load(struct system_list *out, struct site *site, enum marker_kind kind,
 		 enum system_scope scope, struct err *err)
 {
-	SCOPED(systems) struct systems list = { 0 };
+	SCOPED(system_list) struct system_list list = { 0 };
 	SCOPED(db_rows)
 	struct db_rows rows = db_query(
 		site->db, STMT_SYSTEM_ROWS,
@@ -303,11 +303,11 @@ bool system_load(struct systems *out, struct site *site, enum marker_kind kind,
 		if (!load_addresses(site, &list.items[i], err))
 			return false;
 	*out = list;
-	list = (struct systems){ 0 };
+	list = (struct system_list){ 0 };
 	return true;
 }
 
-struct system *system_find(const struct systems *list, const char *name)
+struct system *system_find(const struct system_list *list, const char *name)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (!list->items[i].is_removed && strcmp(list->items[i].name, name) == 0)

@@ -57,13 +57,13 @@ struct system {
 	bool is_removed;
 };
 
-struct systems {
+struct system_list {
 	struct system *items;
 	size_t count;
 };
 
-void systems_release(struct systems *list);
-SCOPED_RELEASE(systems);
+void system_list_release(struct system_list *list);
+SCOPED_RELEASE(system_list);
 
 enum system_scope {
 	SYSTEM_LIVE,             /* those in policy */
@@ -71,11 +71,11 @@ enum system_scope {
 };
 
 /* All systems of a kind, by name. The caller releases `out`. */
-bool system_load(struct systems *out, struct site *site, enum marker_kind kind,
+bool system_load(struct system_list *out, struct site *site, enum marker_kind kind,
 		 enum system_scope scope, struct err *err) MUST_USE;
 
 /* The system of that name in a loaded list; NULL: none. */
-struct system *system_find(const struct systems *list, const char *name);
+struct system *system_find(const struct system_list *list, const char *name);
 
 /*
  * The locator through which the site writes: the first address, or the folder in SITE/www behind

@@ -14,8 +14,9 @@
 #include "common/text.h"
 #include "site/system.h"
 
-#define TOKEN_BYTES 20
-#define ROOT_MAX    512000
+#define TOKEN_BYTES     20
+#define ROOT_MAX        512000
+#define BUNDLE_CAPS_MAX 16 /* addresses that a client keeps */
 
 static void hash_of(char *hex, const char *token)
 {
@@ -47,12 +48,13 @@ bool token_create(char *token_out, struct site *site, uint64_t uses, uint64_t li
 
 static bool add_caps(json_t *caps, struct site *site, struct err *err)
 {
-	SCOPED(systems) struct systems list = { 0 };
+	SCOPED(system_list) struct system_list list = { 0 };
 
 	if (!system_load(&list, site, MARKER_CAP, SYSTEM_LIVE, err))
 		return false;
 	for (size_t i = 0; i < list.count; i++)
-		for (size_t j = 0; j < list.items[i].url_count; j++)
+		for (size_t j = 0;
+		     j < list.items[i].url_count && json_array_size(caps) < BUNDLE_CAPS_MAX; j++)
 			json_array_append_new(caps, jsondoc_new_text(list.items[i].urls[j]));
 	if (json_array_size(caps) > 0)
 		return true;
@@ -66,7 +68,7 @@ bool token_write_bundle(struct site *site, const char *token, const char *path, 
 	SCOPED(buf) struct buf root = { 0 };
 	SCOPED(buf) struct buf text = { 0 };
 	json_auto_t *doc = json_object();
-	json_t *caps = json_array();
+	json_t *caps = json_array(), *root_doc;
 
 	jsondoc_set_int(doc, "format", 1);
 	jsondoc_set_text(doc, "site", site->code);
@@ -76,8 +78,9 @@ bool token_write_bundle(struct site *site, const char *token, const char *path, 
 		return err_set(err, ERR_EXISTS, "%s is there already", path);
 	if (!add_caps(caps, site, err) || !path_read(&root, root_path, ROOT_MAX, err))
 		return false;
-	/* As text, so that clients get the very bytes. */
-	jsondoc_set(doc, "root", json_stringn((const char *)root.data, root.size));
+	if (!jsondoc_read(&root_doc, buf_span(&root), err))
+		return false;
+	jsondoc_set(doc, "root", root_doc);
 	jsondoc_write(&text, doc);
 	buf_put_text(&text, "\n");
 	return newfile_write(path, 0600, buf_span(&text), err);

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""The site's commands as others read them: shapes of the JSON, exit codes, three-line errors."""
+import os
+import sys
+
+from flow import case, equal, main, need, program, run
+
+
+def fails(site, code, name, *args):
+    """The command ends with `code`; people see three lines, programs one object."""
+    plain = site(*args, check=False).want(code)
+    lines = plain.err.rstrip("\n").split("\n")
+    need(len(lines) == 3 and lines[2].endswith(f"[{name}]"), "not three lines", plain.err)
+    shown = site(*args, "--json", check=False).want(code).json["error"]
+    equal(shown["code"], name)
+    equal(set(shown), {"code", "what", "why", "fix"})
+
+
+def tree(t, name, files):
+    folder = t.dir / name
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+@case("packages are made, updated only by a change, and rolled back")
+def _(t):
+    site = t.site("LON")
+    source = tree(t, "source", {"setup.sh": "exit 0\n", "data/a b": "x" * 1000})
+    made = site.json("package", "create", "tool", "--source", source)
+    equal({k: made[k] for k in ("id", "version", "files")},
+          {"id": "LON00001", "version": 1, "files": 2})
+    need(made["bytes"] == 1007 and made["bytes_new"] > 0, "sizes", made)
+    same = site.json("package", "update", "LON00001")
+    equal((same["version"], same["bytes_new"]), (1, 0))
+    (source / "new").write_text("more")
+    equal(site.json("package", "update", "LON00001")["version"], 2)
+    back = site.json("package", "rollback", "LON00001", "--to", "1")
+    equal((back["version"], back["files"], back["bytes_new"]), (3, 2, 0))
+    equal([p["version"] for p in site.json("package", "list")], [3])
+    equal([v["version"] for v in site.json("package", "show", "LON00001")["versions"]], [1, 2, 3])
+
+
+@case("a source that cannot be published uses no id up and leaves nothing")
+def _(t):
+    site = t.site("LON")
+    (t.dir / "empty").mkdir()
+    fails(site, 1, "PW-SOURCE", "package", "create", "x", "--source", t.dir / "empty")
+    fails(site, 3, "PW-NOT-FOUND", "package", "create", "x", "--source", t.dir / "absent")
+    # A package must never be its own source (Q263376).
+    fails(site, 1, "PW-REFUSED", "package", "create", "x", "--source", site.dir / "library")
+    share = site.folder_dp("dp1")
+    (share / "file").write_text("x")
+    fails(site, 1, "PW-REFUSED", "package", "create", "x", "--source", share)
+    outside = tree(t, "outside", {"file": "x"})
+    os.symlink("/etc/passwd", outside / "link")
+    fails(site, 1, "PW-SOURCE", "package", "create", "x", "--source", outside)
+    equal(list((site.dir / "library").iterdir()), [])
+    made = site.json("package", "create", "x", "--source", outside, "--skip-outside-links")
+    equal(made["id"], "LON00001")
+
+
+@case("what does not fit is refused with its exit code")
+def _(t):
+    site = t.site("LON")
+    site("group", "add", "hub")
+    site("boundary", "add", "10.1.0.0/16", "--group", "hub")
+    site("group", "add", "branch", "--neighbour", "hub:30", "--default-after", "never")
+    for code, name, *args in [
+        (2, "PW-USAGE", "frobnicate"),
+        (2, "PW-USAGE", "package"),
+        (2, "PW-USAGE", "package", "create", "x"),
+        (2, "PW-USAGE", "package", "list", "--colour"),
+        (2, "PW-USAGE", "boundary", "add", "10.1.2.3/16", "--group", "hub"),
+        (2, "PW-USAGE", "boundary", "add", "10.1/16", "--group", "hub"),
+        (1, "PW-EXISTS", "boundary", "add", "10.1.0.0/16", "--group", "branch"),
+        (3, "PW-NOT-FOUND", "boundary", "add", "10.2.0.0/16", "--group", "nowhere"),
+        (3, "PW-NOT-FOUND", "group", "add", "a", "--neighbour", "nowhere"),
+        (1, "PW-REFUSED", "group", "add", "a", "--policy", "preferred-only"),
+        (2, "PW-USAGE", "group", "add", "a", "--policy", "best"),
+        (1, "PW-EXISTS", "group", "add", "hub"),
+        (1, "PW-IN-USE", "group", "remove", "hub"),
+        (1, "PW-UNSUPPORTED", "cap", "add", "c", "nwfs://server/volume"),
+        (2, "PW-USAGE", "cap", "add", "../c", "/tmp"),
+        (1, "PW-QUERY", "collection", "add", "c", "--query", "SELECT random()"),
+        (1, "PW-QUERY", "collection", "add", "c", "--query", "DELETE FROM client"),
+        (2, "PW-USAGE", "collection", "add", "c"),
+        (1, "PW-REFUSED", "collection", "remove", "all"),
+        (3, "PW-NOT-FOUND", "package", "show", "LON00009"),
+        (2, "PW-USAGE", "package", "show", "tool"),
+        (3, "PW-NOT-FOUND", "client", "show", "nobody"),
+        (3, "PW-NOT-FOUND", "advertisement", "stop", "LON20001"),
+        (1, "PW-QUERY", "query", "DELETE FROM client"),
+        (1, "PW-QUERY", "query", "SELECT * FROM token"),
+        (1, "PW-REFUSED", "publish"),
+    ]:
+        fails(site, code, name, *args)
+
+
+@case("a plain web server is no CAP unless its folder comes first")
+def _(t):
+    site = t.site("LON")
+    web = t.nginx(t.dir / "web") if hasattr(t, "nginx") else None
+    if web is not None:
+        fails(site, 1, "PW-REFUSED", "cap", "add", "web", web.url)
+    site.folder_cap("cap1")
+    equal(site.json("cap", "list")[0]["addresses"], [f"file://{t.dir}/cap1"])
+
+
+@case("programs and advertisements")
+def _(t):
+    site = t.site("LON")
+    source = tree(t, "source", {"setup.sh": "exit 0\n"})
+    site("package", "create", "tool", "--source", source)
+    site("program", "add", "LON00001", "install", "--command", "./setup.sh --quiet",
+         "--success", "0,2", "--restart-codes", "3010", "--timeout", "20m")
+    site("program", "add", "LON00001", "after", "--command", "sh -c true",
+         "--run-after", "LON00001:install", "--rerun", "always", "--as", "user")
+    secret = site("program", "add", "LON00001", "leak", "--command", "./setup.sh --password=x")
+    need("looks like a secret" in secret.err, "no warning", secret.err)
+    for args in (["--command", "./a 'b"], ["--command", "../escape"],
+                 ["--command", "./a", "--success", "yes"], ["--command", "./a", "--as", "a b"],
+                 ["--command", "./a", "--timeout", "0"]):
+        fails(site, 2, "PW-USAGE", "program", "add", "LON00001", "bad", *args)
+    fails(site, 1, "PW-REFUSED", "program", "add", "LON00001", "self", "--command", "./a",
+          "--run-after", "LON00001:self")
+    fails(site, 1, "PW-UNSUPPORTED", "program", "add", "LON00001", "m", "--command", "./a",
+          "--mount", "any")
+    programs = {p["name"]: p for p in site.json("package", "show", "LON00001")["programs"]}
+    equal(programs["install"]["success"], [0, 2])
+    equal(programs["after"]["run_after"], "LON00001:install")
+    adv = site.json("advertise", "LON00001", "install", "--collection", "all",
+                    "--mandatory", "now", "--expires", "+2h")
+    equal(adv["advertisement"], "LON20001")
+    site("advertisement", "stop", "LON20001")
+    equal(site.json("advertisement", "show", "LON20001")["state"], "stopped")
+    row = site.json("status", "LON00001")[0]
+    for key in ("targeted", "received", "waiting", "running", "succeeded", "failed"):
+        equal(row[key], 0, key)
+    fails(site, 1, "PW-IN-USE", "package", "remove", "LON00001")
+    site("advertisement", "remove", "LON20001")
+    equal(site("advertise", "LON00001", "install", "--collection", "all").out, "LON20002\n")
+
+
+@case("tokens and the bundle")
+def _(t):
+    site = t.site("LON")
+    site.folder_cap("cap1")
+    made = site.json("token", "create", "--uses", "3", "--expires", "2h")
+    equal(made["uses"], 3)
+    need(made["expires"].endswith("Z") and made["token"], "token", made)
+    site("token", "create", "--bundle", t.dir / "bundle.json")
+    equal((t.dir / "bundle.json").stat().st_mode & 0o777, 0o600)
+    site("token", "revoke", "1")
+    equal([x["state"] for x in site.json("token", "list")], ["revoked", "valid"])
+
+
+@case("a dead DP is reported and the others are done")
+def _(t):
+    site = t.site("LON")
+    site.folder_cap("cap1")
+    dp = site.folder_dp("dp1")
+    site("dp", "add", "dead", "http://127.0.0.2:9/dp")
+    (t.dir / "taken").mkdir()
+    source = tree(t, "source", {"setup.sh": "exit 0\n"})
+    site("package", "create", "tool", "--source", source)
+    broken = t.dir / "broken"
+    site("dp", "add", "broken", f"file://{broken}")
+    broken.rmdir()
+    broken.write_text("no folder")
+    done = site("package", "distribute", "LON00001", "--dp", "dp1", "broken", "--no-patches",
+                "--json", check=False).want(4).json
+    equal({r["dp"]: r["state"] for r in done}, {"dp1": "valid", "broken": "failed"})
+    need((dp / "packway-dp.json").exists(), "no marker")
+    pack = next((dp / "LON00001" / "packs").iterdir())
+    bytes_ = bytearray(pack.read_bytes())
+    bytes_[len(bytes_) // 2] ^= 1
+    pack.chmod(0o644)
+    pack.write_bytes(bytes_)
+    site("dp", "validate", "dp1", "LON00001", check=False).want(4)
+    site("package", "distribute", "LON00001", "--dp", "dp1")
+    site("dp", "validate", "dp1")
+    site("publish")
+
+
+@case("options stand before or after the verb, and help is made from the tables")
+def _(t):
+    site = t.site("LON")
+    exe = program("packway-site")
+    equal(run(exe, "--json", "--site", site.dir, "cap", "list").json, [])
+    equal(run(exe, "cap", "list", f"--site={site.dir}", "--json").json, [])
+    verbs = {v["name"] for v in run(exe, "--help", "--json").json["verbs"]}
+    for verb in ("init", "cap add", "dp validate", "group show", "boundary list", "publish",
+                 "package rollback", "advertise", "serve", "token create", "query", "keys"):
+        need(verb in verbs, f"no {verb}")
+        need("usage:" in run(exe, *verb.split(), "--help").out, f"no help for {verb}")
+    rows = {r["key"]: r for r in site.json("config")}
+    equal((rows["site"]["value"], rows["site"]["source"]), (str(site.dir), "flag"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
