@@ -40,7 +40,7 @@ static bool verb_locate(struct verb_call *call, struct err *err)
 	const struct options *o = call->options;
 	const char *id = options_argument(o, 0);
 	bool cap = options_flag(o, "cap");
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *request = client_request("locate");
 	json_auto_t *decision = NULL;
 
@@ -66,7 +66,7 @@ static bool verb_locate(struct verb_call *call, struct err *err)
 
 static bool verb_explain(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *decision = NULL;
 
 	if (!client_open(&c, call, STATE_READ, err) ||
@@ -87,7 +87,7 @@ static const struct print_column connection_columns[] = {
 
 static bool verb_connections(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *result = NULL;
 
 	if (!client_open(&c, call, STATE_READ, err) ||
@@ -195,7 +195,7 @@ static bool verb_prefer(struct verb_call *call, struct err *err)
 {
 	const struct options *o = call->options;
 	SCOPED(preference) struct preference pref = { 0 };
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	bool changes = options_argument_count(o) > 0 || options_given(o, "policy") ||
 		       options_flag(o, "clear");
 

@@ -29,7 +29,7 @@ static bool verb_fetch(struct verb_call *call, struct err *err)
 	static const char *const names[] = { "version", "dp", "policy", "seed", "rate", NULL };
 	const char *to = options_text(call->options, "output");
 	const char *id = options_argument(call->options, 0);
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_t *request = client_request("fetch");
 	json_auto_t *result = NULL;
 	const char *server;
@@ -70,7 +70,7 @@ static const struct print_column finding_columns[] = {
 
 static bool verb_verify(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_t *request = client_request("verify");
 	json_auto_t *result = NULL;
 	json_t *findings;
@@ -124,7 +124,7 @@ static bool clear(struct store *store, const struct store_item *items, size_t co
 
 static bool verb_cache(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	SCOPED_TEXT char *dir = NULL;
 	SCOPED(store) struct store *store = NULL;
 	json_auto_t *rows = json_array();

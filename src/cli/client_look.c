@@ -31,7 +31,7 @@ static const struct print_column status_columns[] = {
 
 static bool verb_status(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *status = NULL;
 	int socket;
 
@@ -60,7 +60,7 @@ static const struct print_column message_columns[] = {
 
 static bool verb_messages(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *rows = NULL;
 
 	if (!client_open(&c, call, STATE_READ, err) || !cycle_messages(&rows, &c.state, err))
@@ -91,7 +91,7 @@ static const struct print_column doctor_columns[] = {
 
 static bool verb_doctor(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *result = NULL;
 
 	if (!client_open(&c, call, STATE_READ, err) ||

@@ -14,7 +14,7 @@
 
 static bool verb_sync(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *result = NULL;
 
 	if (!client_open(&c, call, STATE_READ, err) ||
@@ -76,7 +76,7 @@ static const struct print_column list_columns[] = {
 
 static bool verb_list(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_auto_t *rows = NULL;
 
 	if (!client_open(&c, call, STATE_READ, err) ||
@@ -88,7 +88,7 @@ static bool verb_list(struct verb_call *call, struct err *err)
 
 static bool verb_run(struct verb_call *call, struct err *err)
 {
-	SCOPED(client) struct client c;
+	SCOPED(client) struct client c = { 0 };
 	json_t *request = client_request("run");
 	json_auto_t *result = NULL;
 
