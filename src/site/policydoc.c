@@ -324,6 +324,20 @@ static bool stage_packages(struct stage *st, struct err *err)
 	return true;
 }
 
+/* ---- bins ---- */
+
+/* The bin of each row by its member `key`, found once; the caller frees it. */
+static uint8_t *bins_of(const json_t *rows, const char *key)
+{
+	uint8_t *bins = alloc_zeroed(json_array_size(rows), sizeof(*bins));
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row)
+		bins[i] = (uint8_t)docs_bin(jsondoc_text(row, key));
+	return bins;
+}
+
 /* ---- advertisement/<bin>.json ---- */
 
 /* A run is due again under a new serial: another version than the one last published. */
@@ -375,7 +389,7 @@ static bool stage_advertisement_bin(struct stage *st, unsigned int bin,
 	return put_bytes(st, docs_path_advertisements(bin), buf_span(&text), err);
 }
 
-static bool stage_advertisement_bins(struct stage *st, const json_t *rows,
+static bool stage_advertisement_bins(struct stage *st, const json_t *rows, const uint8_t *bins,
 				     struct docs_advertisement *items, struct err *err)
 {
 	for (unsigned int bin = 0; bin < DOCS_BINS; bin++) {
@@ -383,8 +397,7 @@ static bool stage_advertisement_bins(struct stage *st, const json_t *rows,
 		json_t *row;
 
 		json_array_foreach (rows, i, row)
-			if (docs_bin(jsondoc_text(row, "id")) == bin &&
-			    !fill_advertisement(&items[count++], st, row, err))
+			if (bins[i] == bin && !fill_advertisement(&items[count++], st, row, err))
 				return false;
 		if (!stage_advertisement_bin(st, bin, items, count, err))
 			return false;
@@ -396,12 +409,15 @@ static bool stage_advertisements(struct stage *st, struct err *err)
 {
 	struct docs_advertisement *items;
 	json_auto_t *rows = NULL;
+	uint8_t *bins;
 	bool done;
 
 	if (!list(&rows, st, STMT_ADVERTISEMENT_ROWS, DB_NO_ARGS, err))
 		return false;
 	items = alloc_zeroed(json_array_size(rows), sizeof(*items));
-	done = stage_advertisement_bins(st, rows, items, err);
+	bins = bins_of(rows, "id");
+	done = stage_advertisement_bins(st, rows, bins, items, err);
+	free(bins);
 	free(items);
 	return done;
 }
@@ -440,8 +456,8 @@ static bool fill_collection(struct docs_collection *out, struct stage *st, const
 	return true;
 }
 
-static bool stage_collection_bin(struct stage *st, const json_t *rows, unsigned int bin,
-				 struct docs_collection *items, struct err *err)
+static bool stage_collection_bin(struct stage *st, const json_t *rows, const uint8_t *bins,
+				 unsigned int bin, struct docs_collection *items, struct err *err)
 {
 	json_auto_t *hashes = json_array();
 	struct docs_collections doc = { .bin = bin, .items = items };
@@ -451,7 +467,7 @@ static bool stage_collection_bin(struct stage *st, const json_t *rows, unsigned 
 	size_t i;
 
 	json_array_foreach (rows, i, row)
-		if (done && docs_bin(jsondoc_text(row, "name")) == bin)
+		if (done && bins[i] == bin)
 			done = fill_collection(&items[doc.count++], st, row, hashes, err);
 	if (done && doc.count > 0) {
 		docs_collections_write(&text, &doc);
@@ -466,13 +482,16 @@ static bool stage_collections(struct stage *st, struct err *err)
 {
 	struct docs_collection *items;
 	json_auto_t *rows = NULL;
+	uint8_t *bins;
 	bool done = true;
 
 	if (!list(&rows, st, STMT_COLLECTION_ROWS, DB_NO_ARGS, err))
 		return false;
 	items = alloc_zeroed(json_array_size(rows), sizeof(*items));
+	bins = bins_of(rows, "name");
 	for (unsigned int bin = 0; done && bin < DOCS_BINS; bin++)
-		done = stage_collection_bin(st, rows, bin, items, err);
+		done = stage_collection_bin(st, rows, bins, bin, items, err);
+	free(bins);
 	free(items);
 	return done;
 }

@@ -66,13 +66,25 @@ static bool add_failures(json_t *row, struct site *site, const char *id, struct 
 	return true;
 }
 
+/* A collection that many advertisements name is counted once: `sizes` remembers. */
+static bool add_targeted(json_t *row, struct site *site, json_t *sizes, struct err *err)
+{
+	const char *collection = jsondoc_text(row, "collection");
+	int64_t targeted = jsondoc_int(sizes, collection, -1);
+
+	if (targeted < 0 && !collection_count(&targeted, site, collection, err))
+		return false;
+	jsondoc_set_int(sizes, collection, targeted);
+	jsondoc_set_int(row, "targeted", targeted);
+	return true;
+}
+
 /* One advertisement's row, appended unless the scope leaves it out. */
 static bool add_advertisement(json_t *list, struct site *site, const struct db_rows *rows,
-			      enum report_scope scope, struct err *err)
+			      enum report_scope scope, json_t *sizes, struct err *err)
 {
 	SCOPED_TEXT char *id = alloc_text(db_rows_text(rows, 0));
 	json_auto_t *row = json_object();
-	int64_t targeted;
 
 	jsondoc_set_text(row, "advertisement", id);
 	jsondoc_set_text(row, "package", db_rows_text(rows, 1));
@@ -85,9 +97,8 @@ static bool add_advertisement(json_t *list, struct site *site, const struct db_r
 		return true;
 	if (scope == REPORT_FAILED && !add_failures(row, site, id, err))
 		return false;
-	if (!collection_count(&targeted, site, jsondoc_text(row, "collection"), err))
+	if (!add_targeted(row, site, sizes, err))
 		return false;
-	jsondoc_set_int(row, "targeted", targeted);
 	json_array_append(list, row);
 	return true;
 }
@@ -97,6 +108,7 @@ bool report_status(json_t **out, struct site *site, const char *id, enum report_
 {
 	SCOPED(db_rows) struct db_rows rows = { 0 };
 	json_auto_t *list = json_array();
+	json_auto_t *sizes = json_object();
 	int64_t known = 1;
 
 	if (id != NULL && !checks_object_id(id, "a package or advertisement", err))
@@ -108,7 +120,7 @@ bool report_status(json_t **out, struct site *site, const char *id, enum report_
 		return err_set(err, ERR_NOT_FOUND, "there is no package or advertisement %s", id);
 	rows = db_query(site->db, STMT_REPORT_ADVERTISEMENTS, DB_ARGS(db_text(id)));
 	while (db_rows_next(&rows))
-		if (!add_advertisement(list, site, &rows, scope, err))
+		if (!add_advertisement(list, site, &rows, scope, sizes, err))
 			return false;
 	if (!db_rows_finish(&rows, err))
 		return false;

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""The built-in server: what it sends, what it takes, what it never gives away."""
+import hashlib
+import http.client
+import json
+import signal
+import socket
+import sys
+
+from flow import case, equal, free_port, main, need, wait_for
+
+
+def ask(port, method, path, body=None, **headers):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    c.putrequest(method, path, skip_accept_encoding=True)
+    for name, value in headers.items():
+        c.putheader(name.replace("_", "-"), value)
+    if body is not None:
+        c.putheader("Content-Length", str(len(body)))
+    c.endheaders()
+    if body is not None:
+        c.send(body)
+    r = c.getresponse()
+    data = r.read()
+    c.close()
+    return r, data
+
+
+@case("files, ranges and conditions")
+def _(t):
+    site = t.site("LON")
+    www = site.dir / "www" / "dp1"
+    www.mkdir()
+    data = bytes(range(256)) * 64
+    (www / "a b").write_bytes(data)
+    port, _ = site.serve()
+    r, got = ask(port, "GET", "/dp1/a%20b")
+    equal((r.status, got), (200, data))
+    etag, modified = r.headers["ETag"], r.headers["Last-Modified"]
+    r, got = ask(port, "HEAD", "/dp1/a%20b")
+    equal((r.status, r.headers["Content-Length"], got), (200, str(len(data)), b""))
+    r, got = ask(port, "GET", "/dp1/a%20b", Range="bytes=10-19")
+    equal((r.status, got, r.headers["Content-Range"]), (206, data[10:20], f"bytes 10-19/{len(data)}"))
+    r, got = ask(port, "GET", "/dp1/a%20b", Range="bytes=-5")
+    equal((r.status, got), (206, data[-5:]))
+    equal(ask(port, "GET", "/dp1/a%20b", Range=f"bytes={len(data)}-")[0].status, 416)
+    equal(ask(port, "GET", "/dp1/a%20b", If_None_Match=etag)[0].status, 304)
+    equal(ask(port, "GET", "/dp1/a%20b", If_Modified_Since=modified)[0].status, 304)
+    r, got = ask(port, "GET", "/dp1/a%20b", Range="bytes=0-9", If_Range='"other"')
+    equal((r.status, got), (200, data))
+    equal(json.loads(ask(port, "GET", "/packway-serve.json")[1])["site"], "LON")
+
+
+@case("nothing outside of www is given away")
+def _(t):
+    site = t.site("LON")
+    (site.dir / "www" / "link").symlink_to(site.dir / "site.db")
+    (site.dir / "www" / "dir").mkdir()
+    port, _ = site.serve()
+    for path in ("/../site.db", "/%2e%2e/site.db", "/dir/../../site.db", "/link", "/dir", "/",
+                 "//etc/passwd", "/dir/%00", "/." , "/..%2fsite.db"):
+        equal(ask(port, "GET", path)[0].status, 404, path)
+    need(ask(port, "DELETE", "/dir")[0].status >= 400, "DELETE")
+    need(ask(port, "POST", "/dir", b"x")[0].status >= 400, "POST")
+
+
+@case("an inbox takes an upload whose bytes match its name, once")
+def _(t):
+    site = t.site("LON")
+    port = free_port()
+    site("cap", "add", "cap1", f"http://127.0.0.1:{port}/cap1")
+    site("publish")
+    site.serve(port)
+    body = b"not sealed by anybody"
+    digest = hashlib.sha256(body).hexdigest()
+    name = f"{'1' * 32}-{'2' * 32}-1-{len(body)}-{digest}"
+    inbox = f"/cap1/inbox/{name}"
+    for path, data, status in [
+        ("/cap1/inbox/x", body, 400),
+        (inbox, body + b"!", 400),
+        ("/cap1/metadata/" + name, body, 403),
+        ("/nowhere/inbox/" + name, body, 404),
+        ("/cap1/inbox/" + name.replace(digest, "0" * 64), body, 400),
+        (inbox, body, 201),
+    ]:
+        equal(ask(port, "PUT", path, data)[0].status, status, path)
+    # It is no envelope: taken in, refused, deleted.
+    wait_for("the intake", 10, lambda: not list((site.dir / "www/cap1/inbox").iterdir()))
+    need(any("upload refused" in row for row in site("status").out.splitlines()), "no alert")
+
+
+@case("an upload that ends early leaves nothing, and the server ends cleanly")
+def _(t):
+    site = t.site("LON")
+    port = free_port()
+    site("cap", "add", "cap1", f"http://127.0.0.1:{port}/cap1")
+    site("publish")
+    _, process = site.serve(port)
+    name = f"{'1' * 32}-{'2' * 32}-1-100-{'0' * 64}"
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.sendall(f"PUT /cap1/inbox/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
+                  .encode())
+    equal(list((site.dir / "www/cap1/inbox").iterdir()), [])
+    process.send_signal(signal.SIGTERM)
+    equal(process.wait(20), 0)
+    site.serve(port)
+
+
+@case("serve publishes and distributes by itself")
+def _(t):
+    site = t.site("LON")
+    port = free_port()
+    site("cap", "add", "cap1", f"http://127.0.0.1:{port}/cap1")
+    site("dp", "add", "dp1", f"http://127.0.0.1:{port}/dp1")
+    (site.dir / "site.conf").write_text("distribute-every = 1\npublish-every = 1\n")
+    site.serve(port)
+    source = t.dir / "source"
+    source.mkdir()
+    (source / "file").write_text("one")
+    site.package("tool", source)
+    (source / "file").write_text("two")
+    site("package", "update", "LON00001")
+    wait_for("version 2 on the DP", 20, lambda: any(
+        r["version"] == 2 and r["state"] == "valid" for r in site.json("dp", "status")))
+    wait_for("the location", 20, lambda: any(
+        '"version":2' in f.read_text()
+        for f in (site.dir / "www/cap1/targets/location").glob("*.json")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
