@@ -66,12 +66,3 @@ bool control_accept(int *fd_out, uid_t *uid_out, int listener)
 	*uid_out = peer.uid;
 	return true;
 }
-
-bool control_allows(const char *verb, uid_t caller, struct err *err)
-{
-	if (caller == 0 || caller == geteuid())
-		return true;
-	err_set(err, ERR_PERMISSION, "\"%s\" was asked for by uid %u; this agent works for uid %u",
-		verb, (unsigned int)caller, (unsigned int)geteuid());
-	return err_fix(err, "run the command as root or as the agent's user");
-}

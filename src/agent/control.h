@@ -20,10 +20,4 @@ bool control_listen(int *fd_out, const char *path, struct err *err) MUST_USE;
 /* Accept one waiting peer: false if there is none. *uid_out is its user by the kernel's word. */
 bool control_accept(int *fd_out, uid_t *uid_out, int listener) MUST_USE;
 
-/*
- * May `caller` ask for `verb`? Root and the owner of the agent may ask for everything; others for
- * nothing yet. ERR_PERMISSION says so.
- */
-bool control_allows(const char *verb, uid_t caller, struct err *err) MUST_USE;
-
 #endif

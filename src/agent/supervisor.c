@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -208,15 +209,23 @@ static bool do_request(json_t **result_out, struct supervisor *s, struct job *jo
 		       struct err *err)
 {
 	json_auto_t *request = NULL;
-	const char *verb;
 
 	if (peer < 0)
 		request = json_pack("{s:s,s:b}", "op", "sync", "for_person", 0);
 	else if (!receive_request(&request, peer, err))
 		return false;
-	return jsondoc_need_text(&verb, request, "op", err) &&
-	       control_allows(verb, job->caller, err) &&
-	       s->options->hooks->run(result_out, job, request, err);
+	return s->options->hooks->run(result_out, job, request, err);
+}
+
+/*
+ * Others than the owner cannot enter the state folder: they get the content as an open folder,
+ * which is read-only by nature. -1 where the result names none.
+ */
+static int open_content(const json_t *result)
+{
+	const char *path = jsondoc_text(result, "path");
+
+	return path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 }
 
 /* The child's whole life. */
@@ -246,7 +255,7 @@ static void be_job(struct supervisor *s, int peer, uid_t caller, int worker)
 		log_error(&err);
 	answer = new_answer(done, result, &err);
 	if (peer >= 0)
-		(void)!wire_send_json(peer, answer, -1, &err);
+		(void)!wire_send_json(peer, answer, done ? open_content(result) : -1, &err);
 	_exit(done ? 0 : 1);
 }
 

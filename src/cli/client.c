@@ -41,14 +41,34 @@ void client_settings(struct job_settings *out, const struct config *config)
 bool client_open(struct client *c, struct verb_call *call, enum state_open_mode mode,
 		 struct err *err)
 {
-	*c = (struct client){ .call = call };
+	*c = (struct client){ .call = call, .content = -1 };
 	client_settings(&c->settings, call->config);
 	return state_open(&c->state, config_text(call->config, "state"), mode, err);
+}
+
+bool client_open_guest(struct client *c, struct verb_call *call, struct err *err)
+{
+	int socket;
+
+	if (client_open(c, call, STATE_READ, err))
+		return true;
+	if (err->code != ERR_PERMISSION)
+		return false;
+	c->state.dir = alloc_text(config_text(call->config, "state"));
+	c->is_guest = client_reach_agent(&socket, c);
+	if (c->is_guest)
+		path_close_fd(&socket);
+	else
+		err_fix(err,
+			"start the agent there (packway agent), or run the command as the owner");
+	return c->is_guest;
 }
 
 void client_close(struct client *c)
 {
 	state_close(&c->state);
+	path_close_fd(&c->content);
+	c->content = -1;
 }
 
 json_t *client_request(const char *op)
@@ -113,7 +133,7 @@ static bool ask_agent(json_t **result_out, struct client *c, int socket, const j
 		return false;
 	for (;;) {
 		json_auto_t *frame = NULL;
-		enum wire_result got = wire_receive_json(&frame, NULL, socket, -1, err);
+		enum wire_result got = wire_receive_json(&frame, &c->content, socket, -1, err);
 		json_t *done, *fault;
 
 		if (got == WIRE_END)

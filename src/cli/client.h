@@ -20,13 +20,20 @@ struct client {
 	struct state state;
 	struct job_settings settings;
 	struct progress progress;
+	bool is_guest; /* the state is somebody else's: only its agent can be asked */
+	int content;   /* of the last answer: its content as an open folder; -1: none came */
 };
 
 /* The settings that a job needs, out of the configuration; texts are borrowed from it. */
 void client_settings(struct job_settings *out, const struct config *config);
 
+/*
+ * Open the state. client_open_guest also does where it belongs to somebody else whose agent
+ * listens: such a caller may only client_ask.
+ */
 bool client_open(struct client *c, struct verb_call *call, enum state_open_mode mode,
 		 struct err *err) MUST_USE;
+bool client_open_guest(struct client *c, struct verb_call *call, struct err *err) MUST_USE;
 void client_close(struct client *c);
 static inline void client_scoped(struct client *c)
 {

@@ -54,7 +54,7 @@ static bool verb_locate(struct verb_call *call, struct err *err)
 		jsondoc_set_text(request, "policy", options_text(o, "policy"));
 	if (options_given(o, "seed"))
 		jsondoc_set_int(request, "seed", (int64_t)options_number(o, "seed", 0));
-	if (!client_open(&c, call, STATE_READ, err) ||
+	if (!client_open_guest(&c, call, err) ||
 	    !client_ask(&decision, &c, json_incref(request), err))
 		return err_what(err, "cannot choose a server for %s", cap ? "policy" : id);
 	print_decision(call->print, decision);
@@ -90,7 +90,7 @@ static bool verb_connections(struct verb_call *call, struct err *err)
 	SCOPED(client) struct client c = { 0 };
 	json_auto_t *result = NULL;
 
-	if (!client_open(&c, call, STATE_READ, err) ||
+	if (!client_open_guest(&c, call, err) ||
 	    !client_ask(&result, &c, client_request("connections"), err))
 		return err_what(err, "cannot list connections");
 	print_table(call->print, connection_columns, json_object_get(result, "connections"),

@@ -37,14 +37,14 @@ static bool verb_fetch(struct verb_call *call, struct err *err)
 
 	jsondoc_set_text(request, "package", id);
 	put_options(request, call->options, names);
-	if (!client_open(&c, call, STATE_READ, err)) {
+	if (!client_open_guest(&c, call, err)) {
 		json_decref(request);
 		return false;
 	}
 	if (!client_ask(&result, &c, request, err))
 		return err_what(err, "cannot fetch %s", id);
 	if (to != NULL) {
-		if (!export_tree(jsondoc_text(result, "path"), to, err))
+		if (!export_tree(jsondoc_text(result, "path"), c.content, to, err))
 			return err_what(err, "cannot put %s into %s", id, to);
 		jsondoc_set_text(result, "path", to);
 	}

@@ -94,7 +94,7 @@ static bool verb_run(struct verb_call *call, struct err *err)
 
 	jsondoc_set_text(request, "package", options_argument(call->options, 0));
 	jsondoc_set_text(request, "program", options_argument(call->options, 1));
-	if (!client_open(&c, call, STATE_READ, err)) {
+	if (!client_open_guest(&c, call, err)) {
 		json_decref(request);
 		return false;
 	}

@@ -106,11 +106,12 @@ static bool copy_folder(int from, int to, struct err *err)
 	return done;
 }
 
-bool export_tree(const char *from, const char *to, struct err *err)
+bool export_tree(const char *from, int from_fd, const char *to, struct err *err)
 {
 	uint64_t salt;
 	SCOPED_TEXT char *temp = NULL;
-	SCOPED_FD int source = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	SCOPED_FD int source = from_fd >= 0 ? fcntl(from_fd, F_DUPFD_CLOEXEC, 0)
+					    : open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	SCOPED_FD int target = -1;
 	struct err ignored;
 	struct stat info;

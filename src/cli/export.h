@@ -13,9 +13,9 @@
 #include "common/macros.h"
 
 /*
- * Copy the tree `from` to `to`, which must be absent or an empty folder. Modes and links are kept.
- * ERR_EXISTS if something is there already.
+ * Copy the tree `from` (or the open folder `from_fd`, where that is not -1) to `to`, which must be
+ * absent or an empty folder. Modes and links are kept. ERR_EXISTS if something is there already.
  */
-bool export_tree(const char *from, const char *to, struct err *err) MUST_USE;
+bool export_tree(const char *from, int from_fd, const char *to, struct err *err) MUST_USE;
 
 #endif

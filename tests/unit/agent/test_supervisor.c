@@ -305,19 +305,9 @@ static void polls_are_spread(void **state UNUSED)
 		assert_in_range(slots[i], 60, 140);
 }
 
-static void others_may_ask_for_nothing(void **state UNUSED)
-{
-	struct err err;
-
-	assert_true(control_allows("sync", 0, &err));
-	assert_true(control_allows("sync", geteuid(), &err));
-	assert_false(control_allows("run", 54321, &err));
-	assert_int_equal(err.code, ERR_PERMISSION);
-}
-
 #define CASE(behaviour) cmocka_unit_test_setup_teardown(behaviour, make_place, remove_place)
 
 TESTING_MAIN(CASE(commands_are_answered), CASE(one_that_hangs_keeps_nobody),
 	     CASE(only_one_agent_serves_a_state), CASE(a_killed_agent_leaves_no_lock),
 	     CASE(cycles_come_at_their_interval), CASE(an_ended_run_starts_a_cycle),
-	     cmocka_unit_test(polls_are_spread), cmocka_unit_test(others_may_ask_for_nothing), )
+	     cmocka_unit_test(polls_are_spread), )
