@@ -48,16 +48,25 @@ static bool run_intake(struct verb_call *call, struct err *err)
 	jsondoc_set_int(doc, "duplicates", (int64_t)result.counts.duplicates);
 	jsondoc_set_int(doc, "enrolled", (int64_t)result.counts.enrolled);
 	jsondoc_set_int(doc, "pending", (int64_t)result.counts.pending);
+	jsondoc_set_int(doc, "malformed", (int64_t)result.counts.malformed);
+	jsondoc_set_int(doc, "forks", (int64_t)result.counts.forks);
 	jsondoc_set_int(doc, "incomplete", (int64_t)result.incomplete);
-	jsondoc_set_int(doc, "refused", (int64_t)result.refused);
+	jsondoc_set_int(doc, "waiting", (int64_t)result.waiting);
+	jsondoc_set_int(doc, "quarantined", (int64_t)result.refused);
+	jsondoc_set_int(doc, "receipts", (int64_t)result.receipts);
 	jsondoc_set_int(doc, "caps_failed", (int64_t)result.caps_failed);
 	jsondoc_set_flag(doc, "more", result.is_more);
-	print_result(call->print, doc, "%zu records stored, %zu clients enrolled, %zu pending",
-		     result.counts.records, result.counts.enrolled, result.counts.pending);
+	print_result(call->print, doc,
+		     "%zu records stored from %zu envelopes, %zu were there already; "
+		     "%zu clients enrolled, %zu pending; %zu objects incomplete, %zu quarantined",
+		     result.counts.records, result.counts.envelopes, result.counts.duplicates,
+		     result.counts.enrolled, result.counts.pending, result.incomplete,
+		     result.refused);
 	if (result.refused > 0)
 		log_warn("%zu uploads were refused; see 'packway-site status'", result.refused);
 	if (result.caps_failed > 0)
-		log_warn("%zu CAPs could not be swept", result.caps_failed);
+		log_warn("%zu CAPs could not be swept, or did not take receipts: %s",
+			 result.caps_failed, result.why);
 	call->exit = result.caps_failed > 0 ? EXIT_NETWORK : EXIT_DONE;
 	return true;
 }

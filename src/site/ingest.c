@@ -18,6 +18,20 @@
 #define DATA_MAX        65536 /* bytes of a message's data; more is left out */
 #define CLIENT_NAME_MAX 64    /* bytes of a client's name */
 #define ALERTS_MAX      1000
+#define DAY_S           86400
+#define KIND_LOST       "lost"
+
+static const char *const result_names[] = {
+	[INGEST_STORED] = "stored",         [INGEST_PENDING] = "pending",
+	[INGEST_OVER_QUOTA] = "over-quota", [INGEST_REMOVED] = "removed",
+	[INGEST_CROWDED] = "crowded",
+};
+static_assert(COUNT_OF(result_names) == INGEST_RESULT_COUNT_, "every result has a name");
+
+const char *ingest_result_name(enum ingest_result result)
+{
+	return result_names[result];
+}
 
 bool ingest_alert(struct site *site, const char *client, const char *text, struct err *err)
 {
@@ -28,14 +42,33 @@ bool ingest_alert(struct site *site, const char *client, const char *text, struc
 
 /* ---- enrolment ---- */
 
-static bool client_state(char **out, struct site *site, const char *client, struct err *err)
+/* What decides whether a client's upload is taken. */
+struct standing {
+	enum { UNKNOWN, PENDING, ENROLLED, REMOVED } state;
+	int64_t day_bytes; /* taken today */
+};
+
+static int64_t today(const struct site *site)
 {
+	return site_now(site) / DAY_S;
+}
+
+static bool find_standing(struct standing *out, struct site *site, const char *client,
+			  struct err *err)
+{
+	static const char *const names[] = {
+		[PENDING] = "pending", [ENROLLED] = "enrolled", [REMOVED] = "removed"
+	};
 	SCOPED(db_rows)
 	struct db_rows rows = db_query(site->db, STMT_CLIENT_STATE, DB_ARGS(db_text(client)));
 
-	*out = NULL;
-	if (db_rows_next(&rows))
-		*out = alloc_text(db_rows_text(&rows, 0));
+	*out = (struct standing){ .state = UNKNOWN };
+	if (!db_rows_next(&rows))
+		return db_rows_finish(&rows, err);
+	while (strcmp(names[++out->state], db_rows_text(&rows, 0)) != 0)
+		assert(out->state < REMOVED); /* the table checks its values */
+	if (db_rows_int(&rows, 3) == today(site))
+		out->day_bytes = db_rows_int(&rows, 4);
 	return db_rows_finish(&rows, err);
 }
 
@@ -70,21 +103,39 @@ static bool enrol_as(struct site *site, const struct envelope *e, const char *st
 	       client_touch_receipt(site, client, err);
 }
 
+/* Whoever can write to an inbox can ask to be let in: those who wait are counted. */
+static bool is_crowded(bool *out, struct site *site, struct err *err)
+{
+	int64_t waiting;
+
+	if (!db_number(&waiting, site->db, STMT_CLIENT_PENDING_COUNT, DB_NO_ARGS, 0, err))
+		return false;
+	*out = waiting >= INGEST_PENDING_MAX;
+	return true;
+}
+
 /* Whoever is enrolled or removed stays so: a replayed enrolment changes nothing, and costs no
  * token. */
-static bool enrol(struct ingest_counts *counts, struct site *site, const struct envelope *e,
-		  struct err *err)
+static bool enrol(enum ingest_result *out, struct ingest_counts *counts, struct site *site,
+		  const struct envelope *e, struct err *err)
 {
 	const char *token = jsondoc_text(json_array_get(e->records, 0), "token");
-	SCOPED_TEXT char *state = NULL;
+	struct standing standing;
 	int64_t token_id = 0;
+	bool crowded = false;
 
-	if (!client_state(&state, site, e->header.client, err))
+	if (!find_standing(&standing, site, e->header.client, err))
 		return false;
-	if (state != NULL && strcmp(state, "pending") != 0)
+	if (standing.state == ENROLLED || standing.state == REMOVED)
 		return client_touch_receipt(site, e->header.client, err);
 	if (token != NULL && !token_use(&token_id, site, token, err))
 		return false;
+	if (token_id == 0 && standing.state == UNKNOWN && !is_crowded(&crowded, site, err))
+		return false;
+	if (crowded) {
+		*out = INGEST_CROWDED;
+		return true;
+	}
 	if (token_id > 0)
 		counts->enrolled++;
 	else
@@ -129,8 +180,47 @@ static void hash_record(struct digest *out, const json_t *record)
 	digest_of(out, buf_span(&text));
 }
 
-static bool mark_fork(struct site *site, struct stream *stream, const char *client,
-		      int64_t sequence, struct err *err)
+/* The numbers of one envelope. */
+struct number {
+	struct digest hash;
+	bool is_there;
+	bool is_other; /* there with another content */
+};
+
+/* A record that arrived, and then rotted before its receipt came, is no other life. */
+static bool is_lost(const json_t *record)
+{
+	const char *kind = jsondoc_text(record, "kind");
+
+	return kind != NULL && strcmp(kind, KIND_LOST) == 0;
+}
+
+static bool look_up(struct number *numbers, struct site *site, const struct stream *stream,
+		    const struct envelope *e, struct err *err)
+{
+	int64_t first = (int64_t)e->header.first;
+	SCOPED(db_rows) struct db_rows rows = { 0 };
+	json_t *record;
+	size_t i;
+
+	json_array_foreach (e->records, i, record)
+		hash_record(&numbers[i].hash, record);
+	rows = db_query(site->db, STMT_RECORD_HASHES,
+			DB_ARGS(db_int(stream->id), db_int(first),
+				db_int(first + (int64_t)e->header.count - 1)));
+	while (db_rows_next(&rows)) {
+		struct number *n = &numbers[db_rows_int(&rows, 0) - first];
+
+		n->is_there = true;
+		n->is_other = !span_equal(db_rows_blob(&rows, 1),
+					  span_of(n->hash.bytes, sizeof(n->hash.bytes))) &&
+			      !is_lost(json_array_get(e->records, (size_t)(n - numbers)));
+	}
+	return db_rows_finish(&rows, err);
+}
+
+static bool mark_fork(struct ingest_counts *counts, struct site *site, struct stream *stream,
+		      const char *client, int64_t sequence, struct err *err)
 {
 	SCOPED_TEXT char *text = alloc_printf(
 		"two different records have number %" PRId64
@@ -140,25 +230,19 @@ static bool mark_fork(struct site *site, struct stream *stream, const char *clie
 	if (stream->forked)
 		return true;
 	stream->forked = true;
+	counts->forks++;
 	return db_run(site->db, STMT_STREAM_FORK, DB_ARGS(db_int(stream->id)), err) &&
 	       ingest_alert(site, client, text, err);
 }
 
-/* True in `is_new_out` if the number was not there; a different record under it is a fork. */
-static bool check_number(bool *is_new_out, struct site *site, struct stream *stream,
-			 const char *client, int64_t sequence, const struct digest *hash,
-			 struct err *err)
+static bool check_fork(struct ingest_counts *counts, struct site *site, struct stream *stream,
+		       const struct envelope *e, const struct number *numbers, struct err *err)
 {
-	SCOPED(db_rows)
-	struct db_rows rows = db_query(site->db, STMT_RECORD_HASH,
-				       DB_ARGS(db_int(stream->id), db_int(sequence)));
-	bool is_same;
-
-	*is_new_out = !db_rows_next(&rows);
-	is_same = *is_new_out ||
-		  span_equal(db_rows_blob(&rows, 0), span_of(hash->bytes, sizeof(hash->bytes)));
-	return db_rows_finish(&rows, err) &&
-	       (is_same || mark_fork(site, stream, client, sequence, err));
+	for (size_t i = 0; i < e->header.count; i++)
+		if (numbers[i].is_other)
+			return mark_fork(counts, site, stream, e->header.client,
+					 (int64_t)(e->header.first + i), err);
+	return true;
 }
 
 /* What is kept of a status message. */
@@ -199,49 +283,63 @@ static struct db_value member(const json_t *record, const char *key)
 	return db_text(text != NULL && strlen(text) <= CLIENT_NAME_MAX ? text : NULL);
 }
 
-static bool insert_message(struct site *site, const struct stream *stream, int64_t sequence,
-			   const struct digest *hash, const struct message *m, struct err *err)
+/* Where a record goes. */
+struct place {
+	struct site *site;
+	const char *client;
+	const struct stream *stream;
+	int64_t sequence;
+	const struct digest *hash;
+};
+
+static bool insert_message(const struct place *p, const struct message *m, struct err *err)
 {
 	int64_t version = jsondoc_int(m->record, "version", 0);
 
-	return db_run(site->db, STMT_RECORD_ADD,
-		      DB_ARGS(db_int(stream->id), db_int(sequence),
-			      db_blob(span_of(hash->bytes, sizeof(hash->bytes))),
-			      db_int(site_now(site)), db_null(), m->time, db_int(m->id),
+	return db_run(p->site->db, STMT_RECORD_ADD,
+		      DB_ARGS(db_int(p->stream->id), db_int(p->sequence),
+			      db_blob(span_of(p->hash->bytes, sizeof(p->hash->bytes))),
+			      db_int(site_now(p->site)), db_null(), m->time, db_int(m->id),
 			      member(m->record, "advertisement"), member(m->record, "package"),
 			      version > 0 ? db_int(version) : db_null(),
 			      member(m->record, "program"), db_text(m->text), db_text(m->data)),
 		      err);
 }
 
-static bool update_run_state(struct site *site, const char *client, const struct stream *stream,
-			     int64_t sequence, const struct message *m, struct err *err)
+static bool update_run_state(const struct place *p, const struct message *m, struct err *err)
 {
 	const char *state = report_state_of(m->id);
 	struct db_value advertisement = member(m->record, "advertisement");
 
 	if (state == NULL || advertisement.type == DB_NULL_VALUE)
 		return true;
-	return db_run(site->db, STMT_RUN_STATE_SET,
-		      DB_ARGS(advertisement, db_text(client), db_text(state), db_int(stream->id),
-			      db_int(sequence), m->time, db_text(m->text)),
+	return db_run(p->site->db, STMT_RUN_STATE_SET,
+		      DB_ARGS(advertisement, db_text(p->client), db_text(state),
+			      db_int(p->stream->id), db_int(p->sequence), m->time,
+			      db_text(m->text)),
 		      err);
 }
 
-/* A number without a status message: inventory, or a record that was not taken. */
-static bool insert_bare(struct site *site, const struct stream *stream, int64_t sequence,
-			const struct digest *hash, const char *refused, struct err *err)
+/* A number without a status message: inventory, a lost record, or one that was not taken. */
+static bool insert_bare(const struct place *p, const char *refused, struct err *err)
 {
-	return db_run(site->db, STMT_RECORD_ADD,
-		      DB_ARGS(db_int(stream->id), db_int(sequence),
-			      db_blob(span_of(hash->bytes, sizeof(hash->bytes))),
-			      db_int(site_now(site)), db_text(refused), db_null(), db_null(),
+	return db_run(p->site->db, STMT_RECORD_ADD,
+		      DB_ARGS(db_int(p->stream->id), db_int(p->sequence),
+			      db_blob(span_of(p->hash->bytes, sizeof(p->hash->bytes))),
+			      db_int(site_now(p->site)), db_text(refused), db_null(), db_null(),
 			      db_null(), db_null(), db_null(), db_null(), db_null(), db_null()),
 		      err);
 }
 
-static bool store_status(struct site *site, const char *client, const struct stream *stream,
-			 int64_t sequence, const struct digest *hash, const json_t *record,
+/* What does not follow the form is refused by its number; the site's own faults stop the batch. */
+static bool refuse(struct ingest_counts *counts, const struct place *p, const char *why,
+		   struct err *err)
+{
+	counts->malformed++;
+	return insert_bare(p, why, err);
+}
+
+static bool store_status(struct ingest_counts *counts, const struct place *p, const json_t *record,
 			 struct err *err)
 {
 	struct message m = { 0 };
@@ -249,104 +347,150 @@ static bool store_status(struct site *site, const char *client, const struct str
 	bool done;
 
 	if (read_message(&m, record, &refused))
-		done = insert_message(site, stream, sequence, hash, &m, err) &&
-		       update_run_state(site, client, stream, sequence, &m, err);
+		done = insert_message(p, &m, err) && update_run_state(p, &m, err);
 	else
-		done = insert_bare(site, stream, sequence, hash, refused, err);
+		done = refuse(counts, p, refused, err);
 	free(m.data);
 	return done;
 }
 
-/* What does not follow the form is refused by its number; the site's own faults stop the batch. */
-static bool store_inventory(struct site *site, const char *client, const struct stream *stream,
-			    int64_t sequence, const struct digest *hash, const json_t *record,
-			    struct err *err)
+/* Records may arrive in any order: an older inventory does not replace a newer one (Q325585). */
+static bool is_newest_inventory(bool *out, const struct place *p, struct err *err)
 {
-	struct err why = { 0 };
-
-	if (inventory_replace(site, client, json_object_get(record, "tables"), &why))
-		return insert_bare(site, stream, sequence, hash, NULL, err);
-	if (why.code != ERR_FORMAT && why.code != ERR_LIMIT) {
-		*err = why;
+	if (!db_run(p->site->db, STMT_INVENTORY_STATE_SET,
+		    DB_ARGS(db_text(p->client), db_int(p->stream->id), db_int(p->sequence)), err))
 		return false;
-	}
-	return insert_bare(site, stream, sequence, hash, why.why, err);
+	*out = db_changed(p->site->db) > 0;
+	return true;
 }
 
-static bool store_record(struct site *site, const char *client, const struct stream *stream,
-			 int64_t sequence, const struct digest *hash, const json_t *record,
+static bool store_inventory(struct ingest_counts *counts, const struct place *p,
+			    const json_t *record, struct err *err)
+{
+	const json_t *tables = json_object_get(record, "tables");
+	struct err why = { 0 };
+	bool is_newest = false;
+
+	if (!inventory_check(tables, &why))
+		return refuse(counts, p, why.why, err);
+	return is_newest_inventory(&is_newest, p, err) &&
+	       (!is_newest || inventory_replace(p->site, p->client, tables, err)) &&
+	       insert_bare(p, NULL, err);
+}
+
+/* Its bytes rotted on the client's disk: it keeps the numbers contiguous and carries nothing. */
+static bool store_lost(struct ingest_counts *counts UNUSED, const struct place *p,
+		       const json_t *record UNUSED, struct err *err)
+{
+	return insert_bare(p, NULL, err);
+}
+
+/* docs/ARCHITECTURE.md 6 */
+static const struct {
+	const char *name;
+	bool (*store)(struct ingest_counts *counts, const struct place *p, const json_t *record,
+		      struct err *err);
+} kinds[] = {
+	{ "status", store_status },
+	{ "inventory", store_inventory },
+	{ KIND_LOST, store_lost },
+};
+
+static bool store_record(struct ingest_counts *counts, const struct place *p, const json_t *record,
 			 struct err *err)
 {
 	const char *kind = jsondoc_text(record, "kind");
 
-	if (kind != NULL && strcmp(kind, "status") == 0)
-		return store_status(site, client, stream, sequence, hash, record, err);
-	if (kind != NULL && strcmp(kind, "inventory") == 0)
-		return store_inventory(site, client, stream, sequence, hash, record, err);
-	return insert_bare(site, stream, sequence, hash, "a record of a kind that is not known",
-			   err);
+	for (size_t i = 0; kind != NULL && i < COUNT_OF(kinds); i++)
+		if (strcmp(kind, kinds[i].name) == 0)
+			return kinds[i].store(counts, p, record, err);
+	return refuse(counts, p, "a record of a kind that is not known", err);
 }
 
-/* Advance over what had arrived out of its turn. */
-static bool advance(struct site *site, struct stream *stream, struct err *err)
+/* Advance over this envelope, and over what had arrived out of its turn. */
+static bool advance(struct site *site, const struct stream *stream, const struct envelope_header *h,
+		    struct err *err)
 {
-	int64_t high = stream->high, exists = 1;
+	int64_t first = (int64_t)h->first, last = first + (int64_t)h->count - 1;
+	int64_t high = first <= stream->high + 1 ? MAX_OF(stream->high, last) : stream->high;
+	SCOPED(db_rows)
+	struct db_rows rows = db_query(site->db, STMT_RECORD_NUMBERS,
+				       DB_ARGS(db_int(stream->id), db_int(high)));
 
-	while (exists) {
-		if (!db_number(&exists, site->db, STMT_RECORD_EXISTS,
-			       DB_ARGS(db_int(stream->id), db_int(high + 1)), 0, err))
-			return false;
-		high += exists != 0;
-	}
-	stream->high = high;
-	return db_run(site->db, STMT_STREAM_ADVANCE, DB_ARGS(db_int(stream->id), db_int(high)),
-		      err);
+	while (db_rows_next(&rows) && db_rows_int(&rows, 0) == high + 1)
+		high++;
+	return db_rows_finish(&rows, err) &&
+	       (high == stream->high || db_run(site->db, STMT_STREAM_ADVANCE,
+					       DB_ARGS(db_int(stream->id), db_int(high)), err));
 }
 
-static bool store_records(struct ingest_counts *counts, struct site *site, const struct envelope *e,
-			  struct err *err)
+static bool store_new(struct ingest_counts *counts, struct site *site, const struct stream *stream,
+		      const struct envelope *e, const struct number *numbers, struct err *err)
 {
-	const char *client = e->header.client;
-	struct stream stream = { 0 };
+	struct place p = { .site = site, .client = e->header.client, .stream = stream };
 	json_t *record;
 	size_t i;
 
-	if (!open_stream(&stream, site, &e->header, err))
-		return false;
 	json_array_foreach (e->records, i, record) {
-		int64_t sequence = (int64_t)(e->header.first + i);
-		struct digest hash;
-		bool is_new = false;
-
-		hash_record(&hash, record);
-		if (!check_number(&is_new, site, &stream, client, sequence, &hash, err))
+		p.sequence = (int64_t)(e->header.first + i);
+		p.hash = &numbers[i].hash;
+		if (numbers[i].is_there)
+			counts->duplicates++;
+		else if (store_record(counts, &p, record, err))
+			counts->records++;
+		else
 			return false;
-		if (is_new && !store_record(site, client, &stream, sequence, &hash, record, err))
-			return false;
-		counts->records += is_new;
-		counts->duplicates += !is_new;
 	}
-	return advance(site, &stream, err) &&
-	       db_run(site->db, STMT_CLIENT_SEEN, DB_ARGS(db_text(client), db_int(site_now(site))),
+	return advance(site, stream, &e->header, err);
+}
+
+static bool store_records(struct ingest_counts *counts, struct site *site, const struct envelope *e,
+			  size_t size, struct err *err)
+{
+	const char *client = e->header.client;
+	struct number numbers[ENVELOPE_RECORDS_MAX] = { 0 };
+	struct stream stream = { 0 };
+
+	return open_stream(&stream, site, &e->header, err) &&
+	       look_up(numbers, site, &stream, e, err) &&
+	       check_fork(counts, site, &stream, e, numbers, err) &&
+	       (stream.forked || store_new(counts, site, &stream, e, numbers, err)) &&
+	       db_run(site->db, STMT_CLIENT_SEEN,
+		      DB_ARGS(db_text(client), db_int(site_now(site)), db_int(today(site)),
+			      db_int((int64_t)size)),
 		      err) &&
 	       client_touch_receipt(site, client, err);
 }
 
-bool ingest_envelope(enum ingest_result *out, struct ingest_counts *counts, struct site *site,
-		     const struct envelope *envelope, struct err *err)
+static enum ingest_result judge(const struct standing *standing, size_t size)
 {
-	SCOPED_TEXT char *state = NULL;
+	switch (standing->state) {
+	case PENDING:
+		return INGEST_PENDING;
+	case ENROLLED:
+		return standing->day_bytes + (int64_t)size > INGEST_DAY_BYTES_MAX
+			       ? INGEST_OVER_QUOTA
+			       : INGEST_STORED;
+	case UNKNOWN:
+	case REMOVED:
+	default:
+		return INGEST_REMOVED;
+	}
+}
+
+bool ingest_envelope(enum ingest_result *out, struct ingest_counts *counts, struct site *site,
+		     const struct envelope *envelope, size_t size, struct err *err)
+{
+	struct standing standing;
 
 	*out = INGEST_STORED;
 	if (envelope->header.kind == ENVELOPE_ENROL)
-		return enrol(counts, site, envelope, err);
-	if (!client_state(&state, site, envelope->header.client, err))
+		return enrol(out, counts, site, envelope, err);
+	if (!find_standing(&standing, site, envelope->header.client, err))
 		return false;
-	if (state == NULL || strcmp(state, "enrolled") != 0) {
-		*out = state != NULL && strcmp(state, "pending") == 0 ? INGEST_PENDING
-								      : INGEST_REMOVED;
+	*out = judge(&standing, size);
+	if (*out != INGEST_STORED)
 		return true;
-	}
 	counts->envelopes++;
-	return store_records(counts, site, envelope, err);
+	return store_records(counts, site, envelope, size, err);
 }

@@ -8,87 +8,263 @@
 #include "common/alloc.h"
 #include "common/path.h"
 #include "common/text.h"
-#include "nal/conntab.h"
-#include "site/capcopy.h"
+#include "site/inbox.h"
 #include "site/quarantine.h"
 #include "site/receipts.h"
 #include "site/sitekeys.h"
 #include "site/system.h"
 
 #define LOCK_WAIT_MS 120000 /* another intake ends soon */
+#define REASONS_MAX  16     /* different ones in one sweep */
+#define FORGET_S     (2 * INTAKE_PATIENCE_S)
 
-/* An object in an inbox. */
-struct entry {
-	char *name;
-	uint64_t size;
-	uint32_t turn; /* the how-many-th of its client: all firsts go before all seconds */
+static_assert(ENVELOPE_VERDICT_COUNT_ + INGEST_RESULT_COUNT_ <= REASONS_MAX,
+	      "every reason to refuse an object has its place");
+
+/* An opened envelope on its way into the database. */
+struct item {
+	const struct inbox_entry *entry;
+	struct buf bytes;
+	struct envelope *envelope;
+	enum ingest_result result;
+};
+
+/* How often a reason occurred, and where first. */
+struct tally {
+	const char *reason;
+	size_t count;
+	char first[256];
 };
 
 /* One sweep of one inbox. */
 struct sweep {
 	struct site *site;
-	struct system *cap;
-	struct way *way;
+	const struct system *cap;
 	const struct sealer *sealer;
+	struct quarantine *quarantine;
 	struct intake_result *result;
-	struct entry *entries;
-	size_t count;
-	char **done; /* names whose records are in the transaction under way */
-	size_t done_count;
-	size_t batch_records;
-	bool in_batch;
+	struct inbox inbox;
+	struct item items[INTAKE_BATCH_OBJECTS]; /* the batch under way */
+	size_t item_count;
+	size_t batch_bytes;
+	const char **fresh; /* names that are incomplete and were not so before; borrowed */
+	size_t fresh_count;
+	struct tally tallies[REASONS_MAX];
+	size_t tally_count;
 	struct key *key; /* of the client that was asked for last */
+	struct err why;  /* what reading an object failed with last */
 };
 
-static bool note_entry(const struct way_entry *found, void *ctx)
-{
-	struct sweep *s = ctx;
+/* ---- refusing ---- */
 
-	if (found->is_folder)
+static void count_reason(struct sweep *s, const char *name, const char *reason)
+{
+	size_t i = 0;
+
+	while (i < s->tally_count && strcmp(s->tallies[i].reason, reason) != 0)
+		i++;
+	assert(i < REASONS_MAX);
+	if (i == s->tally_count) {
+		s->tallies[s->tally_count++] = (struct tally){ .reason = reason };
+		text_escape_line(s->tallies[i].first, sizeof(s->tallies[i].first), name);
+	}
+	s->tallies[i].count++;
+}
+
+static void refuse(struct sweep *s, const char *name, struct span bytes, const char *reason)
+{
+	quarantine_keep(s->quarantine, s->cap->name, name, bytes, reason);
+	inbox_delete(&s->inbox, name);
+	count_reason(s, name, reason);
+	s->result->refused++;
+}
+
+/* One that nobody has looked into; only as much of a flood is read as will be kept. */
+static void refuse_unread(struct sweep *s, const struct inbox_entry *entry, const char *reason)
+{
+	SCOPED(way_object) struct way_object object = { 0 };
+	struct err ignored;
+
+	if (quarantine_wants(s->quarantine) && entry->size <= ENVELOPE_SIZE_MAX &&
+	    inbox_read(&object, &s->inbox, entry->name, &ignored) != NAL_CLASS_OK)
+		return;
+	refuse(s, entry->name, buf_span(&object.bytes), reason);
+}
+
+/* One alert per reason and sweep: a flood must not push the others out. */
+static bool tell_refusals(struct sweep *s, struct err *err)
+{
+	SITE_UNDO struct site *undo = s->site;
+
+	if (s->tally_count == 0)
 		return true;
-	ALLOC_GROW(s->entries, s->count);
-	s->entries[s->count++] = (struct entry){ .name = alloc_text(found->name),
-						 .size = found->size };
+	if (!site_begin(s->site, err))
+		return false;
+	for (size_t i = 0; i < s->tally_count; i++) {
+		const struct tally *t = &s->tallies[i];
+		SCOPED_TEXT char *text = alloc_printf(
+			"%zu uploads refused on %s (%s), the first is %s", t->count, s->cap->name,
+			t->reason, t->first);
+
+		if (!ingest_alert(s->site, NULL, text, err))
+			return false;
+	}
+	return site_commit(s->site, err);
+}
+
+/* ---- waiting ---- */
+
+/*
+ * Since when an object has stood there: as long as we know it, or as its own date says where that
+ * is longer. 0: never seen before.
+ */
+static bool first_seen(int64_t *out, struct sweep *s, const struct inbox_entry *entry,
+		       struct err *err)
+{
+	if (!db_number(out, s->site->db, STMT_INCOMPLETE_SINCE,
+		       DB_ARGS(db_int(s->cap->id), db_text(entry->name)), 0, err))
+		return false;
+	if (*out == 0) {
+		ALLOC_GROW(s->fresh, s->fresh_count);
+		s->fresh[s->fresh_count++] = entry->name;
+		*out = site_now(s->site);
+	}
+	if (entry->mtime_s > 0)
+		*out = MIN_OF(*out, entry->mtime_s);
 	return true;
 }
 
-static int compare_names(const void *a, const void *b)
+/* True in `stays_out` while its patience lasts; after that it is refused. */
+static bool let_wait(bool *stays_out, struct sweep *s, const struct inbox_entry *entry,
+		     const char *reason, struct err *err)
 {
-	const struct entry *x = a, *y = b;
-	struct envelope_name nx, ny;
-	bool is_x = envelope_name_parse(&nx, x->name), is_y = envelope_name_parse(&ny, y->name);
-	int order;
+	int64_t patience = s->inbox.is_cut ? INTAKE_PATIENCE_SHORT_S : INTAKE_PATIENCE_S;
+	int64_t since;
 
-	if (!is_x || !is_y)
-		return is_x != is_y ? (is_x ? -1 : 1) : strcmp(x->name, y->name);
-	order = strcmp(nx.client, ny.client);
-	if (order == 0)
-		order = strcmp(nx.stream, ny.stream);
-	if (order == 0)
-		order = (nx.first > ny.first) - (nx.first < ny.first);
-	return order != 0 ? order : strcmp(x->name, y->name);
+	if (!first_seen(&since, s, entry, err))
+		return false;
+	*stays_out = site_now(s->site) - since < patience;
+	if (!*stays_out)
+		refuse_unread(s, entry, reason);
+	return true;
 }
 
-static int compare_turns(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
+/* ---- batches ---- */
 
-	if (x->turn != y->turn)
-		return x->turn < y->turn ? -1 : 1;
-	return compare_names(a, b);
+static void drop_batch(struct sweep *s)
+{
+	for (size_t i = 0; i < s->item_count; i++) {
+		envelope_free(s->items[i].envelope);
+		buf_release(&s->items[i].bytes);
+	}
+	s->item_count = 0;
+	s->batch_bytes = 0;
+	s->fresh_count = 0;
 }
 
-/* Round-robin by client, so that one with a thousand objects delays nobody. */
-static void order_by_turns(struct sweep *s)
+static bool store_item(struct sweep *s, struct ingest_counts *counts, struct item *item,
+		       struct err *err)
 {
-	if (s->count == 0)
-		return;
-	qsort(s->entries, s->count, sizeof(*s->entries), compare_names);
-	for (size_t i = 1; i < s->count; i++)
-		if (strncmp(s->entries[i].name, s->entries[i - 1].name, ENVELOPE_ID_SIZE) == 0)
-			s->entries[i].turn = s->entries[i - 1].turn + 1;
-	qsort(s->entries, s->count, sizeof(*s->entries), compare_turns);
+	return ingest_envelope(&item->result, counts, s->site, item->envelope, item->bytes.size,
+			       err) &&
+	       (item->result != INGEST_STORED ||
+		db_run(s->site->db, STMT_INCOMPLETE_REMOVE,
+		       DB_ARGS(db_int(s->cap->id), db_text(item->entry->name)), err));
 }
+
+/* And let go of notes on objects that somebody else took away. */
+static bool store_fresh(struct sweep *s, struct err *err)
+{
+	int64_t before = site_now(s->site) - FORGET_S;
+
+	for (size_t i = 0; i < s->fresh_count; i++)
+		if (!db_run(s->site->db, STMT_INCOMPLETE_ADD,
+			    DB_ARGS(db_int(s->cap->id), db_text(s->fresh[i]),
+				    db_int(site_now(s->site))),
+			    err))
+			return false;
+	s->fresh_count = 0;
+	return db_run(s->site->db, STMT_INCOMPLETE_FORGET,
+		      DB_ARGS(db_int(s->cap->id), db_int(before)), err);
+}
+
+static bool store_batch(struct sweep *s, struct err *err)
+{
+	SITE_UNDO struct site *undo = s->site;
+	struct ingest_counts counts = s->result->counts;
+
+	if (s->item_count == 0 && s->fresh_count == 0)
+		return true;
+	if (!site_begin(s->site, err))
+		return false;
+	for (size_t i = 0; i < s->item_count; i++)
+		if (!store_item(s, &counts, &s->items[i], err))
+			return false;
+	if (!store_fresh(s, err) || !site_commit(s->site, err))
+		return false;
+	s->result->counts = counts;
+	return true;
+}
+
+/* What was decided about an object, after it is on disk. */
+static bool settle(struct sweep *s, const struct item *item, struct err *err)
+{
+	bool stays = false;
+
+	switch (item->result) {
+	case INGEST_STORED:
+		inbox_delete(&s->inbox, item->entry->name);
+		return true;
+	case INGEST_PENDING:
+	case INGEST_OVER_QUOTA:
+		if (!let_wait(&stays, s, item->entry, ingest_result_name(item->result), err))
+			return false;
+		s->result->waiting += stays;
+		return true;
+	case INGEST_REMOVED:
+	case INGEST_CROWDED:
+	case INGEST_RESULT_COUNT_:
+	default:
+		refuse(s, item->entry->name, buf_span(&item->bytes),
+		       ingest_result_name(item->result));
+		return true;
+	}
+}
+
+/* Only what is durable may be deleted. */
+static bool flush(struct sweep *s, struct err *err)
+{
+	bool done = store_batch(s, err);
+
+	for (size_t i = 0; done && i < s->item_count; i++)
+		done = settle(s, &s->items[i], err);
+	/* Those that wait for the first time are noted. */
+	if (done && s->fresh_count > 0) {
+		size_t count = s->item_count;
+
+		s->item_count = 0;
+		done = store_batch(s, err);
+		s->item_count = count;
+	}
+	drop_batch(s);
+	return done;
+}
+
+/* Takes the envelope and the object's bytes over. */
+static bool add_item(struct sweep *s, const struct inbox_entry *entry, struct way_object *object,
+		     struct envelope *envelope, struct err *err)
+{
+	struct item *item = &s->items[s->item_count++];
+
+	*item = (struct item){ .entry = entry, .bytes = object->bytes, .envelope = envelope };
+	object->bytes = (struct buf){ 0 };
+	s->batch_bytes += item->bytes.size;
+	if (s->item_count < INTAKE_BATCH_OBJECTS && s->batch_bytes < INTAKE_BATCH_BYTES)
+		return true;
+	return flush(s, err);
+}
+
+/* ---- objects ---- */
 
 static const struct key *find_key(const char *client, void *ctx)
 {
@@ -104,206 +280,162 @@ static const struct key *find_key(const char *client, void *ctx)
 	return s->key;
 }
 
-static bool open_batch(struct sweep *s, struct err *err)
+static bool wait_for_rest(struct sweep *s, const struct inbox_entry *entry, struct err *err)
 {
-	if (s->in_batch)
-		return true;
-	s->in_batch = site_begin(s->site, err);
-	return s->in_batch;
-}
+	bool stays = false;
 
-/* Only what is durable may be deleted; what cannot be deleted comes again and is stored once. */
-static bool close_batch(struct sweep *s, struct err *err)
-{
-	struct err ignored;
-
-	if (!s->in_batch)
-		return true;
-	s->in_batch = false;
-	if (!site_commit(s->site, err))
+	if (!let_wait(&stays, s, entry, envelope_verdict_name(ENVELOPE_INCOMPLETE), err))
 		return false;
-	for (size_t i = 0; i < s->done_count; i++) {
-		if (way_delete(s->way, s->done[i], &ignored) != NAL_CLASS_OK)
-			err_clear(&ignored);
-		free(s->done[i]);
-	}
-	s->done_count = 0;
-	s->batch_records = 0;
+	s->result->incomplete += stays;
 	return true;
 }
 
-static void add_done(struct sweep *s, const char *name)
+static bool take_object(struct sweep *s, const struct inbox_entry *entry, struct way_object *object,
+			struct err *err)
 {
-	ALLOC_GROW(s->done, s->done_count);
-	s->done[s->done_count++] = alloc_text(name);
-}
-
-/* Refused objects leave with the batch as well: their alert is part of it. */
-static bool refuse(struct sweep *s, const char *name, struct span bytes, const char *reason,
-		   struct err *err)
-{
-	SCOPED_TEXT char *text = NULL;
-	char safe[256];
-
-	text_escape_line(safe, sizeof(safe), name);
-	text = alloc_printf("upload refused (%s): %s on %s", reason, safe, s->cap->name);
-	quarantine_keep(s->site, s->cap->name, name, bytes, reason);
-	s->result->refused++;
-	add_done(s, name);
-	return open_batch(s, err) && ingest_alert(s->site, NULL, text, err);
-}
-
-static bool handle_incomplete(struct sweep *s, const char *name, struct span bytes, struct err *err)
-{
-	int64_t now_s = site_now(s->site), first_seen;
-
-	if (!open_batch(s, err) ||
-	    !db_run(s->site->db, STMT_INCOMPLETE_ADD,
-		    DB_ARGS(db_int(s->cap->id), db_text(name), db_int(now_s)), err) ||
-	    !db_number(&first_seen, s->site->db, STMT_INCOMPLETE_SINCE,
-		       DB_ARGS(db_int(s->cap->id), db_text(name)), now_s, err))
-		return false;
-	if (now_s - first_seen < INTAKE_INCOMPLETE_S) {
-		s->result->incomplete++;
-		return true;
-	}
-	return db_run(s->site->db, STMT_INCOMPLETE_REMOVE,
-		      DB_ARGS(db_int(s->cap->id), db_text(name)), err) &&
-	       refuse(s, name, bytes, "incomplete for a day", err);
-}
-
-static bool store(struct sweep *s, const char *name, const struct envelope *envelope,
-		  struct err *err)
-{
-	enum ingest_result result;
-
-	if (!open_batch(s, err) ||
-	    !ingest_envelope(&result, &s->result->counts, s->site, envelope, err) ||
-	    !db_run(s->site->db, STMT_INCOMPLETE_REMOVE, DB_ARGS(db_int(s->cap->id), db_text(name)),
-		    err))
-		return false;
-	if (result == INGEST_PENDING) {
-		s->result->waiting++;
-		return true;
-	}
-	s->batch_records += envelope->header.count;
-	add_done(s, name);
-	return s->batch_records < INTAKE_BATCH_RECORDS || close_batch(s, err);
-}
-
-static bool take_object(struct sweep *s, const char *name, struct span bytes, struct err *err)
-{
-	const struct envelope_reader reader = { .sealer = s->sealer,
-						.find_key = find_key,
-						.ctx = s };
-	SCOPED(envelope) struct envelope *envelope = NULL;
-	enum envelope_verdict verdict = envelope_open(&envelope, name, bytes, &reader);
+	const struct envelope_reader reader = {
+		.sealer = s->sealer,
+		.find_key = find_key,
+		.ctx = s,
+	};
+	struct envelope *envelope = NULL;
+	enum envelope_verdict verdict = envelope_open(&envelope, entry->name,
+						      buf_span(&object->bytes), &reader);
 
 	if (verdict == ENVELOPE_OK)
-		return store(s, name, envelope, err);
+		return add_item(s, entry, object, envelope, err);
 	if (verdict == ENVELOPE_INCOMPLETE)
-		return handle_incomplete(s, name, bytes, err);
-	return refuse(s, name, bytes, envelope_verdict_name(verdict), err);
+		return wait_for_rest(s, entry, err);
+	refuse(s, entry->name, buf_span(&object->bytes), envelope_verdict_name(verdict));
+	return true;
 }
 
-static bool take_entry(struct sweep *s, const struct entry *entry, struct err *err)
+static bool take_entry(struct sweep *s, const struct inbox_entry *entry, struct err *err)
 {
-	static const struct way_get ask = { .max = ENVELOPE_SIZE_MAX };
 	SCOPED(way_object) struct way_object object = { 0 };
-	struct err why = { 0 };
 
-	if (entry->size > ENVELOPE_SIZE_MAX)
-		return refuse(s, entry->name, span_of(NULL, 0),
-			      envelope_verdict_name(ENVELOPE_TOO_LARGE), err);
-	if (way_get(&object, s->way, entry->name, &ask, &why) == NAL_CLASS_OK)
-		return take_object(s, entry->name, buf_span(&object.bytes), err);
+	if (entry->class == INBOX_FOREIGN) {
+		refuse_unread(s, entry, envelope_verdict_name(ENVELOPE_WRONG_NAME));
+		return true;
+	}
+	if (entry->size > ENVELOPE_SIZE_MAX || entry->promised.length > ENVELOPE_SIZE_MAX) {
+		refuse_unread(s, entry, envelope_verdict_name(ENVELOPE_TOO_LARGE));
+		return true;
+	}
+	if (entry->size != entry->promised.length)
+		return wait_for_rest(s, entry, err);
+	if (inbox_read(&object, &s->inbox, entry->name, &s->why) == NAL_CLASS_OK)
+		return take_object(s, entry, &object, err);
 	/* It may be gone, or be readable next time. */
 	return true;
 }
 
+/* Enrolments come first and are stored before the records that they let in. */
 static bool take_all(struct sweep *s, struct err *err)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->entries[i].turn >= INTAKE_PER_CLIENT_MAX) {
-			s->result->is_more = true;
+	enum inbox_class class = INBOX_ENROLMENT;
+
+	for (size_t i = 0; i < s->inbox.count; i++) {
+		const struct inbox_entry *entry = &s->inbox.entries[i];
+
+		if (way_is_broken(s->inbox.way))
 			break;
+		if (entry->turn >= INTAKE_PER_CLIENT_MAX) {
+			s->result->is_more = true;
+			continue;
 		}
-		if (!take_entry(s, &s->entries[i], err))
+		if (entry->class != class && !flush(s, err))
+			return false;
+		class = entry->class;
+		if (!take_entry(s, entry, err))
 			return false;
 	}
-	return close_batch(s, err);
+	return flush(s, err);
 }
 
-static void sweep_release(struct sweep *s)
+/* ---- CAPs ---- */
+
+static void note_failure(struct intake_result *result, const struct system *cap,
+			 const struct err *why)
 {
-	if (s->in_batch)
-		site_abandon(s->site);
-	for (size_t i = 0; i < s->count; i++)
-		free(s->entries[i].name);
-	for (size_t i = 0; i < s->done_count; i++)
-		free(s->done[i]);
-	free(s->entries);
-	free(s->done);
-	keys_free(s->key);
+	if (result->caps_failed++ == 0)
+		snprintf(result->why, sizeof(result->why), "%.64s: %.400s", cap->name, why->why);
 }
 
-static enum nal_class open_inbox(struct way **way_out, struct site *site, struct conntab *tab,
-				 struct system *cap, struct err *err)
+static bool sweep_inbox(struct sweep *s, struct err *err)
 {
-	SCOPED(locator) struct locator inbox = { 0 };
-	const struct way_target target = { .where = &inbox, .server = cap->name };
+	bool done = take_all(s, err) && tell_refusals(s, err);
 
-	if (!capcopy_inbox(&inbox, site, tab, cap, err))
-		return NAL_CLASS_UNKNOWN;
-	return conntab_acquire(way_out, tab, &target, WAY_LINK_NONE, site, err);
+	if (s->inbox.count > 0 && way_is_broken(s->inbox.way))
+		note_failure(s->result, s->cap, &s->why);
+	s->result->is_more |= s->inbox.is_cut;
+	return done;
 }
 
 /* An inbox that cannot be read is the CAP's failure; a database that cannot be written is ours. */
-static bool sweep_cap(struct intake_result *result, struct site *site, struct system *cap,
-		      const struct sealer *sealer, struct err *err)
+static bool sweep_cap(struct sweep *s, struct system *cap, struct err *err)
 {
-	const struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
-	SCOPED(conntab) struct conntab *tab = conntab_new(&options);
-	struct sweep s = { .site = site, .cap = cap, .sealer = sealer, .result = result };
 	struct err why = { 0 };
-	enum nal_class class = open_inbox(&s.way, site, tab, cap, &why);
 	bool done = true;
 
-	if (class == NAL_CLASS_OK)
-		class = way_list(s.way, "", INTAKE_LIST_MAX, note_entry, &s, &why);
-	if (class == NAL_CLASS_PROTOCOL && why.code == ERR_LIMIT) {
-		result->is_more = true;
-		class = NAL_CLASS_OK;
-	}
-	if (class == NAL_CLASS_OK) {
-		order_by_turns(&s);
-		done = take_all(&s, err);
-	} else if (class != NAL_CLASS_NOT_FOUND) {
-		/* Not found: the first publish makes the inbox. */
-		result->caps_failed++;
-	}
-	sweep_release(&s);
-	conntab_release(tab, s.way);
+	s->cap = cap;
+	if (!inbox_open(&s->inbox, s->site, cap, INTAKE_LIST_MAX, &why))
+		note_failure(s->result, cap, &why);
+	else
+		done = sweep_inbox(s, err);
+	drop_batch(s);
+	s->tally_count = 0;
+	inbox_close(&s->inbox);
+	return done;
+}
+
+static bool sweep_all(struct sweep *s, struct system_list *caps, struct err *err)
+{
+	for (size_t i = 0; i < caps->count; i++)
+		if (!sweep_cap(s, &caps->items[i], err))
+			return false;
+	return true;
+}
+
+static bool sweep(struct intake_result *result, struct site *site, struct system_list *caps,
+		  struct err *err)
+{
+	SCOPED(quarantine) struct quarantine quarantine = { 0 };
+	SCOPED(sealer) struct sealer *sealer = NULL;
+	struct sweep *s;
+	bool done;
+
+	if (!sitekeys_load_sealer(&sealer, site, err))
+		return false;
+	quarantine_open(&quarantine, site);
+	s = alloc_zeroed(1, sizeof(*s));
+	s->site = site;
+	s->sealer = sealer;
+	s->quarantine = &quarantine;
+	s->result = result;
+	done = sweep_all(s, caps, err);
+	keys_free(s->key);
+	free(s->fresh);
+	free(s);
 	return done;
 }
 
 bool intake_run(struct intake_result *out, struct site *site, struct err *err)
 {
 	SCOPED(system_list) struct system_list caps = { 0 };
-	SCOPED(sealer) struct sealer *sealer = NULL;
 	SCOPED_FD int lock = -1;
-	size_t failed;
+	struct receipts_result receipts;
 
 	*out = (struct intake_result){ 0 };
 	if (!site_lock(&lock, site, "intake", LOCK_WAIT_MS, err) ||
-	    !sitekeys_load_sealer(&sealer, site, err) ||
-	    !system_load(&caps, site, MARKER_CAP, SYSTEM_LIVE, err))
+	    !system_load(&caps, site, MARKER_CAP, SYSTEM_LIVE, err) ||
+	    !sweep(out, site, &caps, err) || !receipts_publish(&receipts, site, &caps, err))
 		return false;
-	for (size_t i = 0; i < caps.count; i++)
-		if (!sweep_cap(out, site, &caps.items[i], sealer, err))
-			return false;
-	if (!receipts_publish(&failed, site, err))
-		return false;
-	out->caps_failed = MAX_OF(out->caps_failed, failed);
+	out->receipts = receipts.written;
+	if (receipts.caps_failed > out->caps_failed) {
+		if (out->caps_failed == 0)
+			memcpy(out->why, receipts.why, sizeof(out->why));
+		out->caps_failed = receipts.caps_failed;
+	}
 	return true;
 }

@@ -60,18 +60,36 @@ static bool add_row(struct site *site, const struct table *table, const char *cl
 	return db_run(site->db, table->add, values, count, err);
 }
 
-static bool replace_table(struct site *site, const struct table *table, const char *client_id,
-			  const json_t *rows, struct err *err)
+static bool check_table(const struct table *table, const json_t *rows, struct err *err)
 {
-	json_t *row;
-	size_t i;
-
 	if (!json_is_array(rows))
 		return err_set(err, ERR_FORMAT, "inventory table %s is no array", table->name);
 	if (json_array_size(rows) > INVENTORY_SCHEMA_ROWS_MAX)
 		return err_set(err, ERR_LIMIT,
 			       "inventory table %s has %zu rows, at most %d are kept", table->name,
 			       json_array_size(rows), INVENTORY_SCHEMA_ROWS_MAX);
+	return true;
+}
+
+bool inventory_check(const json_t *given, struct err *err)
+{
+	if (!json_is_object(given))
+		return err_set(err, ERR_FORMAT, "inventory has no tables");
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		const json_t *rows = json_object_get(given, tables[i].name);
+
+		if (rows != NULL && !check_table(&tables[i], rows, err))
+			return false;
+	}
+	return true;
+}
+
+static bool replace_table(struct site *site, const struct table *table, const char *client_id,
+			  const json_t *rows, struct err *err)
+{
+	json_t *row;
+	size_t i;
+
 	if (!db_run(site->db, table->clear, DB_ARGS(db_text(client_id)), err))
 		return false;
 	json_array_foreach (rows, i, row)
@@ -105,8 +123,6 @@ static bool update_client(struct site *site, const char *client_id, const json_t
 bool inventory_replace(struct site *site, const char *client_id, const json_t *given,
 		       struct err *err)
 {
-	if (!json_is_object(given))
-		return err_set(err, ERR_FORMAT, "inventory has no tables");
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
 		const json_t *rows = json_object_get(given, tables[i].name);
 

@@ -9,10 +9,13 @@
 
 #include "site/site.h"
 
+/* ERR_LIMIT and ERR_FORMAT describe an inventory that is not to be taken. No I/O. */
+bool inventory_check(const json_t *tables, struct err *err) MUST_USE;
+
 /*
- * Replace what is known of a client by `tables` ({"os":[{…}],…}) for each table that is there,
- * inside the caller's transaction. Unknown tables and columns are ignored, values of another type
- * become NULL. ERR_LIMIT and ERR_FORMAT describe a record that is not to be taken.
+ * Replace what is known of a client by `tables` ({"os":[{…}],…}), which were checked, for each
+ * table that is there, inside the caller's transaction. Unknown tables and columns are ignored,
+ * values of another type become NULL.
  */
 bool inventory_replace(struct site *site, const char *client_id, const json_t *tables,
 		       struct err *err) MUST_USE;

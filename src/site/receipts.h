@@ -1,16 +1,25 @@
 /*
  * Receipts: what the site has of each client, signed, on every CAP.
+ *
+ * What each CAP lacks is in the database: a CAP that cannot be reached gets it at a later run.
  */
 #ifndef SITE_RECEIPTS_H
 #define SITE_RECEIPTS_H
 
-#include "site/site.h"
+#include "site/system.h"
+
+struct receipts_result {
+	size_t written;         /* shards that something had changed in */
+	size_t caps_failed;     /* they did not take what they lack */
+	char why[ERR_TEXT_MAX]; /* the first of those failures: "cap1: …" */
+};
 
 /*
- * Write the receipt shards that something changed in, and put them on every CAP. A CAP that cannot
- * be reached gets all of them with its next publish; `failed_out` counts those. Restartable at any
- * point: a shard's serial grows before its file is written.
+ * Write the receipt shards that something changed in, and put on each of `caps` what it lacks.
+ * Restartable at any point: a shard's serial grows before its file is written. A fault is one of
+ * this machine.
  */
-bool receipts_publish(size_t *failed_out, struct site *site, struct err *err) MUST_USE;
+bool receipts_publish(struct receipts_result *out, struct site *site, struct system_list *caps,
+		      struct err *err) MUST_USE;
 
 #endif

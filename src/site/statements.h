@@ -181,17 +181,21 @@
 		" FROM enrolment AS e LEFT JOIN client AS c ON c.client_id = e.client_id"          \
 		" WHERE ?1 IS NULL OR e.client_id = ?1 ORDER BY e.name, e.client_id")              \
 	X(CLIENT_BY_NAME, "SELECT client_id FROM enrolment WHERE name = ?1 LIMIT 2")               \
-	X(CLIENT_STATE, "SELECT state, public_key, last_seen FROM enrolment WHERE client_id = ?1") \
-	X(CLIENT_ENROL, "INSERT INTO enrolment VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)"             \
+	X(CLIENT_STATE, "SELECT state, public_key, last_seen, day, day_bytes FROM enrolment"       \
+		" WHERE client_id = ?1")                                                           \
+	X(CLIENT_ENROL, "INSERT INTO enrolment(client_id, name, state, public_key, machine,"       \
+		" token, created, last_seen) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)"               \
 		" ON CONFLICT(client_id) DO UPDATE SET state = excluded.state,"                    \
 		" name = excluded.name, machine = excluded.machine, token = excluded.token,"       \
 		" last_seen = excluded.last_seen")                                                 \
 	X(CLIENT_SET_STATE, "UPDATE enrolment SET state = ?2 WHERE client_id = ?1")                \
-	X(CLIENT_SEEN, "UPDATE enrolment SET last_seen = ?2 WHERE client_id = ?1")                 \
+	X(CLIENT_SEEN, "UPDATE enrolment SET last_seen = ?2, day = ?3,"                            \
+		" day_bytes = iif(day = ?3, day_bytes, 0) + ?4 WHERE client_id = ?1")              \
 	X(CLIENT_ROW_ADD, "INSERT INTO client(client_id, name, site) VALUES(?1, ?2, ?3)"           \
 		" ON CONFLICT(client_id) DO UPDATE SET name = excluded.name")                      \
 	X(CLIENT_ROW_REMOVE, "DELETE FROM client WHERE client_id = ?1")                            \
 	X(CLIENT_IDS, "SELECT client_id FROM enrolment WHERE state = 'enrolled' ORDER BY client_id") \
+	X(CLIENT_PENDING_COUNT, "SELECT count(*) FROM enrolment WHERE state = 'pending'")          \
 	X(CLIENT_COUNT, "SELECT count(*) FROM enrolment WHERE state = 'enrolled'")                 \
 	X(CLIENT_STREAMS, "SELECT stream, high, forked AS \"forked:flag\","                        \
 		" created AS \"created:time\" FROM stream WHERE client_id = ?1 ORDER BY id")       \
@@ -305,8 +309,10 @@
 	X(STREAM_FORK, "UPDATE stream SET forked = 1 WHERE id = ?1")                               \
 	X(STREAM_REFUSALS, "SELECT sequence, refused FROM record WHERE stream = ?1"                \
 		" AND refused IS NOT NULL ORDER BY sequence DESC LIMIT ?2")                        \
-	X(RECORD_HASH, "SELECT hash FROM record WHERE stream = ?1 AND sequence = ?2")              \
-	X(RECORD_EXISTS, "SELECT 1 FROM record WHERE stream = ?1 AND sequence = ?2")               \
+	X(RECORD_HASHES, "SELECT sequence, hash FROM record WHERE stream = ?1"                     \
+		" AND sequence BETWEEN ?2 AND ?3")                                                 \
+	X(RECORD_NUMBERS, "SELECT sequence FROM record WHERE stream = ?1 AND sequence > ?2"        \
+		" ORDER BY sequence")                                                              \
 	X(RECORD_ADD, "INSERT INTO record"                                                         \
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")                 \
 	X(RUN_STATE_SET, "INSERT INTO run_state VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"                \
@@ -314,20 +320,32 @@
 		" stream = excluded.stream, sequence = excluded.sequence, time = excluded.time,"   \
 		" text = excluded.text WHERE excluded.stream > stream"                             \
 		" OR (excluded.stream = stream AND excluded.sequence > sequence)")                 \
+	X(INVENTORY_STATE_SET, "INSERT INTO inventory_state VALUES(?1, ?2, ?3)"                    \
+		" ON CONFLICT(client_id) DO UPDATE SET stream = excluded.stream,"                  \
+		" sequence = excluded.sequence WHERE excluded.stream > stream"                     \
+		" OR (excluded.stream = stream AND excluded.sequence > sequence)")                 \
 	X(ALERT_ADD, "INSERT INTO alert(time, client_id, text) VALUES(?1, ?2, ?3)")                \
 	X(ALERT_TRIM, "DELETE FROM alert WHERE id <= (SELECT max(id) FROM alert) - ?1")            \
 	X(INCOMPLETE_ADD, "INSERT OR IGNORE INTO incomplete VALUES(?1, ?2, ?3)")                   \
 	X(INCOMPLETE_SINCE, "SELECT first_seen FROM incomplete WHERE system = ?1 AND name = ?2")   \
 	X(INCOMPLETE_REMOVE, "DELETE FROM incomplete WHERE system = ?1 AND name = ?2")             \
+	X(INCOMPLETE_FORGET, "DELETE FROM incomplete WHERE system = ?1 AND first_seen < ?2")       \
 	X(RECEIPT_DIRTY, "SELECT shard, is_dirty FROM receipt_shard WHERE is_dirty > 0 ORDER BY shard")          \
 	X(RECEIPT_NEXT, "UPDATE receipt_shard SET serial = serial + 1 WHERE shard = ?1"            \
 		" RETURNING serial")                                                               \
+	X(RECEIPT_OWE, "INSERT INTO receipt_owed SELECT id, ?1, ?2 FROM system"                    \
+		" WHERE kind = 'cap' AND removed IS NULL"                                          \
+		" ON CONFLICT(system, shard) DO UPDATE SET serial = excluded.serial")              \
+	X(RECEIPT_OWED, "SELECT shard, serial FROM receipt_owed WHERE system = ?1 ORDER BY shard") \
+	X(RECEIPT_PAID, "DELETE FROM receipt_owed WHERE system = ?1 AND shard = ?2"                \
+		" AND serial <= ?3")                                                               \
+	X(RECEIPT_FORGIVE, "DELETE FROM receipt_owed WHERE system IN"                              \
+		" (SELECT id FROM system WHERE removed IS NOT NULL)")                              \
 	X(RECEIPT_CLEAN, "UPDATE receipt_shard SET is_dirty = is_dirty - ?2 WHERE shard = ?1")                 \
 	X(RECEIPT_CLIENTS, "SELECT client_id, state, name FROM enrolment"                          \
 		" WHERE client_id >= ?1 AND client_id < ?2 ORDER BY client_id LIMIT ?3")           \
 	X(RECEIPT_STREAMS, "SELECT id, stream, high, forked FROM stream WHERE client_id = ?1"      \
 		" ORDER BY id DESC LIMIT ?2")                                                      \
-	X(CAP_DOUBT, "UPDATE cap_state SET timestamp_version = 0 WHERE system = ?1")               \
                                                                                                    \
 	/* reports */                                                                              \
 	X(REPORT_ID_IS_KNOWN, "SELECT 1 FROM advertisement WHERE id = ?1"                          \

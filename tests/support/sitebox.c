@@ -1,9 +1,11 @@
 #include "support/sitebox.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/alloc.h"
 #include "common/jsondoc.h"
@@ -97,7 +99,10 @@ void sitebox_put_raw(struct sitebox *box, const char *name, struct span bytes)
 	SCOPED_TEXT char *path = alloc_printf("%s/cap/inbox/%s", box->dir, name);
 	struct err err = { 0 };
 
+	const struct timespec now[2] = { { .tv_sec = box->now_s }, { .tv_sec = box->now_s } };
+
 	assert_done(newfile_write(path, 0644, bytes, &err), &err);
+	assert_int_equal(utimensat(AT_FDCWD, path, now, 0), 0);
 }
 
 static void put(struct sitebox *box, struct sitebox_client *c, enum envelope_kind kind,

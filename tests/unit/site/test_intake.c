@@ -183,7 +183,7 @@ static void half_an_object_waits_a_day_and_is_then_refused(void **state)
 
 	sitebox_put_raw(&s->box, name, span_of_text("half"));
 	assert_int_equal(sweep(s).incomplete, 1);
-	s->box.now_s += INTAKE_INCOMPLETE_S - 1;
+	s->box.now_s += INTAKE_PATIENCE_S - 1;
 	assert_int_equal(sweep(s).incomplete, 1);
 	s->box.now_s += 1;
 	assert_int_equal(sweep(s).refused, 1);
