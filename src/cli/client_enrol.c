@@ -11,24 +11,22 @@
 
 #define BUNDLE_MAX ((size_t)1 << 20)
 
-/* A bundle holds what the three options say, see docs/formats/bundle.md; the root stands in it as a
- * text, so that it is the site's very bytes. */
+/* A bundle holds what the three options say: docs/formats/bundle.md. */
 static bool read_bundle(json_t *request, const char *file, struct err *err)
 {
 	SCOPED(buf) struct buf bytes = { 0 };
 	json_auto_t *bundle = NULL;
-	json_t *caps, *root = NULL;
-	const char *token, *root_text;
+	json_t *caps, *root;
+	const char *token;
 
 	if (!path_read(&bytes, file, BUNDLE_MAX, err) ||
 	    !jsondoc_read(&bundle, buf_span(&bytes), err) ||
 	    !jsondoc_need_array(&caps, bundle, "caps", STATE_ADDRESSES_MAX, err) ||
-	    !jsondoc_need_text(&root_text, bundle, "root", err) ||
-	    !jsondoc_need_text(&token, bundle, "token", err) ||
-	    !jsondoc_read(&root, span_of_text(root_text), err))
+	    !jsondoc_need_object(&root, bundle, "root", err) ||
+	    !jsondoc_need_text(&token, bundle, "token", err))
 		return err_what(err, "cannot read the enrolment bundle %s", file);
 	jsondoc_set(request, "caps", json_incref(caps));
-	jsondoc_set(request, "root", root);
+	jsondoc_set(request, "root", json_incref(root));
 	jsondoc_set_text(request, "token", token);
 	return true;
 }
