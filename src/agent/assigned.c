@@ -111,9 +111,10 @@ const json_t *assigned_row(const struct assigned *p, size_t index)
 	return json_array_get(json_object_get(p->doc, "assignments"), index);
 }
 
-size_t assigned_find(const struct assigned *p, const char *package, const char *program)
+size_t assigned_find(const struct assigned *p, const char *package, const char *program,
+		     size_t from)
 {
-	for (size_t i = 0; i < p->count; i++)
+	for (size_t i = from; i < p->count; i++)
 		if (strcmp(p->assignments[i].package, package) == 0 &&
 		    strcmp(p->assignments[i].program, program) == 0)
 			return i;

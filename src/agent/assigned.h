@@ -38,8 +38,10 @@ static inline void assigned_scoped(struct assigned *p)
 /* The whole assignment of an index; borrowed. */
 const json_t *assigned_row(const struct assigned *p, size_t index);
 
-/* Index of the assignment of that package and program; SIZE_MAX: there is none. */
-size_t assigned_find(const struct assigned *p, const char *package, const char *program);
+/* Index of the first assignment from `from` on of that package and program; SIZE_MAX: there is
+ * none. */
+size_t assigned_find(const struct assigned *p, const char *package, const char *program,
+		     size_t from);
 
 /* Note that the content of an assignment is not to be had now, and why; kept by assigned_save. */
 void assigned_set_wait(struct assigned *p, size_t index, const char *text, int64_t until_s);

@@ -11,6 +11,8 @@
 #include "agent/inventory.h"
 #include "agent/jobs.h"
 #include "agent/outbox.h"
+#include "agent/overview.h"
+#include "agent/permit.h"
 #include "agent/run.h"
 #include "common/alloc.h"
 #include "common/helper.h"
@@ -169,7 +171,7 @@ static bool take_inventory(struct cycle *c, struct err *err)
 {
 	json_t *tables = NULL;
 
-	if (!cycle_inventory(&tables, c->job->settings, err))
+	if (!overview_inventory(&tables, c->job->settings, err))
 		return false;
 	c->inventory = tables;
 	return true;
@@ -748,31 +750,51 @@ bool cycle_sync(json_t **result_out, struct job *job, const json_t *request, str
 
 /* ---- one program by hand ---- */
 
+static bool is_runnable(const struct schedule_verdict *v)
+{
+	return v->state == SCHEDULE_DUE || v->state == SCHEDULE_OFFERED;
+}
+
+/*
+ * The program may be advertised more than once: the first that may run now, else the first, whose
+ * state says why it may not.
+ */
 static bool find_offer(size_t *index_out, struct schedule_verdict *v, struct cycle *c,
 		       const json_t *request, struct err *err)
 {
+	const struct schedule_content ready = { .ready = true, .until_s = SCHEDULE_NEVER };
 	const char *package, *program;
 	struct schedule_facts facts;
-	struct schedule_content ready = { .ready = true, .until_s = SCHEDULE_NEVER };
 
 	if (!jsondoc_need_text(&package, request, "package", err) ||
 	    !jsondoc_need_text(&program, request, "program", err))
 		return false;
-	*index_out = assigned_find(&c->plan, package, program);
-	if (*index_out == SIZE_MAX) {
-		err_set(err, ERR_NOT_FOUND, "%s of %s is not offered to this client", program,
-			package);
-		return err_fix(err, "see what is offered: packway list");
-	}
 	read_facts(&facts, c);
 	facts.by_hand = true;
-	schedule_evaluate(v, &c->plan.assignments[*index_out], &ready, &facts);
-	return true;
+	*index_out = SIZE_MAX;
+	for (size_t i = 0; (i = assigned_find(&c->plan, package, program, i)) != SIZE_MAX; i++) {
+		struct schedule_verdict here = { 0 };
+
+		if (!permit_offers(c->job->caller,
+				   jsondoc_text(assigned_row(&c->plan, i), "offer_to")))
+			continue;
+		schedule_evaluate(&here, &c->plan.assignments[i], &ready, &facts);
+		if (*index_out != SIZE_MAX && !is_runnable(&here))
+			continue;
+		*index_out = i;
+		*v = here;
+		if (is_runnable(v))
+			return true;
+	}
+	if (*index_out != SIZE_MAX)
+		return true;
+	err_set(err, ERR_NOT_FOUND, "%s of %s is not offered to this client", program, package);
+	return err_fix(err, "see what is offered: packway list");
 }
 
 static bool is_allowed(const struct schedule_verdict *v, struct err *err)
 {
-	if (v->state == SCHEDULE_DUE || v->state == SCHEDULE_OFFERED)
+	if (is_runnable(v))
 		return true;
 	if (v->state == SCHEDULE_SUCCEEDED) {
 		err_set(err, ERR_REFUSED, "it has run already, and may run once");
@@ -810,7 +832,7 @@ bool cycle_run(json_t **result_out, struct job *job, const json_t *request, stru
 	SCOPED_TEXT char *way = NULL;
 	SCOPED_FD int lock = -1;
 	struct run_summary runs;
-	struct schedule_verdict v;
+	struct schedule_verdict v = { 0 };
 	struct err ignored;
 	size_t index;
 	bool done;
@@ -827,159 +849,4 @@ bool cycle_run(json_t **result_out, struct job *job, const json_t *request, stru
 	if (!assigned_save(&c.plan, job->state, &ignored) || !deliver(&c, &ignored))
 		log_debug("records wait: %s", ignored.why);
 	return done;
-}
-
-/* ---- questions answered from the state ---- */
-
-static json_t *new_offer(const struct assigned *plan, size_t i, const struct schedule_verdict *v)
-{
-	const json_t *row = assigned_row(plan, i);
-	json_t *offer = json_object();
-	const char *reason = schedule_reason_name(v->reason);
-
-	jsondoc_set_text(offer, "advertisement", jsondoc_text(row, "advertisement"));
-	jsondoc_set_text(offer, "package", jsondoc_text(row, "package"));
-	jsondoc_set_text(offer, "program", jsondoc_text(row, "program"));
-	jsondoc_set_int(offer, "version", jsondoc_int(row, "version", 0));
-	jsondoc_set_text(offer, "state", schedule_state_name(v->state));
-	jsondoc_set_text(offer, "reason",
-			 v->text != NULL     ? v->text
-			 : reason[0] != '\0' ? reason
-					     : NULL);
-	if (v->until_s != SCHEDULE_NEVER)
-		jsondoc_set_time(offer, "time", v->until_s);
-	else
-		jsondoc_set(offer, "time", json_null());
-	jsondoc_set_flag(offer, "restart_pending", v->restart_pending);
-	return offer;
-}
-
-static bool load_runs(struct journal_list *out, const struct state *st, struct err *err)
-{
-	SCOPED_TEXT char *dir = state_path(st, "journal");
-	SCOPED(journal) struct journal journal = JOURNAL_CLOSED;
-
-	return journal_open(&journal, dir, JOURNAL_WAIT_MS, err) &&
-	       journal_load(out, &journal, err);
-}
-
-bool cycle_list(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
-{
-	SCOPED(assigned) struct assigned plan;
-	SCOPED(journal_list) struct journal_list runs = { 0 };
-	struct schedule_facts facts = { .now_s = clock_wall_s(clock), .journal = &runs };
-
-	if (!assigned_load(&plan, st, err))
-		return false;
-	if (!load_runs(&runs, st, err))
-		return false;
-	facts.policy_expired = plan.expires_s <= facts.now_s;
-	*out = json_array();
-	for (size_t i = 0; i < plan.count; i++) {
-		struct schedule_verdict v;
-
-		schedule_evaluate(&v, &plan.assignments[i], &plan.contents[i], &facts);
-		json_array_append_new(*out, new_offer(&plan, i, &v));
-	}
-	return true;
-}
-
-static void put_trust(json_t *status, const struct state *st, const json_t *plan, int64_t now_s)
-{
-	const json_t *trusted = json_object_get(plan, "trusted");
-	json_auto_t *met = NULL;
-	int64_t expires_s = time_of(trusted, "expires");
-	struct err err;
-
-	if (!state_read_json(&met, st, "status.json", &err))
-		met = NULL;
-	jsondoc_set_text(status, "policy",
-			 trusted == NULL      ? "none"
-			 : expires_s <= now_s ? "expired"
-					      : "in force");
-	jsondoc_set(status, "policy_version", json_integer(jsondoc_int(trusted, "timestamp", 0)));
-	jsondoc_set_text(status, "policy_expires", jsondoc_text(trusted, "expires"));
-	jsondoc_set_text(status, "verdict", jsondoc_text(met, "verdict"));
-	jsondoc_set_text(status, "verdict_since", jsondoc_text(met, "verdict_since"));
-	jsondoc_set_text(status, "verdict_server", jsondoc_text(met, "verdict_server"));
-	jsondoc_set_text(status, "verdict_text", jsondoc_text(met, "verdict_text"));
-	jsondoc_set_text(status, "last_refresh", jsondoc_text(met, "last_refresh"));
-}
-
-static void put_runs(json_t *status, const struct state *st)
-{
-	SCOPED(journal_list) struct journal_list runs = { 0 };
-	bool pending = false;
-	struct err err;
-
-	if (!load_runs(&runs, st, &err))
-		return;
-	for (size_t i = 0; i < runs.count; i++)
-		pending = pending || runs.runs[i].restart_pending;
-	jsondoc_set_flag(status, "restart_pending", pending);
-}
-
-static void put_outbox(json_t *status, const struct state *st, const char *stream)
-{
-	SCOPED_TEXT char *dir = state_path(st, "outbox");
-	SCOPED(outbox) struct outbox *outbox = NULL;
-	struct err err;
-
-	if (outbox_open(&outbox, dir, stream, 0, OUTBOX_WAIT_MS, &err)) {
-		jsondoc_set_int(status, "outbox_records", (int64_t)outbox_waiting(outbox));
-		jsondoc_set_flag(status, "outbox_full", outbox_is_full(outbox));
-	}
-}
-
-bool cycle_status(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
-{
-	SCOPED(state_identity) struct state_identity id = { 0 };
-	json_auto_t *plan = NULL;
-	json_t *status;
-
-	if (!state_load_identity(&id, st, err) || !state_read_json(&plan, st, "plan.json", err))
-		return false;
-	status = json_object();
-	jsondoc_set_text(status, "client", id.client[0] != '\0' ? id.client : NULL);
-	jsondoc_set_text(status, "site",
-			 jsondoc_text(plan, "site") != NULL ? jsondoc_text(plan, "site") : id.site);
-	jsondoc_set_text(status, "state", state_enrolment_name(id.enrolment));
-	jsondoc_set_text(status, "privilege", geteuid() == 0 ? "root" : "unprivileged");
-	put_trust(status, st, plan, clock_wall_s(clock));
-	if (id.enrolment != STATE_NONE) {
-		put_runs(status, st);
-		put_outbox(status, st, id.stream);
-	}
-	*out = status;
-	return true;
-}
-
-bool cycle_messages(json_t **out, const struct state *st, struct err *err)
-{
-	SCOPED(state_identity) struct state_identity id = { 0 };
-	SCOPED_TEXT char *dir = state_path(st, "outbox");
-	SCOPED(outbox) struct outbox *outbox = NULL;
-
-	if (!state_load_identity(&id, st, err))
-		return false;
-	if (id.enrolment == STATE_NONE) {
-		*out = json_array();
-		return true;
-	}
-	return outbox_open(&outbox, dir, id.stream, 0, OUTBOX_WAIT_MS, err) &&
-	       outbox_recent(out, outbox, 1000, err);
-}
-
-bool cycle_inventory(json_t **out, const struct job_settings *settings, struct err *err)
-{
-	SCOPED_TEXT char *machine = state_machine_id();
-	const struct inventory_options options = {
-		.address = settings->address,
-		.name = settings->name,
-		.machine = machine,
-	};
-
-	(void)err;
-	*out = inventory_take(&options);
-	return true;
 }

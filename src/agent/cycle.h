@@ -1,6 +1,5 @@
 /*
- * The client's cycle: policy, what is due by it, content, runs, records. And the questions that are
- * answered from the state alone.
+ * The client's cycle: policy, what is due by it, content, runs, records.
  *
  *     refresh → collect what ran → evaluate → fetch and run what is due → deliver records
  *
@@ -21,19 +20,5 @@
  */
 job_verb_fn cycle_sync;
 job_verb_fn cycle_run;
-
-/* What is offered to this client, with the state, reason and time of each; the caller owns *out. */
-bool cycle_list(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
-	MUST_USE;
-
-/* How this client is; the caller owns *out. */
-bool cycle_status(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
-	MUST_USE;
-
-/* What happened here, oldest first; the caller owns *out. */
-bool cycle_messages(json_t **out, const struct state *st, struct err *err) MUST_USE;
-
-/* What the site is told of this machine; the caller owns *out. */
-bool cycle_inventory(json_t **out, const struct job_settings *settings, struct err *err) MUST_USE;
 
 #endif

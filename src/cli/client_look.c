@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cycle.h"
+#include "agent/overview.h"
 #include "cli/client.h"
 #include "common/path.h"
 
@@ -36,7 +36,7 @@ static bool verb_status(struct verb_call *call, struct err *err)
 	int socket;
 
 	if (!client_open(&c, call, STATE_READ, err) ||
-	    !cycle_status(&status, &c.state, call->clock, err))
+	    !overview_status(&status, &c.state, call->clock, err))
 		return err_what(err, "cannot tell this client's status");
 	if (client_reach_agent(&socket, &c)) {
 		path_close_fd(&socket);
@@ -63,7 +63,7 @@ static bool verb_messages(struct verb_call *call, struct err *err)
 	SCOPED(client) struct client c = { 0 };
 	json_auto_t *rows = NULL;
 
-	if (!client_open(&c, call, STATE_READ, err) || !cycle_messages(&rows, &c.state, err))
+	if (!client_open(&c, call, STATE_READ, err) || !overview_messages(&rows, &c.state, err))
 		return err_what(err, "cannot list this client's messages");
 	print_table(call->print, message_columns, rows, "no message yet");
 	return true;
@@ -75,7 +75,7 @@ static bool verb_inventory(struct verb_call *call, struct err *err)
 	json_auto_t *tables = NULL;
 
 	client_settings(&settings, call->config);
-	if (!cycle_inventory(&tables, &settings, err))
+	if (!overview_inventory(&tables, &settings, err))
 		return err_what(err, "cannot take inventory");
 	print_document(call->print, tables);
 	return true;

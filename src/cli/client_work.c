@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/cycle.h"
+#include "agent/overview.h"
 #include "cli/client.h"
 #include "common/alloc.h"
 #include "common/helper.h"
@@ -80,7 +80,7 @@ static bool verb_list(struct verb_call *call, struct err *err)
 	json_auto_t *rows = NULL;
 
 	if (!client_open(&c, call, STATE_READ, err) ||
-	    !cycle_list(&rows, &c.state, call->clock, err))
+	    !overview_list(&rows, &c.state, call->clock, err))
 		return err_what(err, "cannot list what is offered to this client");
 	print_table(call->print, list_columns, rows, "no program is offered to this client");
 	return true;

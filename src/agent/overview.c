@@ -1,0 +1,175 @@
+#include "agent/overview.h"
+
+#include <unistd.h>
+
+#include "agent/assigned.h"
+#include "agent/inventory.h"
+#include "agent/journal.h"
+#include "agent/outbox.h"
+#include "common/alloc.h"
+
+#define JOURNAL_WAIT_MS 30000
+#define OUTBOX_WAIT_MS  10000
+#define MESSAGES_MAX    1000
+
+static int64_t time_of(const json_t *object, const char *key)
+{
+	const char *text = jsondoc_text(object, key);
+	int64_t unix_s;
+
+	return text != NULL && clock_parse(&unix_s, text) ? unix_s : SCHEDULE_NEVER;
+}
+
+static json_t *new_offer(const struct assigned *plan, size_t i, const struct schedule_verdict *v)
+{
+	const json_t *row = assigned_row(plan, i);
+	json_t *offer = json_object();
+	const char *reason = schedule_reason_name(v->reason);
+
+	jsondoc_set_text(offer, "advertisement", jsondoc_text(row, "advertisement"));
+	jsondoc_set_text(offer, "package", jsondoc_text(row, "package"));
+	jsondoc_set_text(offer, "program", jsondoc_text(row, "program"));
+	jsondoc_set_int(offer, "version", jsondoc_int(row, "version", 0));
+	jsondoc_set_text(offer, "state", schedule_state_name(v->state));
+	jsondoc_set_text(offer, "reason",
+			 v->text != NULL     ? v->text
+			 : reason[0] != '\0' ? reason
+					     : NULL);
+	if (v->until_s != SCHEDULE_NEVER)
+		jsondoc_set_time(offer, "time", v->until_s);
+	else
+		jsondoc_set(offer, "time", json_null());
+	jsondoc_set_flag(offer, "restart_pending", v->restart_pending);
+	return offer;
+}
+
+static bool load_runs(struct journal_list *out, const struct state *st, struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(st, "journal");
+	SCOPED(journal) struct journal journal = JOURNAL_CLOSED;
+
+	return journal_open(&journal, dir, JOURNAL_WAIT_MS, err) &&
+	       journal_load(out, &journal, err);
+}
+
+bool overview_list(json_t **out, const struct state *st, const struct clock *clock, struct err *err)
+{
+	SCOPED(assigned) struct assigned plan;
+	SCOPED(journal_list) struct journal_list runs = { 0 };
+	struct schedule_facts facts = { .now_s = clock_wall_s(clock), .journal = &runs };
+
+	if (!assigned_load(&plan, st, err))
+		return false;
+	if (!load_runs(&runs, st, err))
+		return false;
+	facts.policy_expired = plan.expires_s <= facts.now_s;
+	*out = json_array();
+	for (size_t i = 0; i < plan.count; i++) {
+		struct schedule_verdict v;
+
+		schedule_evaluate(&v, &plan.assignments[i], &plan.contents[i], &facts);
+		json_array_append_new(*out, new_offer(&plan, i, &v));
+	}
+	return true;
+}
+
+static void put_trust(json_t *status, const struct state *st, const json_t *plan, int64_t now_s)
+{
+	const json_t *trusted = json_object_get(plan, "trusted");
+	json_auto_t *met = NULL;
+	int64_t expires_s = time_of(trusted, "expires");
+	struct err err;
+
+	if (!state_read_json(&met, st, "status.json", &err))
+		met = NULL;
+	jsondoc_set_text(status, "policy",
+			 trusted == NULL      ? "none"
+			 : expires_s <= now_s ? "expired"
+					      : "in force");
+	jsondoc_set(status, "policy_version", json_integer(jsondoc_int(trusted, "timestamp", 0)));
+	jsondoc_set_text(status, "policy_expires", jsondoc_text(trusted, "expires"));
+	jsondoc_set_text(status, "verdict", jsondoc_text(met, "verdict"));
+	jsondoc_set_text(status, "verdict_since", jsondoc_text(met, "verdict_since"));
+	jsondoc_set_text(status, "verdict_server", jsondoc_text(met, "verdict_server"));
+	jsondoc_set_text(status, "verdict_text", jsondoc_text(met, "verdict_text"));
+	jsondoc_set_text(status, "last_refresh", jsondoc_text(met, "last_refresh"));
+}
+
+static void put_runs(json_t *status, const struct state *st)
+{
+	SCOPED(journal_list) struct journal_list runs = { 0 };
+	bool pending = false;
+	struct err err;
+
+	if (!load_runs(&runs, st, &err))
+		return;
+	for (size_t i = 0; i < runs.count; i++)
+		pending = pending || runs.runs[i].restart_pending;
+	jsondoc_set_flag(status, "restart_pending", pending);
+}
+
+static void put_outbox(json_t *status, const struct state *st, const char *stream)
+{
+	SCOPED_TEXT char *dir = state_path(st, "outbox");
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	struct err err;
+
+	if (outbox_open(&outbox, dir, stream, 0, OUTBOX_WAIT_MS, &err)) {
+		jsondoc_set_int(status, "outbox_records", (int64_t)outbox_waiting(outbox));
+		jsondoc_set_flag(status, "outbox_full", outbox_is_full(outbox));
+	}
+}
+
+bool overview_status(json_t **out, const struct state *st, const struct clock *clock,
+		     struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id = { 0 };
+	json_auto_t *plan = NULL;
+	json_t *status;
+
+	if (!state_load_identity(&id, st, err) || !state_read_json(&plan, st, "plan.json", err))
+		return false;
+	status = json_object();
+	jsondoc_set_text(status, "client", id.client[0] != '\0' ? id.client : NULL);
+	jsondoc_set_text(status, "site",
+			 jsondoc_text(plan, "site") != NULL ? jsondoc_text(plan, "site") : id.site);
+	jsondoc_set_text(status, "state", state_enrolment_name(id.enrolment));
+	jsondoc_set_text(status, "privilege", geteuid() == 0 ? "root" : "unprivileged");
+	put_trust(status, st, plan, clock_wall_s(clock));
+	if (id.enrolment != STATE_NONE) {
+		put_runs(status, st);
+		put_outbox(status, st, id.stream);
+	}
+	*out = status;
+	return true;
+}
+
+bool overview_messages(json_t **out, const struct state *st, struct err *err)
+{
+	SCOPED(state_identity) struct state_identity id = { 0 };
+	SCOPED_TEXT char *dir = state_path(st, "outbox");
+	SCOPED(outbox) struct outbox *outbox = NULL;
+
+	if (!state_load_identity(&id, st, err))
+		return false;
+	if (id.enrolment == STATE_NONE) {
+		*out = json_array();
+		return true;
+	}
+	return outbox_open(&outbox, dir, id.stream, 0, OUTBOX_WAIT_MS, err) &&
+	       outbox_recent(out, outbox, MESSAGES_MAX, err);
+}
+
+bool overview_inventory(json_t **out, const struct job_settings *settings, struct err *err)
+{
+	SCOPED_TEXT char *machine = state_machine_id();
+	const struct inventory_options options = {
+		.address = settings->address,
+		.name = settings->name,
+		.machine = machine,
+	};
+
+	(void)err;
+	*out = inventory_take(&options);
+	return true;
+}
