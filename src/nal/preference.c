@@ -48,6 +48,8 @@ static bool is_server_name(const char *text)
 	struct err ignored;
 	bool is_name;
 
+	/* Said for gcc: with -fsanitize it takes the strchr below for a test for NULL. */
+	assert(text != NULL);
 	if (text_is_name(text))
 		return true;
 	url = alloc_printf(strchr(text, ':') != NULL ? "http://[%s]" : "http://%s", text);
