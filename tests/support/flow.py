@@ -12,6 +12,7 @@ A case gets a `t` whose things (servers, folders, processes) end with it. A case
 exception. PACKWAY_BUILD names the build folder.
 """
 import contextlib
+import functools
 import hashlib
 import http.client
 import json
@@ -30,8 +31,9 @@ import traceback
 
 BUILD = pathlib.Path(os.environ.get("PACKWAY_BUILD", "build")).resolve()
 SLOW = float(os.environ.get("PACKWAY_TEST_SLOW", "4"))  # sanitizers stretch every time limit
+STRETCH = float(os.environ.get("PACKWAY_TEST_SLOW", "1"))  # for bounds that a test is about
 SEED = int(os.environ.get("PACKWAY_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
-_cases = []
+_cases, _shared = [], []
 
 
 class Failed(AssertionError):
@@ -184,6 +186,11 @@ class Client:
         self("sync")
         return self
 
+    def join(self, site, cap):
+        """Enrol alone: pending, which is enough to fetch and locate."""
+        self("enroll", "--cap", cap, "--root", site.root, "--token", site.token())
+        return self
+
     @property
     def id(self):
         return json.loads((self.state / "identity.json").read_text())["client"]
@@ -238,11 +245,14 @@ http {{
 
 
 class Case:
+    """What a case holds: folders, servers, processes; close() ends them all."""
+
     def __init__(self, name):
         self.name = name
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="packway-flow."))
         self.rng = random.Random(f"{SEED} {name}")
         self.processes, self.mounts, self.count = [], [], 0
+        self.at_end = contextlib.ExitStack()
 
     def new_dir(self, name):
         self.count += 1
@@ -255,6 +265,10 @@ class Case:
 
     def client(self, name="client1", address="10.1.0.1", config=""):
         return Client(self, name, address, config)
+
+    def defer(self, function, *args):
+        """Call that when the case ends, the last one first, before processes are ended."""
+        self.at_end.callback(function, *args)
 
     def nginx(self, folder, **more):
         return Nginx(self, folder, **more)
@@ -277,6 +291,7 @@ class Case:
         return done.returncode == 0
 
     def close(self):
+        self.at_end.close()
         for process in reversed(self.processes):
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -297,6 +312,13 @@ class Case:
             text = log.read_text(errors="replace").splitlines()[-15:]
             for line in text:
                 print(f"# {log.name}: {line}")
+
+
+def shared(build):
+    """What many cases read and none changes: made by the first that asks, with a `t` of its own."""
+    t = Case(build.__name__)
+    _shared.append(t)
+    return functools.cache(lambda: build(t))
 
 
 def case(name):
@@ -328,6 +350,8 @@ def main():
         finally:
             t.close()
         sys.stdout.flush()
+    for t in _shared:
+        t.close()
     sys.exit(1 if failed else 0)
 
 
