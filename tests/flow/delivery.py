@@ -2,8 +2,8 @@
 """Delivery on four kinds of DP at once: a large tree with odd names reaches three clients whole."""
 from flow import *
 
-FULL = os.environ.get("PACKWAY_TEST_FULL") == "1"
-FILES, BYTES = (5000, 300 << 20) if FULL else (1000, 60 << 20)
+LARGE = os.environ.get("PACKWAY_TEST_LARGE") == "1"
+FILES, BYTES = (5000, 300 << 20) if LARGE else (1000, 60 << 20)
 ODD_NAMES = ["a b", "Grüße", "日本語", "it's", 'the "best"', "-rf", "--help", "new\nline", "tab\there", "$HOME",
              "*", "back\\slash", "#", "%41", ".hidden", "...", "x" * 200, "é", "e\u0301", " lead", "trail "]
 MODES = [0o755, 0o644, 0o600, 0o555]
