@@ -36,7 +36,10 @@ static bool read_files(struct config *c, const char *explicit_path, struct err *
 
 bool site_call_open(struct site **out, const struct verb_call *call, struct err *err)
 {
-	return site_open(out, config_text(call->config, "site"), call->clock, err);
+	if (!site_open(out, config_text(call->config, "site"), call->clock, err))
+		return false;
+	(*out)->tls_ca = config_text(call->config, "tls-ca");
+	return true;
 }
 
 static const struct verb *const groups[] = {

@@ -91,9 +91,11 @@ static void serve_dp(const struct crew *crew, struct system *dp)
 	struct err err = { 0 };
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (site_open(&site, crew->site->dir, crew->site->clock, &err) &&
-	    dpcopy_run(site, dp, &options, &err))
-		_exit(0);
+	if (site_open(&site, crew->site->dir, crew->site->clock, &err)) {
+		site->tls_ca = crew->site->tls_ca;
+		if (dpcopy_run(site, dp, &options, &err))
+			_exit(0);
+	}
 	err_what(&err, "distributing to %s", dp->name);
 	log_error(&err);
 	_exit(1);

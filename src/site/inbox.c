@@ -7,6 +7,7 @@
 #include "common/random.h"
 #include "common/text.h"
 #include "site/capcopy.h"
+#include "site/own.h"
 
 /* ---- order ---- */
 
@@ -127,12 +128,11 @@ static enum nal_class reach(struct inbox *inbox, struct site *site, struct syste
 bool inbox_open(struct inbox *out, struct site *site, struct system *cap, size_t max,
 		struct err *err)
 {
-	const struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
 	struct listing listing = { .inbox = out, .max = max };
 	enum nal_class class;
 	uint64_t salt;
 
-	*out = (struct inbox){ .tab = conntab_new(&options) };
+	*out = (struct inbox){ .tab = own_new_table(site) };
 	class = reach(out, site, cap, err);
 	if (class == NAL_CLASS_OK)
 		/* Folders count too, and a listing that hits its own limit breaks the way. */

@@ -10,15 +10,15 @@
 
 #include "common/path.h"
 #include "content/pack.h"
+#include "site/own.h"
 
 bool outlet_open(struct outlet *out, struct site *site, struct system *system, struct err *err)
 {
-	const struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
 	struct way_target target = { 0 };
 	enum nal_class class;
 
 	*out = (struct outlet){ .site = site, .system = system };
-	out->tab = conntab_new(&options);
+	out->tab = own_new_table(site);
 	if (!system_write_locator(&out->where, site, out->tab, system, err))
 		return false;
 	target = (struct way_target){

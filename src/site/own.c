@@ -23,6 +23,14 @@ void own_write(struct buf *out, const struct site *site)
 	buf_put_text(out, "\n");
 }
 
+struct conntab *own_new_table(const struct site *site)
+{
+	struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
+
+	options.limits.tls_ca_file = site->tls_ca;
+	return conntab_new(&options);
+}
+
 static bool names_us(const struct site *site, struct span bytes)
 {
 	json_auto_t *doc = NULL;

@@ -18,6 +18,9 @@ enum own_answer {
 	OWN_ABSENT, /* nothing answers on another machine */
 };
 
+/* A connection table with the site's settings; the caller frees it. */
+struct conntab *own_new_table(const struct site *site) MUST_USE;
+
 /* Ask the address. Blocks up to the connection limits of `tab`. */
 enum own_answer own_ask(struct site *site, struct conntab *tab, const struct locator *where);
 

@@ -170,6 +170,7 @@ static void become_helper(struct helper *h, pid_t parent)
 		complain("starting a cycle", &err);
 		_exit(1);
 	}
+	site->tls_ca = s->site->tls_ca;
 	h->run(s, site, s->wake[0]);
 	_exit(0);
 }

@@ -29,6 +29,8 @@ struct site {
 	char uuid[SITE_UUID_SIZE]; /* this instance: what serve answers */
 	struct db *db;
 	const struct clock *clock;
+	const char *
+		tls_ca; /* authorities for https CAPs and DPs (PEM); borrowed; NULL: the system's */
 };
 
 /*

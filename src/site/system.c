@@ -13,13 +13,6 @@
 #include "site/group.h"
 #include "site/own.h"
 
-static struct conntab *new_table(void)
-{
-	const struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
-
-	return conntab_new(&options);
-}
-
 static bool parse_addresses(struct locator *where, const struct system_spec *spec, struct err *err)
 {
 	if (spec->url_count > SYSTEM_ADDRESSES_MAX)
@@ -119,7 +112,7 @@ static bool check_writable(bool *is_own_out, char **note_out, struct site *site,
 
 	if (first->scheme == LOCATOR_FILE)
 		return true;
-	tab = new_table();
+	tab = own_new_table(site);
 	switch (own_ask(site, tab, first)) {
 	case OWN_YES:
 		*is_own_out = true;

@@ -86,7 +86,7 @@ def _(t):
         equal(ask(port, "PUT", path, data)[0].status, status, path)
     # It is no envelope: taken in, refused, deleted.
     wait_for("the intake", 10, lambda: not list((site.dir / "www/cap1/inbox").iterdir()))
-    need(any("upload refused" in row for row in site("status").out.splitlines()), "no alert")
+    wait_for("the alert", 10, lambda: "refused on cap1" in site("status").out)
 
 
 @case("an upload that ends early leaves nothing, and the server ends cleanly")
