@@ -19,6 +19,7 @@ enum option_id {
 	OPTION_NAME,
 	OPTION_MOUNTS,
 	OPTION_TLS_CA,
+	OPTION_ENROLL_DIR,
 };
 
 static const struct option long_options[] = {
@@ -30,6 +31,7 @@ static const struct option long_options[] = {
 	{ "name", required_argument, NULL, OPTION_NAME },
 	{ "mounts", required_argument, NULL, OPTION_MOUNTS },
 	{ "tls-ca", required_argument, NULL, OPTION_TLS_CA },
+	{ "enroll-dir", required_argument, NULL, OPTION_ENROLL_DIR },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -73,6 +75,9 @@ static bool take_option(struct supervisor_options *out, struct job_settings *set
 		return true;
 	case OPTION_TLS_CA:
 		settings->tls_ca = optarg;
+		return true;
+	case OPTION_ENROLL_DIR:
+		settings->enroll_dir = optarg;
 		return true;
 	default:
 		return err_set(err, ERR_USAGE, "unknown option");

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/assigned.h"
+#include "agent/bundle.h"
 #include "agent/inventory.h"
 #include "agent/jobs.h"
 #include "agent/outbox.h"
@@ -119,11 +120,35 @@ static bool check_machine(const struct cycle *c, struct err *err)
 	return err_fix(err, "enrol this machine anew: packway reset, then packway enroll FILE");
 }
 
+/* A machine that was set up with bundles in its configuration enrols itself: the first that works.
+ */
+static bool enrol_by_bundle(struct job *job)
+{
+	json_auto_t *paths = bundle_list(job->settings->enroll_dir);
+	const json_t *path;
+	size_t i;
+
+	json_array_foreach (paths, i, path) {
+		json_auto_t *request = json_object();
+		json_auto_t *answer = NULL;
+		struct err err;
+
+		if (bundle_read(request, json_string_value(path), &err) &&
+		    jobs_enroll(&answer, job, request, &err))
+			return true;
+		log_warn("%s: %s", json_string_value(path), err.why);
+	}
+	return false;
+}
+
 static bool begin(struct cycle *c, struct job *job, struct err *err)
 {
 	c->job = job;
 	c->journal = (struct journal)JOURNAL_CLOSED;
 	if (!state_load_identity(&c->id, job->state, err))
+		return false;
+	if (c->id.enrolment == STATE_NONE && job->settings->enroll_dir != NULL &&
+	    enrol_by_bundle(job) && !state_load_identity(&c->id, job->state, err))
 		return false;
 	if (c->id.enrolment == STATE_NONE)
 		return err_set(err, ERR_NOT_ENROLLED, "%s holds no identity", job->state->dir);

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/bundle.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
@@ -23,6 +24,8 @@ const struct config_key client_keys[] = {
 	{ "quota", CONFIG_SIZE, "20GB", "content that the store keeps at most" },
 	{ "mounts", CONFIG_PATH, NULL, "mount table to read in place of the kernel's" },
 	{ "tls-ca", CONFIG_PATH, NULL, "file of certificates to trust beside the system's" },
+	{ "enroll-dir", CONFIG_PATH, BUNDLE_FOLDER_DEFAULT,
+	  "folder of bundles that the agent enrols by at its start" },
 	{ NULL },
 };
 
@@ -34,6 +37,7 @@ void client_settings(struct job_settings *out, const struct config *config)
 		.name = config_text(config, "name"),
 		.mounts = config_text(config, "mounts"),
 		.tls_ca = config_text(config, "tls-ca"),
+		.enroll_dir = config_text(config, "enroll-dir"),
 		.quota_bytes = config_number(config, "quota", 0),
 	};
 }

@@ -5,39 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/bundle.h"
 #include "cli/client.h"
 #include "common/alloc.h"
 #include "common/path.h"
 
-#define BUNDLE_MAX ((size_t)1 << 20)
-
-/* A bundle holds what the three options say: docs/formats/bundle.md. */
-static bool read_bundle(json_t *request, const char *file, struct err *err)
-{
-	SCOPED(buf) struct buf bytes = { 0 };
-	json_auto_t *bundle = NULL;
-	json_t *caps, *root;
-	const char *token;
-
-	if (!path_read(&bytes, file, BUNDLE_MAX, err) ||
-	    !jsondoc_read(&bundle, buf_span(&bytes), err) ||
-	    !jsondoc_need_array(&caps, bundle, "caps", STATE_ADDRESSES_MAX, err) ||
-	    !jsondoc_need_object(&root, bundle, "root", err) ||
-	    !jsondoc_need_text(&token, bundle, "token", err))
-		return err_what(err, "cannot read the enrolment bundle %s", file);
-	jsondoc_set(request, "caps", json_incref(caps));
-	jsondoc_set(request, "root", json_incref(root));
-	jsondoc_set_text(request, "token", token);
-	return true;
-}
+#define ROOT_MAX ((size_t)1 << 20)
 
 static bool read_root(json_t *request, const char *file, struct err *err)
 {
 	SCOPED(buf) struct buf bytes = { 0 };
 	json_t *root = NULL;
 
-	if (!path_read(&bytes, file, BUNDLE_MAX, err) ||
-	    !jsondoc_read(&root, buf_span(&bytes), err))
+	if (!path_read(&bytes, file, ROOT_MAX, err) || !jsondoc_read(&root, buf_span(&bytes), err))
 		return err_what(err, "cannot read the trusted root %s", file);
 	jsondoc_set(request, "root", root);
 	return true;
@@ -65,7 +45,7 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 	json_auto_t *request = client_request("enroll");
 	json_auto_t *result = NULL;
 
-	if (file != NULL ? !read_bundle(request, file, err)
+	if (file != NULL ? !bundle_read(request, file, err)
 			 : !read_parts(request, call->options, err))
 		return err_what(err, "cannot enrol this machine");
 	if (!client_open(&c, call, STATE_CREATE, err) ||

@@ -134,4 +134,20 @@ def _(t):
     need(any(a["class"] == "ok" for a in after["attempts"]), "no attempt", after)
 
 
+@case("a machine with a bundle in its enrol folder enrols itself, and runs what is due")
+def _(t):
+    site = small_site(t)
+    _, package, adv = advertised(t, site, f"sh -c 'echo run >> {t.dir}/ran'")
+    (t.dir / "enroll.d").mkdir()
+    (t.dir / "enroll.d" / "00-broken.json").write_text("{}")
+    site("token", "create", "--bundle", t.dir / "enroll.d" / "10-site.json")
+    client = t.client(config=f"enroll-dir = {t.dir}/enroll.d\npoll = 1s\n")
+    client.agent()
+    wait_for("the enrolment", 20, lambda: (client.state / "identity.json").exists() and "clients enrolled" in site("intake").out
+             and site.json("client", "list"))
+    wait_for("the program", 20, lambda: (t.dir / "ran").exists())
+    time.sleep(2)
+    equal((t.dir / "ran").read_text(), "run\n", "the program's mark")
+
+
 main()
