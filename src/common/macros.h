@@ -23,9 +23,10 @@
  *     SCOPED(status) struct status *st = status_new();     heap object, status_free
  *     SCOPED(buf) struct buf text = { 0 };                  caller's struct, buf_release
  *
- * A header makes its type usable with SCOPED by one of the two macros below.
+ * A header makes its type usable with SCOPED by one of the two macros below. A variable that is
+ * there for its release alone counts as used.
  */
-#define SCOPED(name) __attribute__((cleanup(name##_scoped)))
+#define SCOPED(name) __attribute__((cleanup(name##_scoped), unused))
 
 #define SCOPED_FREE(name)                                      \
 	static inline void name##_scoped(struct name **object) \

@@ -43,19 +43,21 @@ static bool is_nal_path(const char *text)
 /* A server alone: SMS's lists hold "\\NAS", people write "nas" or an address. */
 static bool is_server_name(const char *text)
 {
-	struct locator probe = { 0 };
-	SCOPED_TEXT char *url = NULL;
+	SCOPED(locator) struct locator probe = { 0 };
+	SCOPED(buf) struct buf url = { 0 };
 	struct err ignored;
-	bool is_name;
 
 	/* Said for gcc: with -fsanitize it takes the strchr below for a test for NULL. */
 	assert(text != NULL);
 	if (text_is_name(text))
 		return true;
-	url = alloc_printf(strchr(text, ':') != NULL ? "http://[%s]" : "http://%s", text);
-	is_name = strpbrk(text, "/[]") == NULL && locator_parse(&probe, url, &ignored);
-	locator_release(&probe);
-	return is_name;
+	if (strpbrk(text, "/[]") != NULL)
+		return false;
+	buf_put_text(&url, strchr(text, ':') != NULL ? "http://[" : "http://");
+	buf_put_text(&url, text);
+	if (strchr(text, ':') != NULL)
+		buf_put_u8(&url, ']');
+	return locator_parse(&probe, buf_text(&url), &ignored);
 }
 
 static bool parse_into(struct preference_entry *out, const char *text, struct err *err)

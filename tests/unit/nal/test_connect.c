@@ -181,8 +181,8 @@ static void a_folder_counts_by_its_marker(void **state UNUSED)
 }
 
 /*
- * P9, on real sockets: 20 black holes cost at most 3 s, and nothing stays open. The machine's own test
- * holds the bound; here a busy computer is given some slack.
+ * P9, on real sockets: 20 black holes cost at most 3 s, and nothing stays open. The machine's own
+ * test holds the bound; here a busy computer is given some slack.
  */
 static void twenty_black_holes_cost_three_seconds(void **state UNUSED)
 {
