@@ -55,7 +55,7 @@ static void remove_old(const struct state *st, const struct ids *ids)
 
 bool choices_save(const struct state *st, json_t *decision, struct err *err)
 {
-	__attribute__((cleanup(ids_scoped))) struct ids ids = { 0 };
+	SCOPED(ids) struct ids ids = { 0 };
 	SCOPED_TEXT char *name = NULL;
 	SCOPED_TEXT char *id = NULL;
 	uint64_t last = 0;
@@ -114,7 +114,7 @@ static bool load_newest(json_t **out, const struct state *st, const struct ids *
 
 bool choices_load(json_t **out, const struct state *st, const char *which, struct err *err)
 {
-	__attribute__((cleanup(ids_scoped))) struct ids ids = { 0 };
+	SCOPED(ids) struct ids ids = { 0 };
 
 	*out = NULL;
 	if (which != NULL && strlen(which) == ID_DIGITS && strspn(which, "0123456789") == ID_DIGITS)

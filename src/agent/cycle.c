@@ -756,7 +756,7 @@ static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)
 
 bool cycle_sync(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
-	__attribute__((cleanup(cycle_scoped))) struct cycle c = { .journal = JOURNAL_CLOSED };
+	SCOPED(cycle) struct cycle c = { .journal = JOURNAL_CLOSED };
 	SCOPED_FD int lock = -1;
 
 	job->for_person = jsondoc_flag(request, "for_person", true);
@@ -852,7 +852,7 @@ static bool tell_outcome(json_t **result_out, const struct cycle *c, size_t inde
 
 bool cycle_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
-	__attribute__((cleanup(cycle_scoped))) struct cycle c = { .journal = JOURNAL_CLOSED };
+	SCOPED(cycle) struct cycle c = { .journal = JOURNAL_CLOSED };
 	SCOPED_TEXT char *path = NULL;
 	SCOPED_TEXT char *way = NULL;
 	SCOPED_FD int lock = -1;

@@ -20,6 +20,7 @@
 
 #define HISTORY_NAME  "history"
 #define LINE_MAX      512
+#define STARTED_MAX   256
 #define ATTEMPTS_MAX  1000000
 #define FOLDER_MODE   0700
 #define FILE_MODE     0600
@@ -272,15 +273,18 @@ static bool lock_is_free(const char *folder)
 	return fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0;
 }
 
-static bool has_started(int64_t *started_s, const char *folder)
+static bool has_started(struct journal_run *run, const char *folder)
 {
 	SCOPED_TEXT char *path = path_join(folder, "started");
+	SCOPED(buf) struct buf text = { 0 };
 	struct stat st;
+	struct err ignored;
 
-	*started_s = 0;
 	if (stat(path, &st) != 0 || st.st_size == 0)
 		return false;
-	*started_s = st.st_mtime;
+	run->started_s = st.st_mtime;
+	run->executed = path_read(&text, path, STARTED_MAX, &ignored) &&
+			strstr(buf_text(&text), "\n" JOURNAL_EXECUTED) != NULL;
 	return true;
 }
 
@@ -362,7 +366,7 @@ static void load_folder(struct journal_run *run, const char *folder)
 	run->started_told = path_exists(told);
 	/* In this order: a result is written before the lock is given up. */
 	is_free = lock_is_free(folder);
-	started = has_started(&run->started_s, folder);
+	started = has_started(run, folder);
 	if (path_exists(result_path) && read_doc(&result, folder, "result", &err))
 		take_result(run, intent, result);
 	else if (!is_free)

@@ -7,7 +7,7 @@
  *
  *     lock      held (flock) by the whole process tree of the run
  *     intent    what is to be run; written before anything starts
- *     started   not empty from the moment before execve
+ *     started   not empty from the moment before execve; a second line once that has worked
  *     result    how it ended; written by the run's parent (reap.h)
  *
  * and afterwards one line in `history`. Unstarted with a free lock: nothing ever ran. Started
@@ -27,7 +27,8 @@
 
 #define JOURNAL_DOC_MAX     ((size_t)1 << 20) /* bytes of an intent or a result */
 #define JOURNAL_HISTORY_MAX ((size_t)64 << 20)
-#define JOURNAL_CODES_MAX   64 /* exit codes in a list of an intent */
+#define JOURNAL_EXECUTED    "executed\n" /* the second line of `started` */
+#define JOURNAL_CODES_MAX   64           /* exit codes in a list of an intent */
 
 enum journal_phase {
 	JOURNAL_UNSTARTED, /* an intent that nothing came of; journal_begin takes its place */
@@ -58,6 +59,7 @@ struct journal_run {
 	int code;             /* exit code; 128 + signal for a signal; -1 for none */
 	int64_t started_s;    /* 0: unknown */
 	int64_t ended_s;      /* 0: unknown */
+	bool executed;        /* execve has worked, as far as is known by now */
 	bool settled;         /* in the history, its folder is gone */
 	bool started_told;    /* journal_mark_told was called for the start */
 	bool restart_pending; /* succeeded-restart and no restart since */

@@ -269,7 +269,7 @@ static bool fetch_missing(struct fetch *f, struct err *err)
 static bool assemble_version(struct assemble_stats *stats, struct fetch *f, struct err *err)
 {
 	SCOPED_TEXT char *dir = store_partial_path(f->store, &f->id);
-	__attribute__((cleanup(seeds_scoped))) struct seeds seeds = { .count = 0 };
+	SCOPED(seeds) struct seeds seeds = { .count = 0 };
 	struct assemble_params params = {
 		.dir = dir,
 		.manifest = buf_span(&f->manifest),

@@ -116,6 +116,12 @@ static int write_started(void *ctx)
 	return fsync(r->started_fd) == 0 ? 0 : errno;
 }
 
+/* In the run's parent, once execve is known to have worked. Only says so earlier: not flushed. */
+static void tell_executed(const struct reap *r)
+{
+	(void)!write(r->started_fd, JOURNAL_EXECUTED, strlen(JOURNAL_EXECUTED));
+}
+
 /* Empty for now; its name is made durable here, so that the child only has to flush the file. */
 static bool create_started(struct reap *r, struct err *err)
 {
@@ -155,7 +161,10 @@ static bool spawn_program(struct reap *r, struct command *c, const char *content
 	};
 
 	fill_environment(&env, r->intent, account->home);
-	return spawn_start(&r->program, &s, err);
+	if (!spawn_start(&r->program, &s, err))
+		return false;
+	tell_executed(r);
+	return true;
 }
 
 static bool prepare_command(struct command *c, const char *content, const json_t *intent,

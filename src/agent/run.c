@@ -188,12 +188,18 @@ static bool tell_end(struct journal *j, const struct journal_run *run, const str
 	return record(told, key, ctx, err) && journal_settle(j, run, err);
 }
 
+/* Until execve has worked, a run that is on its way may still turn out as not started. */
+static bool was_started(const struct journal_run *run)
+{
+	if (run->phase == JOURNAL_RUNNING)
+		return run->executed;
+	return run->started_s != 0 && run->outcome != JOURNAL_NOT_STARTED;
+}
+
 static bool tell(struct run_summary *out, struct journal *j, const struct journal_run *run,
 		 const struct clock *clock, run_record_fn *record, void *ctx, struct err *err)
 {
-	bool started = run->started_s != 0 && run->outcome != JOURNAL_NOT_STARTED;
-
-	if (started && !run->started_told && !tell_start(j, run, record, ctx, err))
+	if (was_started(run) && !run->started_told && !tell_start(j, run, record, ctx, err))
 		return false;
 	if (run->phase == JOURNAL_RUNNING) {
 		out->running++;

@@ -156,6 +156,9 @@ static void a_held_lock_means_running(void **state)
 	assert_int_equal(play(*state, NULL, NULL, JOURNAL_ALWAYS), JOURNAL_IS_BUSY);
 	put_file(folder, "started", "1 x\n");
 	assert_int_equal(only_run(*state).phase, JOURNAL_RUNNING);
+	assert_false(only_run(*state).executed); /* execve may still fail */
+	put_file(folder, "started", "1 x\n" JOURNAL_EXECUTED);
+	assert_true(only_run(*state).executed);
 	close(lock);
 	assert_int_equal(only_run(*state).outcome, JOURNAL_INTERRUPTED);
 }
