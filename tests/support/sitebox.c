@@ -75,13 +75,14 @@ void sitebox_close(struct sitebox *box)
 	path_remove_tree(box->dir, &err);
 }
 
-void sitebox_client_init(struct sitebox_client *c, uint8_t seed)
+void sitebox_client_init(struct sitebox_client *c, uint16_t seed)
 {
 	uint8_t bytes[SIGNER_SEED_SIZE];
 	struct digest digest;
 	char hex[DIGEST_HEX_SIZE];
 
-	memset(bytes, seed, sizeof(bytes));
+	memset(bytes, seed & 0xff, sizeof(bytes));
+	bytes[0] = (uint8_t)(seed >> 8);
 	c->key = signer_from_seed(bytes);
 	digest_of(&digest, span_of(keys_ed25519_bytes(signer_public(c->key)), KEYS_ED25519_SIZE));
 	digest_print(hex, &digest);
@@ -94,15 +95,18 @@ void sitebox_client_release(struct sitebox_client *c)
 	signer_free(c->key);
 }
 
+/* Unflushed: tests put thousands. */
 void sitebox_put_raw(struct sitebox *box, const char *name, struct span bytes)
 {
+	const struct timespec now[2] = { { .tv_sec = box->now_s }, { .tv_sec = box->now_s } };
 	SCOPED_TEXT char *path = alloc_printf("%s/cap/inbox/%s", box->dir, name);
+	struct newfile nf = NEWFILE_EMPTY;
 	struct err err = { 0 };
 
-	const struct timespec now[2] = { { .tv_sec = box->now_s }, { .tv_sec = box->now_s } };
-
-	assert_done(newfile_write(path, 0644, bytes, &err), &err);
-	assert_int_equal(utimensat(AT_FDCWD, path, now, 0), 0);
+	assert_done(newfile_begin(&nf, path, 0644, &err), &err);
+	assert_done(path_write_fd(nf.fd, bytes, &err), &err);
+	assert_int_equal(futimens(nf.fd, now), 0);
+	assert_done(newfile_commit_unflushed(&nf, &err), &err);
 }
 
 static void put(struct sitebox *box, struct sitebox_client *c, enum envelope_kind kind,

@@ -31,7 +31,7 @@ struct sitebox_client {
 	char stream[ENVELOPE_ID_SIZE];
 };
 
-void sitebox_client_init(struct sitebox_client *c, uint8_t seed);
+void sitebox_client_init(struct sitebox_client *c, uint16_t seed);
 void sitebox_client_release(struct sitebox_client *c);
 
 /* Put an enrolment with this token (may be NULL), or records [first, first + count) into the inbox.
