@@ -4,9 +4,11 @@
  */
 #include "site/intake.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/jsondoc.h"
@@ -269,6 +271,243 @@ static void a_record_that_cannot_be_read_is_refused_by_its_number(void **state)
 	assert_non_null(receipt_refusal_of(stream, 1));
 }
 
+static const struct receipt_stream *stream_of(const struct receipt *receipt, struct scene *s)
+{
+	return receipt_find_stream(receipt_find_client(receipt, s->client.id), s->client.stream);
+}
+
+/* Each of two twins would take the other's records for its own. */
+static void a_forked_stream_takes_nothing_more(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(receipt) struct receipt *receipt = NULL;
+
+	enrol(s);
+	put_status(s, 1, 2, "received");
+	sweep(s);
+	put_status(s, 2, 3, "another life");
+	assert_int_equal(sweep(s).counts.forks, 1);
+	put_status(s, 3, 5, "received");
+	assert_int_equal(sweep(s).counts.records, 0);
+	assert_int_equal(messages(s), 2);
+	receipt = read_receipt(s);
+	assert_int_equal(stream_of(receipt, s)->high, 2);
+	/* What is not covered comes again in a new stream. */
+	snprintf(s->client.stream, sizeof(s->client.stream), "%s",
+		 "00112233445566778899aabbccddeeff");
+	put_status(s, 1, 5, "received");
+	assert_int_equal(sweep(s).counts.records, 5);
+	assert_int_equal(sitebox_count_files(&s->box, "cap/inbox"), 0);
+}
+
+static void a_lost_record_keeps_the_numbers_contiguous(void **state)
+{
+	struct scene *s = *state;
+	json_auto_t *lost = json_pack("[{s:s}, {s:s}]", "kind", "lost", "kind", "lost");
+	struct intake_result result;
+
+	enrol(s);
+	put_status(s, 1, 1, "received");
+	sweep(s);
+	/* The first one rotted after it had arrived: that is no other life. */
+	sitebox_put_records(&s->box, &s->client, 1, lost);
+	result = sweep(s);
+	assert_int_equal(result.counts.forks, 0);
+	assert_int_equal(result.counts.malformed, 0);
+	assert_int_equal(high_of(s), 2);
+	assert_int_equal(messages(s), 1);
+}
+
+static json_t *new_inventory(const char *version)
+{
+	return json_pack("[{s:s, s:s, s:b, s:{s:[{s:s, s:s}]}}]", "kind", "inventory", "time",
+			 "2026-11-22T14:43:37Z", "full", 1, "tables", "os", "id", "debian",
+			 "version", version);
+}
+
+static void an_older_inventory_does_not_replace_a_newer_one(void **state)
+{
+	struct scene *s = *state;
+	json_auto_t *older = new_inventory("11");
+	json_auto_t *newer = new_inventory("12");
+	json_auto_t *rows = NULL;
+	struct err err = { 0 };
+
+	enrol(s);
+	sitebox_put_records(&s->box, &s->client, 2, newer);
+	sweep(s);
+	sitebox_put_records(&s->box, &s->client, 1, older);
+	assert_int_equal(sweep(s).counts.records, 1);
+	assert_int_equal(high_of(s), 2);
+	assert_done(report_query(&rows, s->box.site, "SELECT version FROM os", &err), &err);
+	assert_int_equal(json_array_size(rows), 1);
+	assert_string_equal(jsondoc_text(json_array_get(rows, 0), "version"), "12");
+}
+
+static void a_bad_inventory_leaves_the_old_one(void **state)
+{
+	struct scene *s = *state;
+	json_auto_t *good = new_inventory("12");
+	json_auto_t *bad = json_pack("[{s:s, s:{s:[], s:s}}]", "kind", "inventory", "tables", "os",
+				     "software", "none");
+	json_auto_t *rows = NULL;
+	struct err err = { 0 };
+
+	enrol(s);
+	sitebox_put_records(&s->box, &s->client, 1, good);
+	sitebox_put_records(&s->box, &s->client, 2, bad);
+	assert_int_equal(sweep(s).counts.malformed, 1);
+	assert_done(report_query(&rows, s->box.site, "SELECT version FROM os", &err), &err);
+	assert_int_equal(json_array_size(rows), 1);
+	assert_int_equal(high_of(s), 2);
+}
+
+/* The only object in the inbox: its name and bytes. */
+static char *take_object(struct scene *s, struct buf *bytes)
+{
+	SCOPED_TEXT char *inbox = sitebox_path(&s->box, "cap/inbox");
+	SCOPED_TEXT char *path = NULL;
+	struct err err = { 0 };
+	struct dirent *entry;
+	char *name = NULL;
+	DIR *dir = opendir(inbox);
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			name = alloc_text(entry->d_name);
+	closedir(dir);
+	assert_non_null(name);
+	path = path_join(inbox, name);
+	assert_done(path_read(bytes, path, ENVELOPE_SIZE_MAX, &err), &err);
+	assert_int_equal(unlink(path), 0);
+	return name;
+}
+
+static void an_object_is_taken_once_its_rest_has_come(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(buf) struct buf bytes = { 0 };
+	SCOPED_TEXT char *name = NULL;
+
+	enrol(s);
+	put_status(s, 1, 3, "received");
+	name = take_object(s, &bytes);
+	sitebox_put_raw(&s->box, name, span_of(bytes.data, bytes.size / 2));
+	assert_int_equal(sweep(s).incomplete, 1);
+	/* All of its room, and not yet all of its bytes. */
+	bytes.data[bytes.size - 1] ^= 1;
+	sitebox_put_raw(&s->box, name, buf_span(&bytes));
+	assert_int_equal(sweep(s).incomplete, 1);
+	bytes.data[bytes.size - 1] ^= 1;
+	sitebox_put_raw(&s->box, name, buf_span(&bytes));
+	assert_int_equal(sweep(s).counts.records, 3);
+	assert_int_equal(messages(s), 3);
+}
+
+static void what_another_key_signed_is_refused(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(buf) struct buf bytes = { 0 };
+	SCOPED_TEXT char *name = NULL;
+	struct envelope_name promised;
+	char text[ENVELOPE_NAME_SIZE];
+
+	enrol(s);
+	put_status(s, 1, 1, "received");
+	name = take_object(s, &bytes);
+	bytes.data[bytes.size - 1] ^= 1;
+	assert_true(envelope_name_parse(&promised, name));
+	digest_of(&promised.sha256, buf_span(&bytes));
+	envelope_name_print(text, &promised);
+	sitebox_put_raw(&s->box, text, buf_span(&bytes));
+	assert_int_equal(sweep(s).refused, 1);
+	assert_int_equal(messages(s), 0);
+	assert_int_equal(sitebox_count_files(&s->box, "site/quarantine"), 2);
+}
+
+static void a_removed_client_is_refused_until_it_is_approved_again(void **state)
+{
+	struct scene *s = *state;
+	struct err err = { 0 };
+
+	enrol(s);
+	assert_done(client_remove(s->box.site, s->client.id, &err), &err);
+	put_status(s, 1, 1, "received");
+	sitebox_put_enrolment(&s->box, &s->client, NULL);
+	assert_int_equal(sweep(s).refused, 1);
+	{
+		SCOPED(receipt) struct receipt *receipt = read_receipt(s);
+
+		assert_int_equal(receipt_find_client(receipt, s->client.id)->state,
+				 RECEIPT_REMOVED);
+	}
+	assert_done(client_approve(s->box.site, s->client.id, &err), &err);
+	put_status(s, 1, 1, "received");
+	assert_int_equal(sweep(s).counts.records, 1);
+}
+
+static void enrolling_again_costs_no_token(void **state)
+{
+	struct scene *s = *state;
+	json_auto_t *tokens = NULL;
+	char token[TOKEN_SIZE];
+	struct err err = { 0 };
+
+	assert_done(token_create(token, s->box.site, 5, 3600, &err), &err);
+	sitebox_put_enrolment(&s->box, &s->client, token);
+	sweep(s);
+	sitebox_put_enrolment(&s->box, &s->client, token);
+	assert_int_equal(sweep(s).counts.enrolled, 0);
+	assert_done(token_list(&tokens, s->box.site, &err), &err);
+	assert_int_equal(jsondoc_int(json_array_get(tokens, 0), "used", 0), 1);
+}
+
+static void a_client_over_its_quota_waits_for_tomorrow(void **state)
+{
+	struct scene *s = *state;
+	struct err err = { 0 };
+
+	enrol(s);
+	/* As if it had sent that much today already. */
+	assert_done(db_begin(s->box.site->db, &err), &err);
+	assert_done(db_run(s->box.site->db, STMT_CLIENT_SEEN,
+			   DB_ARGS(db_text(s->client.id), db_int(s->box.now_s),
+				   db_int(s->box.now_s / 86400), db_int(INGEST_DAY_BYTES_MAX)),
+			   &err),
+		    &err);
+	assert_done(db_commit(s->box.site->db, &err), &err);
+	put_status(s, 1, 1, "received");
+	assert_int_equal(sweep(s).waiting, 1);
+	assert_int_equal(sweep(s).waiting, 1);
+	assert_int_equal(sitebox_count_files(&s->box, "cap/inbox"), 1);
+	s->box.now_s = (s->box.now_s / 86400 + 1) * 86400;
+	assert_int_equal(sweep(s).counts.records, 1);
+}
+
+/* Its folder is in the way of the receipts, then it is not. */
+static void a_cap_gets_the_receipts_it_missed(void **state)
+{
+	struct scene *s = *state;
+	SCOPED_TEXT char *receipts = sitebox_path(&s->box, "cap/receipts");
+	struct intake_result result;
+	struct err err = { 0 };
+
+	enrol(s);
+	assert_done(path_remove_tree(receipts, &err), &err);
+	assert_int_equal(symlink("nowhere", receipts), 0);
+	put_status(s, 1, 2, "received");
+	result = sweep(s);
+	assert_int_equal(result.counts.records, 2);
+	assert_int_equal(result.caps_failed, 1);
+	assert_non_null(strstr(result.why, "cap1: "));
+	assert_int_equal(unlink(receipts), 0);
+	result = sweep(s);
+	assert_int_equal(result.caps_failed, 0);
+	assert_int_equal(result.receipts, 0);
+	assert_int_equal(high_of(s), 2);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
 TESTING_MAIN(CASE(a_token_enrols_once),
 	     CASE(a_used_up_token_leaves_the_client_pending_until_it_is_approved),
@@ -277,4 +516,13 @@ TESTING_MAIN(CASE(a_token_enrols_once),
 	     CASE(half_an_object_waits_a_day_and_is_then_refused), CASE(foreign_files_are_refused),
 	     CASE(an_unknown_client_is_refused), CASE(the_same_number_with_other_content_is_a_fork),
 	     CASE(inventory_replaces_what_was_known),
-	     CASE(a_record_that_cannot_be_read_is_refused_by_its_number))
+	     CASE(a_record_that_cannot_be_read_is_refused_by_its_number),
+	     CASE(a_forked_stream_takes_nothing_more),
+	     CASE(a_lost_record_keeps_the_numbers_contiguous),
+	     CASE(an_older_inventory_does_not_replace_a_newer_one),
+	     CASE(a_bad_inventory_leaves_the_old_one),
+	     CASE(an_object_is_taken_once_its_rest_has_come),
+	     CASE(what_another_key_signed_is_refused),
+	     CASE(a_removed_client_is_refused_until_it_is_approved_again),
+	     CASE(enrolling_again_costs_no_token), CASE(a_client_over_its_quota_waits_for_tomorrow),
+	     CASE(a_cap_gets_the_receipts_it_missed))
