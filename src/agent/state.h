@@ -13,9 +13,10 @@
 #include "common/error.h"
 #include "common/jsondoc.h"
 #include "common/macros.h"
+#include "common/wire.h"
 
 #define STATE_DEFAULT       "/var/lib/packway"
-#define STATE_DOC_MAX       ((size_t)4 << 20) /* bytes of one JSON file in the state folder */
+#define STATE_DOC_MAX       ((size_t)WIRE_FRAME_MAX) /* bytes of a JSON file: a plan of 19,000 rows */
 #define STATE_ADDRESSES_MAX 16
 
 enum state_enrolment {

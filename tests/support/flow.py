@@ -50,7 +50,7 @@ def equal(got, want, text=""):
 
 
 def program(name):
-    for folder in ("src/cli", "src/agent", "src/site"):
+    for folder in ("src/cli", "src/agent", "src/site", "tests/support"):
         path = BUILD / folder / name
         if path.exists():
             return str(path)
