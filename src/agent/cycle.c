@@ -78,7 +78,7 @@ static void tell(struct cycle *c, size_t index, int id, json_t *text, json_t *da
 	jsondoc_set_text(record, "program", jsondoc_text(row, "program"));
 	if (data != NULL)
 		jsondoc_set(record, "data", data);
-	if (!job_record(c->job, record, &err))
+	if (!jobs_record(c->job, record, &err))
 		log_warn("record %d is not kept: %s", id, err.why);
 }
 
@@ -266,7 +266,7 @@ static void tell_policy(struct cycle *c, const json_t *before, const json_t *now
 	jsondoc_set_int(data, "timestamp", version);
 	jsondoc_set_text(data, "cap", jsondoc_text(status, "verdict_server"));
 	jsondoc_set(record, "data", data);
-	if (!job_record(c->job, record, &err))
+	if (!jobs_record(c->job, record, &err))
 		log_warn("record 11001 is not kept: %s", err.why);
 }
 
@@ -283,7 +283,7 @@ static void tell_refused(struct cycle *c, const json_t *before, const json_t *no
 			c, 10018, json_sprintf("rejected: %s", jsondoc_text(row, "reason")));
 
 		jsondoc_set_text(record, "advertisement", jsondoc_text(row, "advertisement"));
-		if (!job_record(c->job, record, &err))
+		if (!jobs_record(c->job, record, &err))
 			log_warn("record 10018 is not kept: %s", err.why);
 	}
 }

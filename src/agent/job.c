@@ -108,7 +108,7 @@ static bool pass_event(struct job *job, json_t *event, struct err *err)
 	const char *kind = jsondoc_text(event, "event");
 
 	if (kind != NULL && strcmp(kind, "record") == 0)
-		return job_record(job, json_incref(json_object_get(event, "record")), err);
+		return jobs_record(job, json_incref(json_object_get(event, "record")), err);
 	if (job->event != NULL && !job->event(event, job->event_ctx))
 		return err_set(err, ERR_INTERRUPTED, "the command that asked has ended");
 	return true;

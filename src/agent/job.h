@@ -79,7 +79,4 @@ bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request,
 bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 	MUST_USE;
 
-/* Add a record to the outbox and tell the event listener. Takes over `record`. */
-bool job_record(struct job *job, json_t *record, struct err *err) MUST_USE;
-
 #endif

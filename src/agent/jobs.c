@@ -23,7 +23,7 @@ static bool open_outbox(struct outbox **out, const struct job *job, const char *
 	return outbox_open(out, dir, stream, 0, OUTBOX_WAIT_MS, err);
 }
 
-bool job_record(struct job *job, json_t *record, struct err *err)
+bool jobs_record(struct job *job, json_t *record, struct err *err)
 {
 	json_auto_t *owned = record;
 	json_auto_t *event = NULL;
@@ -324,7 +324,7 @@ static bool take_state(struct state_identity *id, struct job *job, const char *s
 	jsondoc_set_int(record, "id", 11009);
 	jsondoc_set_time(record, "time", clock_wall_s(job->clock));
 	jsondoc_set_text(record, "text", "enrolled");
-	return job_record(job, record, err);
+	return jobs_record(job, record, err);
 }
 
 static bool take_receipts(struct job *job, struct state_identity *id, struct err *err)

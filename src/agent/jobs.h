@@ -21,4 +21,7 @@ job_verb_fn jobs_verify;
 bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, struct err *err)
 	MUST_USE;
 
+/* Add a record to the outbox and tell the event listener. Takes over `record`. */
+bool jobs_record(struct job *job, json_t *record, struct err *err) MUST_USE;
+
 #endif

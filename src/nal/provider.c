@@ -3,7 +3,7 @@
 static const struct provider *const providers[] = {
 	&provider_file,
 	&provider_http,
-	&provider_https,
+	&provider_http_tls,
 };
 
 const struct provider *provider_of_scheme(enum locator_scheme scheme)

@@ -285,4 +285,4 @@ static enum nal_class http_remove(struct way *way, const char *name, struct err 
 	.read_ranges = http_read_ranges, .put = http_put, .remove = http_remove
 
 const struct provider provider_http = { .scheme = LOCATOR_HTTP, HTTP_ENTRIES };
-const struct provider provider_https = { .scheme = LOCATOR_HTTPS, HTTP_ENTRIES };
+const struct provider provider_http_tls = { .scheme = LOCATOR_HTTPS, HTTP_ENTRIES };

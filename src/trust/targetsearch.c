@@ -148,8 +148,8 @@ static enum verdict find(struct updater *u, const char *path, struct updater_tar
 	return verdict;
 }
 
-enum verdict updater_find_target(struct updater *u, const char *path, struct updater_target *out,
-				 struct err *err)
+enum verdict targetsearch_find(struct updater *u, const char *path, struct updater_target *out,
+			       struct err *err)
 {
 	const struct role *found;
 	enum verdict verdict = find(u, path, out, &found, err);
@@ -226,9 +226,9 @@ static enum verdict push_start(struct updater *u, struct stops *pending, const c
 			   name);
 }
 
-enum verdict updater_each_target(struct updater *u, const char *role,
-				 bool (*each)(void *ctx, const struct updater_target *target),
-				 void *ctx, struct err *err)
+enum verdict targetsearch_each(struct updater *u, const char *role,
+			       bool (*each)(void *ctx, const struct updater_target *target),
+			       void *ctx, struct err *err)
 {
 	SCOPED(search) struct search s = { 0 };
 	enum verdict verdict = push_start(u, &s.pending, role, err);

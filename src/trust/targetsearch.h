@@ -1,7 +1,6 @@
 /*
- * What the search for targets needs of an updater: the roles, one after the other. The search
- * itself is updater_find_target and updater_each_target (updater.h). For the updater's own files
- * only.
+ * The search for targets over delegations, and what it needs of an updater: the roles, one after
+ * the other. For the updater's own files only; others use updater.h.
  */
 #ifndef TRUST_TARGETSEARCH_H
 #define TRUST_TARGETSEARCH_H
@@ -25,5 +24,12 @@ const char *updater_targets_name(const struct updater *u, const struct role *rol
 
 /* Who signs the top-level targets role. */
 const struct role_signers *updater_targets_signers(const struct updater *u);
+
+/* What updater_find_target and updater_each_target promise in updater.h. */
+enum verdict targetsearch_find(struct updater *u, const char *path, struct updater_target *out,
+			       struct err *err) MUST_USE;
+enum verdict targetsearch_each(struct updater *u, const char *role,
+			       bool (*each)(void *ctx, const struct updater_target *target),
+			       void *ctx, struct err *err) MUST_USE;
 
 #endif

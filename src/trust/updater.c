@@ -396,6 +396,19 @@ enum verdict updater_load_trusted(struct updater *u, struct err *err)
 	return load_chain(u, TRUSTSET_LENIENT, err);
 }
 
+enum verdict updater_find_target(struct updater *u, const char *path, struct updater_target *out,
+				 struct err *err)
+{
+	return targetsearch_find(u, path, out, err);
+}
+
+enum verdict updater_each_target(struct updater *u, const char *role,
+				 bool (*each)(void *ctx, const struct updater_target *target),
+				 void *ctx, struct err *err)
+{
+	return targetsearch_each(u, role, each, ctx, err);
+}
+
 enum verdict updater_fetch_target(struct updater *u, const struct updater_target *target,
 				  struct buf *out, struct err *err)
 {
