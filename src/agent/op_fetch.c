@@ -384,8 +384,13 @@ static void release(struct fetch *f)
 bool op_fetch(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
 {
 	struct fetch f = { .w = w, .request = request };
+	const char *policy = jsondoc_text(request, "policy");
+	const struct terms_policy *known;
 	bool done;
 
+	/* A wrong word is a wrong word, whether or not a choice has to be made. */
+	if (policy != NULL && !terms_need(&known, policy, err))
+		return false;
 	if ((w->scene == NULL && !scene_new(&w->scene, w, err)) || !scene_look(w->scene, err))
 		return false;
 	op_refresh_if_old(w);

@@ -637,6 +637,19 @@ bool scene_row_is_inbox(const struct scene_answer *a, size_t row)
 	return a->is_inbox[a->result.rows[row].candidate - a->candidates];
 }
 
+/*
+ * A CAP is no single object: that its files are away is a failure to back off from, not a fact
+ * about one version. And a refusal lasts until credentials change only where there are any.
+ */
+static enum nal_class class_to_remember(const struct scene_question *q, enum nal_class what)
+{
+	bool is_missing = what == NAL_CLASS_NOT_FOUND || what == NAL_CLASS_CONTENT_MISSING;
+
+	if (what == NAL_CLASS_DENIED || (q->kind == KIND_CAP && is_missing))
+		return NAL_CLASS_UNREACHABLE;
+	return what;
+}
+
 void scene_note(struct scene *s, const struct scene_question *q, const char *server,
 		enum nal_class what)
 {
@@ -649,7 +662,7 @@ void scene_note(struct scene *s, const struct scene_question *q, const char *ser
 					 .server = key,
 					 .object = q->version_key,
 					 .kind = q->kind,
-					 .what = what,
+					 .what = class_to_remember(q, what),
 					 .config = "",
 					 .seed = seed,
 				 });

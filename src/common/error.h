@@ -17,6 +17,9 @@
 
 #include "common/macros.h"
 
+/* What stands in the first line of a fault whose attempt nobody has named. */
+#define ERR_WHAT_UNSAID "cannot go on"
+
 #define ERR_TEXT_MAX 512 /* bytes of one line, terminator included */
 
 /* Exit codes of every command; a contract with scripts. */

@@ -309,7 +309,7 @@ json_t *jsondoc_new_error(const struct err *err)
 	json_t *object = json_object();
 
 	jsondoc_set_text(object, "code", err_name(err->code));
-	jsondoc_set_text(object, "what", err->what[0] != '\0' ? err->what : "cannot go on");
+	jsondoc_set_text(object, "what", err->what[0] != '\0' ? err->what : ERR_WHAT_UNSAID);
 	jsondoc_set_text(object, "why", err->why);
 	jsondoc_set_text(object, "fix", err_fix_text(err));
 	return object;
@@ -324,7 +324,7 @@ bool jsondoc_take_error(struct err *err, const json_t *object)
 
 	err_set(err, err_by_name(code != NULL ? code : ""), "%s",
 		why != NULL ? why : "no reason was given");
-	if (what != NULL)
+	if (what != NULL && strcmp(what, ERR_WHAT_UNSAID) != 0)
 		err_what(err, "%s", what);
 	if (fix != NULL)
 		err_fix(err, "%s", fix);

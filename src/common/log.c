@@ -66,6 +66,6 @@ void log_debug(const char *fmt, ...)
 void log_error(const struct err *err)
 {
 	fprintf(stderr, "%s: %s\n  %s\n  %s [%s]\n", sink.program,
-		err->what[0] != '\0' ? err->what : "cannot go on", err->why, err_fix_text(err),
+		err->what[0] != '\0' ? err->what : ERR_WHAT_UNSAID, err->why, err_fix_text(err),
 		err_name(err->code));
 }

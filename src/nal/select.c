@@ -259,6 +259,13 @@ static bool is_outside_fence(const struct scene *scene, const struct select_cand
 	return !is_current(scene, c) && neighbour_of(scene, c) == NULL;
 }
 
+/* For somebody who waits, a server that failed a moment ago is better than none. */
+static bool tries_last(const struct scene *scene, struct select_row *row)
+{
+	row->terms.is_backing_off = (scene->in->flags & SELECT_TRIES_BACKED_OFF) != 0;
+	return row->terms.is_backing_off;
+}
+
 static bool filter(const struct scene *scene, struct select_row *row)
 {
 	const struct memory_facts *facts = &row->candidate->facts;
@@ -273,13 +280,10 @@ static bool filter(const struct scene *scene, struct select_row *row)
 		return exclude(row, SELECT_DENIED, 0);
 	if (facts->quarantined_until_s > scene->in->now_s)
 		return exclude(row, SELECT_QUARANTINED, facts->quarantined_until_s);
-	if (facts->missing_until_s > scene->in->now_s)
+	if (facts->missing_until_s > scene->in->now_s && !tries_last(scene, row))
 		return exclude(row, SELECT_KNOWN_MISSING, facts->missing_until_s);
-	if (facts->back_off_until_s > scene->in->now_s) {
-		if ((scene->in->flags & SELECT_TRIES_BACKED_OFF) == 0)
-			return exclude(row, SELECT_BACKING_OFF, facts->back_off_until_s);
-		row->terms.is_backing_off = true;
-	}
+	if (facts->back_off_until_s > scene->in->now_s && !tries_last(scene, row))
+		return exclude(row, SELECT_BACKING_OFF, facts->back_off_until_s);
 	row->is_valid = true;
 	return true;
 }

@@ -94,7 +94,10 @@ struct select_candidate {
 };
 
 enum select_flags {
-	/* Somebody waits at a terminal: servers in back-off are tried last instead of left out. */
+	/*
+	 * Somebody waits at a terminal: servers in back-off, and those that lacked the object a
+	 * moment ago, are tried last instead of left out.
+	 */
 	SELECT_TRIES_BACKED_OFF = 1 << 0,
 };
 

@@ -372,12 +372,12 @@ static struct verdict judge(const struct judge *j, const struct select_candidate
 		v.reason = judge_address(c);
 	if (v.reason != SELECT_USABLE)
 		return v;
-	v.backing_off = f->back_off_until_s > CHOICE_NOW_S;
+	v.backing_off = f->back_off_until_s > CHOICE_NOW_S || f->missing_until_s > CHOICE_NOW_S;
 	if (f->is_denied)
 		v.reason = SELECT_DENIED;
 	else if (f->quarantined_until_s > CHOICE_NOW_S)
 		v.reason = SELECT_QUARANTINED, v.until_s = f->quarantined_until_s;
-	else if (f->missing_until_s > CHOICE_NOW_S)
+	else if (f->missing_until_s > CHOICE_NOW_S && j->w->in.flags == 0)
 		v.reason = SELECT_KNOWN_MISSING, v.until_s = f->missing_until_s;
 	else if (v.backing_off && j->w->in.flags == 0)
 		v.reason = SELECT_BACKING_OFF, v.until_s = f->back_off_until_s;
