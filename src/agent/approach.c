@@ -7,18 +7,40 @@
 #include "common/alloc.h"
 #include "common/log.h"
 
+/* One way to one server; a server with several addresses has several. */
+struct
+try {
+	size_t row;
+	size_t number; /* scene_target */
+	bool passed_over;
+};
+
 struct approach {
 	struct scene *scene;
 	const struct scene_question *question;
 	const struct scene_answer *answer;
 	struct decision *decision;
-	struct way_target *targets;
+	struct try *tries;
+	struct way_target *targets; /* of the tries */
+	size_t count;
 	struct connect *connect;
 	struct way *way; /* leased; NULL between two attempts */
-	size_t row;
+	size_t at;       /* the try that was reached last */
 	bool served;
 	struct err last;
 };
+
+static void add_tries(struct approach *ap, size_t row)
+{
+	struct way_target target;
+
+	for (size_t n = 0; scene_target(&target, ap->answer, ap->question, row, n); n++) {
+		ALLOC_GROW(ap->targets, ap->count);
+		ALLOC_GROW(ap->tries, ap->count);
+		ap->targets[ap->count] = target;
+		ap->tries[ap->count++] = (struct try){ .row = row, .number = n };
+	}
+}
 
 struct approach *approach_begin(struct scene *s, const struct scene_question *q,
 				const struct scene_answer *a, uint32_t version)
@@ -29,10 +51,9 @@ struct approach *approach_begin(struct scene *s, const struct scene_question *q,
 	ap->question = q;
 	ap->answer = a;
 	ap->decision = scene_record(s, q, a, version);
-	ap->targets = alloc_zeroed(a->result.usable, sizeof(*ap->targets));
 	for (size_t i = 0; i < a->result.usable; i++)
-		scene_target(&ap->targets[i], a, q, i);
-	ap->connect = connect_begin(scene_conntab(s), ap->targets, a->result.usable, ap);
+		add_tries(ap, i);
+	ap->connect = connect_begin(scene_conntab(s), ap->targets, ap->count, ap);
 	return ap;
 }
 
@@ -52,11 +73,24 @@ static bool say_nobody(const struct approach *ap, struct err *err)
 	return err_set(err, ERR_NO_CANDIDATE, "%s", ap->decision->because);
 }
 
+static const struct select_row *row_of(const struct approach *ap, const struct try *try)
+{
+	return &ap->answer->result.rows[try->row];
+}
+
+static enum waykind way_of(const struct approach *ap, const struct try *try)
+{
+	return try->number == 0 ? row_of(ap, try)->way : WAYKIND_NEW;
+}
+
 bool approach_next(struct way **way_out, struct approach *ap, struct err *err)
 {
-	if (connect_next(&ap->way, &ap->row, ap->connect, err)) {
+	while (connect_next(&ap->way, &ap->at, ap->connect, err)) {
 		*way_out = ap->way;
-		return true;
+		if (!ap->tries[ap->at].passed_over)
+			return true;
+		connect_reject(ap->connect, ap->at, NAL_CLASS_UNKNOWN, &ap->last);
+		release_way(ap);
 	}
 	say_nobody(ap, err);
 	return false;
@@ -64,28 +98,37 @@ bool approach_next(struct way **way_out, struct approach *ap, struct err *err)
 
 const char *approach_server(const struct approach *ap)
 {
-	return ap->answer->result.rows[ap->row].candidate->name;
+	return row_of(ap, &ap->tries[ap->at])->candidate->name;
 }
 
 enum waykind approach_way(const struct approach *ap)
 {
-	return ap->answer->result.rows[ap->row].way;
+	return way_of(ap, &ap->tries[ap->at]);
 }
 
 const char *approach_address(const struct approach *ap)
 {
-	return ap->targets[ap->row].where->text;
+	return ap->targets[ap->at].where->text;
 }
 
 bool approach_is_inbox(const struct approach *ap)
 {
-	return scene_row_is_inbox(ap->answer, ap->row);
+	return scene_row_is_inbox(ap->answer, ap->tries[ap->at].row);
+}
+
+/* All addresses of a system have one content: a wrong one is wrong at each of them. */
+static void pass_over_row(struct approach *ap, size_t row)
+{
+	for (size_t i = 0; i < ap->count; i++)
+		ap->tries[i].passed_over |= ap->tries[i].row == row && i != ap->at;
 }
 
 void approach_failed(struct approach *ap, enum nal_class what, const struct err *err)
 {
 	ap->last = *err;
-	connect_reject(ap->connect, ap->row, what, err);
+	if (what == NAL_CLASS_CORRUPT || what == NAL_CLASS_WRONG_VERSION)
+		pass_over_row(ap, ap->tries[ap->at].row);
+	connect_reject(ap->connect, ap->at, what, err);
 	release_way(ap);
 }
 
@@ -99,18 +142,23 @@ const struct err *approach_last_error(const struct approach *ap)
 	return &ap->last;
 }
 
-static void note_attempts(struct approach *ap)
+static void note_attempt(struct approach *ap, size_t i)
 {
-	for (size_t i = 0; i < ap->answer->result.usable; i++) {
-		const struct select_row *row = &ap->answer->result.rows[i];
-		struct connect_record r = connect_record(ap->connect, i);
+	const struct try *try = &ap->tries[i], *last = &ap->tries[ap->at];
+	const char *server = row_of(ap, try)->candidate->name;
+	struct connect_record r = connect_record(ap->connect, i);
+	bool is_server = ap->served && try->row == last->row;
 
-		/* Connected in advance, but its turn never came: that says nothing. */
-		if (!r.tried || (r.class == NAL_CLASS_OK && !(ap->served && i == ap->row)))
-			continue;
-		decision_attempted(ap->decision, row->candidate->name, row->way, r.class, r.ms);
-		scene_note(ap->scene, ap->question, row->candidate->name, r.class);
-	}
+	/* Connected in advance, but its turn never came: that says nothing. */
+	if (!r.tried || try->passed_over ||
+	    (r.class == NAL_CLASS_OK && !(is_server && try == last)))
+		return;
+	decision_attempted(ap->decision, server, way_of(ap, try), r.class, r.ms);
+	/* A server that served is not remembered for an address that did not. */
+	if (!is_server || try == last)
+		scene_note(ap->scene, ap->question, server, r.class);
+	if (try == last && is_server && try->number > 0)
+		decision_reached(ap->decision, server, approach_address(ap));
 }
 
 json_t *approach_end(struct approach *ap, const struct state *st)
@@ -118,7 +166,8 @@ json_t *approach_end(struct approach *ap, const struct state *st)
 	json_t *record;
 	struct err err;
 
-	note_attempts(ap);
+	for (size_t i = 0; i < ap->count; i++)
+		note_attempt(ap, i);
 	decision_settle(ap->decision, ap->served ? approach_server(ap) : NULL);
 	record = decision_json(ap->decision);
 	if (st != NULL && !choices_save(st, record, &err))
@@ -127,6 +176,7 @@ json_t *approach_end(struct approach *ap, const struct state *st)
 	connect_end(ap->connect);
 	decision_free(ap->decision);
 	free(ap->targets);
+	free(ap->tries);
 	free(ap);
 	return record;
 }

@@ -5,6 +5,9 @@
  *     approach_begin → { approach_next → use the way → approach_failed | approach_served }
  *     → approach_end
  *
+ * A server that is not reached at one of its addresses, or fails there, is tried at its others
+ * before the next server; not so where its content was wrong.
+ *
  * Borrowed: scene, question and answer, until the end.
  */
 #ifndef AGENT_APPROACH_H

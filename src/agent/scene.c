@@ -612,15 +612,35 @@ struct decision *scene_record(const struct scene *s, const struct scene_question
 	return decision_new(&a->result, &about);
 }
 
-void scene_target(struct way_target *out, const struct scene_answer *a,
-		  const struct scene_question *q, size_t row)
+/* The address that is tried as number `number`; false: there are no more. */
+static bool find_address(size_t *out, const struct select_row *r, size_t number)
+{
+	const struct select_candidate *c = r->candidate;
+
+	*out = r->address;
+	for (size_t i = 0; number > 0 && i < c->address_count; i++) {
+		bool is_chosen = r->way != WAYKIND_MOUNT && i == r->address;
+
+		if (is_chosen || !c->addresses[i].has_provider || !c->addresses[i].has_credential)
+			continue;
+		*out = i;
+		number--;
+	}
+	return number == 0;
+}
+
+bool scene_target(struct way_target *out, const struct scene_answer *a,
+		  const struct scene_question *q, size_t row, size_t number)
 {
 	const struct select_row *r = &a->result.rows[row];
-	bool by_mount = r->way == WAYKIND_MOUNT;
+	bool by_mount = r->way == WAYKIND_MOUNT && number == 0;
+	size_t address;
 
 	assert(row < a->result.usable);
+	if (!find_address(&address, r, number))
+		return false;
 	*out = (struct way_target){
-		.where = r->candidate->addresses[r->address].where,
+		.where = r->candidate->addresses[address].where,
 		.mount_at = by_mount ? r->at : NULL,
 		.server = r->candidate->name,
 		/* Whoever writes a mount's source may name any server: only its marker counts. */
@@ -630,6 +650,7 @@ void scene_target(struct way_target *out, const struct scene_answer *a,
 	};
 	if (scene_row_is_inbox(a, row))
 		out->marker = WAY_MARKER_IGNORED;
+	return true;
 }
 
 bool scene_row_is_inbox(const struct scene_answer *a, size_t row)

@@ -90,9 +90,13 @@ static inline void scene_answer_scoped(struct scene_answer *a)
 struct decision *scene_record(const struct scene *s, const struct scene_question *q,
 			      const struct scene_answer *a, uint32_t version) MUST_USE;
 
-/* How to reach a usable row of an answer; borrowed from the answer. */
-void scene_target(struct way_target *out, const struct scene_answer *a,
-		  const struct scene_question *q, size_t row);
+/*
+ * How to reach a usable row of an answer: number 0 is the way that was chosen, the next ones are
+ * the system's other addresses, in the site's order. False: it has no more. Borrowed from the
+ * answer.
+ */
+bool scene_target(struct way_target *out, const struct scene_answer *a,
+		  const struct scene_question *q, size_t row, size_t number) MUST_USE;
 
 /* With q->writes: true if the row reaches an inbox of its own. */
 bool scene_row_is_inbox(const struct scene_answer *a, size_t row);

@@ -85,13 +85,20 @@ static const struct decision_candidate *next_best(const struct decision *d)
 	return NULL;
 }
 
+/* A server that served at another of its addresses did not fail. */
+static bool is_failure(const struct decision *d, const struct decision_attempt *a)
+{
+	return a->what != NAL_CLASS_OK &&
+	       (d->chosen < 0 || strcmp(d->candidates[d->chosen].server, a->server) != 0);
+}
+
 /* "dp3 came first but failed (timeout); " */
 static void put_failures(struct buf *out, const struct decision *d)
 {
 	size_t failed = 0;
 
 	for (size_t i = 0; i < d->attempt_count; i++) {
-		if (d->attempts[i].what == NAL_CLASS_OK)
+		if (!is_failure(d, &d->attempts[i]))
 			continue;
 		if (++failed <= 3)
 			buf_printf(out, "%s%s failed (%s)", failed > 1 ? ", " : "",

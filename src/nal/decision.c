@@ -112,6 +112,21 @@ static int64_t candidate_find(const struct decision *d, const char *server)
 	return -1;
 }
 
+void decision_reached(struct decision *d, const char *server, const char *address)
+{
+	int64_t i = candidate_find(d, server);
+	struct decision_candidate *c;
+
+	if (i < 0)
+		return;
+	c = &d->candidates[i];
+	free(c->address);
+	free(c->at);
+	c->address = alloc_text(address);
+	c->at = NULL;
+	c->way = WAYKIND_NEW;
+}
+
 void decision_settle(struct decision *d, const char *server)
 {
 	d->is_settled = true;

@@ -91,6 +91,9 @@ SCOPED_FREE(decision);
 void decision_attempted(struct decision *d, const char *server, enum waykind way,
 			enum nal_class what, uint64_t ms);
 
+/* Say that a candidate was read at another of its addresses than the choice had named. */
+void decision_reached(struct decision *d, const char *server, const char *address);
+
 /* Say which rung of the presence ladder answered, and after how long. */
 void decision_presence(struct decision *d, const char *rung, uint64_t ms);
 
