@@ -12,6 +12,7 @@ struct
 try {
 	size_t row;
 	size_t number; /* scene_target */
+	bool was_reached;
 	bool passed_over;
 };
 
@@ -87,6 +88,7 @@ bool approach_next(struct way **way_out, struct approach *ap, struct err *err)
 {
 	while (connect_next(&ap->way, &ap->at, ap->connect, err)) {
 		*way_out = ap->way;
+		ap->tries[ap->at].was_reached = true;
 		if (!ap->tries[ap->at].passed_over)
 			return true;
 		connect_reject(ap->connect, ap->at, NAL_CLASS_UNKNOWN, &ap->last);
@@ -142,23 +144,40 @@ const struct err *approach_last_error(const struct approach *ap)
 	return &ap->last;
 }
 
-static void note_attempt(struct approach *ap, size_t i)
+static bool was_tried(const struct approach *ap, size_t i)
 {
-	const struct try *try = &ap->tries[i], *last = &ap->tries[ap->at];
-	const char *server = row_of(ap, try)->candidate->name;
 	struct connect_record r = connect_record(ap->connect, i);
-	bool is_server = ap->served && try->row == last->row;
+	bool served = ap->served && i == ap->at;
 
 	/* Connected in advance, but its turn never came: that says nothing. */
-	if (!r.tried || try->passed_over ||
-	    (r.class == NAL_CLASS_OK && !(is_server && try == last)))
+	return r.tried && !ap->tries[i].passed_over && (r.class != NAL_CLASS_OK || served);
+}
+
+/* A server is remembered for what it was at the last of its addresses that was tried. */
+static bool is_last_of_row(const struct approach *ap, size_t i)
+{
+	for (size_t k = i + 1; k < ap->count && ap->tries[k].row == ap->tries[i].row; k++)
+		if (was_tried(ap, k))
+			return false;
+	return !ap->served || i == ap->at || ap->tries[i].row != ap->tries[ap->at].row;
+}
+
+static void note_attempt(struct approach *ap, size_t i)
+{
+	const struct try *try = &ap->tries[i];
+	const char *server = row_of(ap, try)->candidate->name;
+	struct connect_record r = connect_record(ap->connect, i);
+
+	if (!was_tried(ap, i))
 		return;
 	decision_attempted(ap->decision, server, way_of(ap, try), r.class, r.ms);
-	/* A server that served is not remembered for an address that did not. */
-	if (!is_server || try == last)
-		scene_note(ap->scene, ap->question, server, r.class);
-	if (try == last && is_server && try->number > 0)
+	if (r.class == NAL_CLASS_OK && try->number > 0)
 		decision_reached(ap->decision, server, approach_address(ap));
+	/* Where the whole folder is not there, nothing is known of the object. */
+	if (r.class == NAL_CLASS_NOT_FOUND && !try->was_reached)
+		r.class = NAL_CLASS_UNREACHABLE;
+	if (is_last_of_row(ap, i))
+		scene_note(ap->scene, ap->question, server, r.class);
 }
 
 json_t *approach_end(struct approach *ap, const struct state *st)

@@ -344,9 +344,24 @@ static void clear_failures(struct server *s, const char *object)
 	object_forget(&s->quarantined, object);
 }
 
-void memory_record(struct memory *m, const struct memory_event *event)
+static unsigned int consequences_of(const struct memory_event *event)
 {
 	unsigned int todo = consequences[event->what];
+	bool has_account = event->config != NULL && event->config[0] != '\0';
+
+	/*
+	 * Who came without an account has none to keep back, and what a CAP lacks may come with the
+	 * next publish: both may be mended at any time by others.
+	 */
+	if (((todo & DENIES) != 0 && !has_account) ||
+	    ((todo & MISSES) != 0 && event->kind == KIND_CAP))
+		todo = (todo & ~(unsigned int)(DENIES | MISSES)) | BACKS_OFF;
+	return todo;
+}
+
+void memory_record(struct memory *m, const struct memory_event *event)
+{
+	unsigned int todo = consequences_of(event);
 	struct server *s;
 
 	if (todo == 0)
@@ -365,7 +380,7 @@ void memory_record(struct memory *m, const struct memory_event *event)
 			   m->wall_s + MEMORY_QUARANTINE_S);
 	if ((todo & DENIES) != 0) {
 		free(s->denied_config);
-		s->denied_config = alloc_text(event->config != NULL ? event->config : "");
+		s->denied_config = alloc_text(event->config);
 	}
 	if ((todo & UNSTICKS) != 0)
 		unstick(m, event->kind, event->server);

@@ -127,6 +127,32 @@ static void a_denial_lasts_until_configuration_changes(void **state UNUSED)
 	assert_false(memory_facts(m, "dp1", "LON00001:3", KIND_DP, "net", "c2").is_denied);
 }
 
+static void what_others_can_mend_backs_off(void **state UNUSED)
+{
+	static const struct {
+		const char *why;
+		struct memory_event event;
+	} rows[] = {
+		{ "refused without an account",
+		  { .kind = KIND_DP, .what = NAL_CLASS_DENIED, .config = "" } },
+		{ "a CAP lacks a file", { .kind = KIND_CAP, .what = NAL_CLASS_CONTENT_MISSING } },
+		{ "a CAP has no file at all", { .kind = KIND_CAP, .what = NAL_CLASS_NOT_FOUND } },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		SCOPED(memory) struct memory *m = fresh();
+		struct memory_event event = rows[i].event;
+		struct memory_facts f;
+
+		event.server = "dp1";
+		event.object = "cap";
+		memory_record(m, &event);
+		f = memory_facts(m, "dp1", "cap", event.kind, "net", "");
+		if (f.is_denied || f.missing_until_s != 0 || f.back_off_until_s <= NOW_S)
+			fail_msg("%s", rows[i].why);
+	}
+}
+
 static void quarantine_is_of_one_object(void **state UNUSED)
 {
 	SCOPED(memory) struct memory *m = fresh();
@@ -330,6 +356,7 @@ TESTING_MAIN(cmocka_unit_test(each_class_has_its_consequence),
 	     cmocka_unit_test(back_off_doubles_up_to_its_cap),
 	     cmocka_unit_test(a_fleet_does_not_move_in_step),
 	     cmocka_unit_test(a_denial_lasts_until_configuration_changes),
+	     cmocka_unit_test(what_others_can_mend_backs_off),
 	     cmocka_unit_test(quarantine_is_of_one_object),
 	     cmocka_unit_test(the_last_success_is_kept_for_its_term),
 	     cmocka_unit_test(clocks_that_jump_change_no_wait),
