@@ -741,7 +741,7 @@ static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)
 			*err = c->refresh_error;
 			return false;
 		}
-		log_warn("%s", c->refresh_error.why);
+		log_debug("%s", c->refresh_error.why); /* told at the end of the cycle */
 	}
 	if (c->id.enrolment != STATE_ENROLLED) {
 		if (!jobs_deliver(&sent, c->job, &c->id, err) && c->refresh_error.code == ERR_NONE)
