@@ -12,7 +12,6 @@ A case gets a `t` whose things (servers, folders, processes) end with it. A case
 exception. PACKWAY_BUILD names the build folder.
 """
 import contextlib
-import functools
 import hashlib
 import http.client
 import json
@@ -318,7 +317,15 @@ def shared(build):
     """What many cases read and none changes: made by the first that asks, with a `t` of its own."""
     t = Case(build.__name__)
     _shared.append(t)
-    return functools.cache(lambda: build(t))
+    made = []
+
+    def get():
+        if not made:
+            made.append(None)  # once only: the cases behind a failure say so in one line
+            made[0] = build(t)
+        need(made[0] is not None, f"{build.__name__}() failed before")
+        return made[0]
+    return get
 
 
 def case(name):

@@ -146,6 +146,13 @@ class Server:
         threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
         t.defer(self.close)
 
+    def hide(self):
+        """Move the folder, as if it were another machine's: only this server reaches it."""
+        self.folder = self.folder.rename(f"{self.folder}.elsewhere")
+
+    def show(self):
+        self.folder = self.folder.rename(str(self.folder).removesuffix(".elsewhere"))
+
     def forget(self):
         self.requests, self.connections = [], 0
 
