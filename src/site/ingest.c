@@ -14,9 +14,10 @@
 #include "site/report.h"
 #include "site/token.h"
 
-#define TEXT_MAX        2000  /* bytes of a message's text that are kept */
-#define DATA_MAX        65536 /* bytes of a message's data; more is left out */
-#define CLIENT_NAME_MAX 64    /* bytes of a client's name */
+/* A program's output is 64 KiB, or six times that where JSON has to escape each byte. */
+#define DATA_MAX        ((size_t)512 * 1024) /* bytes of a message's data; more is left out */
+#define TEXT_MAX        2000                 /* bytes of a message's text that are kept */
+#define CLIENT_NAME_MAX 64                   /* bytes of a client's name */
 #define ALERTS_MAX      1000
 #define DAY_S           86400
 #define KIND_LOST       "lost"
