@@ -47,6 +47,7 @@ struct outbox {
 	uint64_t inventory_bytes;
 	char id[STREAM_SIZE];
 	struct stream stream;
+	json_t *keys; /* of all records, as members; NULL until somebody asks */
 };
 
 /* Names. */
@@ -351,11 +352,18 @@ bool outbox_open(struct outbox **out, const char *dir, const char *stream, uint6
 	return true;
 }
 
+static void forget_keys(struct outbox *ob)
+{
+	json_decref(ob->keys);
+	ob->keys = NULL;
+}
+
 void outbox_close(struct outbox *ob)
 {
 	if (ob == NULL)
 		return;
 	stream_close(&ob->stream);
+	forget_keys(ob);
 	path_close_fd(&ob->lock);
 	free(ob->dir);
 	free(ob);
@@ -408,27 +416,46 @@ static bool make_room(struct outbox *ob, uint64_t size)
 
 /* Append. */
 
-static bool segment_holds_key(struct span bytes, uint64_t first, struct span key)
+static void learn_key(struct outbox *ob, struct span key)
 {
-	struct segment_record record;
+	SCOPED_TEXT char *text = alloc_printf("%.*s", (int)key.size, (const char *)key.data);
 
-	for (; segment_take(&bytes, &record, first); first++)
-		if (span_equal(record.key, key))
-			return true;
-	return false;
+	if (key.size > 0)
+		json_object_set_new_nocheck(ob->keys, text, json_true());
 }
 
-/* Newest first: a key that is there is there since a moment ago. */
-static bool find_key(bool *found, const struct outbox *ob, struct span key, struct err *err)
+/* Read once, however many records are then appended. */
+static bool learn_keys(struct outbox *ob, struct err *err)
 {
 	SCOPED(buf) struct buf bytes = { 0 };
 
-	*found = false;
-	for (size_t i = ob->stream.count; i-- > 0 && !*found && key.size > 0;) {
-		if (!read_segment(&bytes, &ob->stream, i, err))
+	ob->keys = json_object();
+	for (size_t i = 0; i < ob->stream.count; i++) {
+		uint64_t number = ob->stream.firsts[i];
+		struct segment_record record;
+		struct span rest;
+
+		if (!read_segment(&bytes, &ob->stream, i, err)) {
+			forget_keys(ob);
 			return false;
-		*found = segment_holds_key(buf_span(&bytes), ob->stream.firsts[i], key);
+		}
+		rest = buf_span(&bytes);
+		for (; segment_take(&rest, &record, number); number++)
+			learn_key(ob, record.key);
 	}
+	return true;
+}
+
+static bool find_key(bool *found, struct outbox *ob, struct span key, struct err *err)
+{
+	SCOPED_TEXT char *text = alloc_printf("%.*s", (int)key.size, (const char *)key.data);
+
+	*found = false;
+	if (key.size == 0)
+		return true;
+	if (ob->keys == NULL && !learn_keys(ob, err))
+		return false;
+	*found = json_object_get(ob->keys, text) != NULL;
 	return true;
 }
 
@@ -448,7 +475,11 @@ static enum outbox_result append_json(struct outbox *ob, struct span json, struc
 		return OUTBOX_KNOWN;
 	if (!make_room(ob, json.size + key.size + SEGMENT_FRAME_SIZE))
 		return OUTBOX_FULL;
-	return stream_append(&ob->stream, key, json, STREAM_SYNC, err) ? OUTBOX_KEPT : OUTBOX_FAULT;
+	if (!stream_append(&ob->stream, key, json, STREAM_SYNC, err))
+		return OUTBOX_FAULT;
+	if (ob->keys != NULL)
+		learn_key(ob, key);
+	return OUTBOX_KEPT;
 }
 
 enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
@@ -790,6 +821,7 @@ enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const
 	SCOPED_TEXT char *dir = done_dir(ob);
 	uint64_t unsealed = first_unsealed(&ob->stream);
 
+	forget_keys(ob);
 	if (high >= unsealed)
 		return OUTBOX_AHEAD;
 	for (size_t i = 0; i < refused_count; i++)
