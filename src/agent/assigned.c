@@ -7,6 +7,8 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 
+#define SAVES "saves" /* how often told.json was saved; no advertisement is named so */
+
 static int64_t time_of(const json_t *object, const char *key)
 {
 	const char *text = jsondoc_text(object, key);
@@ -147,16 +149,33 @@ bool assigned_is_new(const struct assigned *p, size_t index)
 	return before == NULL || strncmp(before, front, strlen(front)) != 0;
 }
 
-bool assigned_tell(struct assigned *p, size_t index, const char *state)
+static char *new_word(const struct assigned *p, size_t index, const char *state)
+{
+	return alloc_printf("%llu %s", (unsigned long long)p->assignments[index].serial, state);
+}
+
+bool assigned_is_told(const struct assigned *p, size_t index, const char *state)
+{
+	SCOPED_TEXT char *now = new_word(p, index, state);
+	const char *before = jsondoc_text(p->told, p->assignments[index].advertisement);
+
+	return before != NULL && strcmp(before, now) == 0;
+}
+
+void assigned_tell(struct assigned *p, size_t index, const char *state)
+{
+	SCOPED_TEXT char *now = new_word(p, index, state);
+
+	jsondoc_set_text(p->told, p->assignments[index].advertisement, now);
+}
+
+char *assigned_key(const struct assigned *p, size_t index, const char *state)
 {
 	const struct schedule_assignment *a = &p->assignments[index];
-	SCOPED_TEXT char *now = alloc_printf("%llu %s", (unsigned long long)a->serial, state);
-	const char *before = jsondoc_text(p->told, a->advertisement);
 
-	if (before != NULL && strcmp(before, now) == 0)
-		return false;
-	jsondoc_set_text(p->told, a->advertisement, now);
-	return true;
+	/* A state may come again; between two saves it does not. */
+	return alloc_printf("%s-%llu/%s/%lld", a->advertisement, (unsigned long long)a->serial,
+			    state, (long long)jsondoc_int(p->told, SAVES, 0));
 }
 
 /* Only what is still assigned stays. */
@@ -179,6 +198,7 @@ bool assigned_save(const struct assigned *p, const struct state *st, struct err 
 	json_auto_t *told = still_assigned(p, p->told);
 	json_auto_t *waits = still_assigned(p, p->waits);
 
+	jsondoc_set_int(told, SAVES, jsondoc_int(p->told, SAVES, 0) + 1);
 	return state_write_json(st, "told.json", told, err) &&
 	       state_write_json(st, "waits.json", waits, err);
 }

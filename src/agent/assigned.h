@@ -50,11 +50,17 @@ void assigned_set_ready(struct assigned *p, size_t index);
 /* True if nothing was told about this assignment and serial yet. */
 bool assigned_is_new(const struct assigned *p, size_t index);
 
+/* True if `state` is the last that was told about this assignment and serial. */
+bool assigned_is_told(const struct assigned *p, size_t index, const char *state);
+
+/* Note that `state` was told. */
+void assigned_tell(struct assigned *p, size_t index, const char *state);
+
 /*
- * True if `state` was not the last thing told about this assignment and serial; it then is. For
- * records that are to be made once per change.
+ * A key for the record that tells `state`: the same until the next assigned_save, so that a record
+ * made again after a kill is known. The caller frees it.
  */
-bool assigned_tell(struct assigned *p, size_t index, const char *state);
+char *assigned_key(const struct assigned *p, size_t index, const char *state) MUST_USE;
 
 /* Keep what was told and what waits; entries of assignments that are gone go. */
 bool assigned_save(const struct assigned *p, const struct state *st, struct err *err) MUST_USE;

@@ -35,6 +35,7 @@ struct cycle {
 	struct journal_list runs;
 	char *reaper;
 	bool outbox_full;
+	bool untold; /* a record found no room */
 	size_t ran;
 	size_t failed;
 	size_t sent;
@@ -65,11 +66,58 @@ static json_t *new_record(const struct cycle *c, int id, json_t *text)
 	return record;
 }
 
-/* A record about an assignment; a full outbox is no reason to stop, new programs wait for it. */
-static void tell(struct cycle *c, size_t index, int id, json_t *text, json_t *data)
+static bool open_outbox(struct outbox **out, const struct cycle *c, struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
+
+	return outbox_open(out, dir, c->id.stream, 0, OUTBOX_WAIT_MS, err);
+}
+
+static bool append(struct outbox *outbox, const json_t *record, const char *key, struct err *err)
+{
+	switch (outbox_append(outbox, record, key, err)) {
+	case OUTBOX_KEPT:
+	case OUTBOX_KNOWN:
+		return true;
+	case OUTBOX_FULL:
+		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
+	case OUTBOX_FAULT:
+	default:
+		return false;
+	}
+}
+
+static void pass_on(const struct cycle *c, const json_t *record)
+{
+	json_auto_t *event = json_pack("{s:s,s:O}", "event", "record", "record", record);
+
+	if (c->job->event != NULL)
+		(void)c->job->event(event, c->job->event_ctx);
+}
+
+/* By its key: once, whatever is killed when. */
+static bool keep_record(const json_t *record, const char *key, void *ctx, struct err *err)
+{
+	const struct cycle *c = ctx;
+	SCOPED(outbox) struct outbox *outbox = NULL;
+
+	if (!open_outbox(&outbox, c, err) || !append(outbox, record, key, err))
+		return false;
+	pass_on(c, record);
+	return true;
+}
+
+/*
+ * Tell once that an assignment has come into a state; `text` and `data` are taken over. The key
+ * keeps it at once where a kill comes before assigned_save. What a full outbox has no room for is
+ * told later; it is no reason to stop, for new programs wait for it.
+ */
+static void tell_once(struct cycle *c, struct outbox *outbox, size_t index, const char *state,
+		      int id, json_t *text, json_t *data)
 {
 	const json_t *row = assigned_row(&c->plan, index);
-	json_t *record = new_record(c, id, text);
+	json_auto_t *record = new_record(c, id, text);
+	SCOPED_TEXT char *key = assigned_key(&c->plan, index, state);
 	struct err err;
 
 	jsondoc_set_text(record, "advertisement", jsondoc_text(row, "advertisement"));
@@ -78,34 +126,13 @@ static void tell(struct cycle *c, size_t index, int id, json_t *text, json_t *da
 	jsondoc_set_text(record, "program", jsondoc_text(row, "program"));
 	if (data != NULL)
 		jsondoc_set(record, "data", data);
-	if (!jobs_record(c->job, record, &err))
+	if (!append(outbox, record, key, &err)) {
 		log_warn("record %d is not kept: %s", id, err.why);
-}
-
-/* What a run tells, by its key: once, whatever is killed when. */
-static bool keep_run_record(const json_t *record, const char *key, void *ctx, struct err *err)
-{
-	struct cycle *c = ctx;
-	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
-	SCOPED(outbox) struct outbox *outbox = NULL;
-	json_auto_t *event = NULL;
-
-	if (!outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, err))
-		return false;
-	switch (outbox_append(outbox, record, key, err)) {
-	case OUTBOX_KEPT:
-	case OUTBOX_KNOWN:
-		break;
-	case OUTBOX_FULL:
-		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
-	case OUTBOX_FAULT:
-	default:
-		return false;
+		c->untold = true;
+		return;
 	}
-	event = json_pack("{s:s,s:O}", "event", "record", "record", record);
-	if (c->job->event != NULL)
-		(void)c->job->event(event, c->job->event_ctx);
-	return true;
+	assigned_tell(&c->plan, index, state);
+	pass_on(c, record);
 }
 
 /* ---- beginning ---- */
@@ -170,7 +197,7 @@ static bool collect(struct run_summary *summary, struct cycle *c, struct err *er
 	if (!open_journal(c, err))
 		return false;
 	journal_list_release(&c->runs);
-	done = run_collect(summary, &c->journal, c->job->clock, keep_run_record, c, err) &&
+	done = run_collect(summary, &c->journal, c->job->clock, keep_record, c, err) &&
 	       journal_load(&c->runs, &c->journal, err);
 	journal_close(&c->journal);
 	return done;
@@ -250,7 +277,9 @@ static void tell_policy(struct cycle *c, const json_t *before, const json_t *now
 	const json_t *trusted = json_object_get(now, "trusted");
 	int64_t version = jsondoc_int(trusted, "timestamp", 0);
 	json_auto_t *status = NULL;
-	json_t *record, *data;
+	SCOPED_TEXT char *key = alloc_printf("policy/%" PRId64, version);
+	json_auto_t *record = NULL;
+	json_t *data;
 	struct err err;
 
 	if (version == jsondoc_int(json_object_get(before, "trusted"), "timestamp", 0))
@@ -266,24 +295,27 @@ static void tell_policy(struct cycle *c, const json_t *before, const json_t *now
 	jsondoc_set_int(data, "timestamp", version);
 	jsondoc_set_text(data, "cap", jsondoc_text(status, "verdict_server"));
 	jsondoc_set(record, "data", data);
-	if (!jobs_record(c->job, record, &err))
+	if (!keep_record(record, key, c, &err))
 		log_warn("record 11001 is not kept: %s", err.why);
 }
 
 static void tell_refused(struct cycle *c, const json_t *before, const json_t *now)
 {
 	const json_t *rows = json_object_get(now, "refused"), *row;
+	int64_t version = jsondoc_int(json_object_get(now, "trusted"), "timestamp", 0);
 	struct err err;
 	size_t i;
 
 	if (json_equal(rows, json_object_get(before, "refused")))
 		return;
 	json_array_foreach (rows, i, row) {
-		json_t *record = new_record(
+		const char *adv = jsondoc_text(row, "advertisement");
+		SCOPED_TEXT char *key = alloc_printf("%s/refused/%" PRId64, adv, version);
+		json_auto_t *record = new_record(
 			c, 10018, json_sprintf("rejected: %s", jsondoc_text(row, "reason")));
 
-		jsondoc_set_text(record, "advertisement", jsondoc_text(row, "advertisement"));
-		if (!jobs_record(c->job, record, &err))
+		jsondoc_set_text(record, "advertisement", adv);
+		if (!keep_record(record, key, c, &err))
 			log_warn("record 10018 is not kept: %s", err.why);
 	}
 }
@@ -343,51 +375,59 @@ static void read_facts(struct schedule_facts *out, const struct cycle *c)
 
 static void look_at_outbox(struct cycle *c)
 {
-	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
 	SCOPED(outbox) struct outbox *outbox = NULL;
 	struct err err;
 
-	c->outbox_full = !outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, &err) ||
-			 outbox_is_full(outbox);
+	c->outbox_full = !open_outbox(&outbox, c, &err) || outbox_is_full(outbox);
 }
 
-/* Changes worth a record, each told once. */
-static void tell_verdict(struct cycle *c, size_t i, const struct schedule_verdict *v)
+static void tell_wait(struct cycle *c, struct outbox *outbox, size_t i,
+		      const struct schedule_verdict *v)
 {
-	json_t *data;
+	const char *reason = schedule_reason_name(v->reason);
 	char until[CLOCK_TEXT_MAX] = "";
+	json_t *data = json_object();
 
-	if (v->state == SCHEDULE_EXPIRED && assigned_tell(&c->plan, i, "expired"))
-		tell(c, i, 10019, json_string("expired before it could run"), NULL);
-	if (v->state == SCHEDULE_STOPPED && assigned_tell(&c->plan, i, "stopped"))
-		tell(c, i, 11010, json_string("stopped by the site"), NULL);
-	if (v->state == SCHEDULE_REJECTED && assigned_tell(&c->plan, i, "rejected"))
-		tell(c, i, 10018, json_sprintf("rejected: %s", v->text != NULL ? v->text : ""),
-		     NULL);
-	if (v->state != SCHEDULE_WAITING ||
-	    !assigned_tell(&c->plan, i, schedule_reason_name(v->reason)))
-		return;
 	if (v->until_s != SCHEDULE_NEVER)
 		clock_print(until, v->until_s);
-	data = json_object();
-	jsondoc_set_text(data, "reason", schedule_reason_name(v->reason));
+	jsondoc_set_text(data, "reason", reason);
 	jsondoc_set_text(data, "until", until[0] != '\0' ? until : NULL);
-	tell(c, i, 11005,
-	     json_sprintf("waits: %s%s%s%s",
-			  v->text != NULL ? v->text : schedule_reason_name(v->reason),
-			  until[0] != '\0' ? " (until " : "", until, until[0] != '\0' ? ")" : ""),
-	     data);
+	tell_once(c, outbox, i, reason, 11005,
+		  json_sprintf("waits: %s%s%s%s", v->text != NULL ? v->text : reason,
+			       until[0] != '\0' ? " (until " : "", until,
+			       until[0] != '\0' ? ")" : ""),
+		  data);
+}
+
+/* Changes worth a record. */
+static void tell_verdict(struct cycle *c, struct outbox *outbox, size_t i,
+			 const struct schedule_verdict *v)
+{
+	const char *reason = schedule_reason_name(v->reason);
+
+	if (v->state == SCHEDULE_EXPIRED && !assigned_is_told(&c->plan, i, "expired"))
+		tell_once(c, outbox, i, "expired", 10019,
+			  json_string("expired before it could run"), NULL);
+	if (v->state == SCHEDULE_STOPPED && !assigned_is_told(&c->plan, i, "stopped"))
+		tell_once(c, outbox, i, "stopped", 11010, json_string("stopped by the site"), NULL);
+	if (v->state == SCHEDULE_REJECTED && !assigned_is_told(&c->plan, i, "rejected"))
+		tell_once(c, outbox, i, "rejected", 10018,
+			  json_sprintf("rejected: %s", v->text != NULL ? v->text : ""), NULL);
+	if (v->state == SCHEDULE_WAITING && !assigned_is_told(&c->plan, i, reason))
+		tell_wait(c, outbox, i, v);
 }
 
 /* Before anything is done about it: the timeline begins with the arrival. */
-static void tell_received(struct cycle *c)
+static bool tell_received(struct cycle *c, struct err *err)
 {
-	for (size_t i = 0; i < c->plan.count; i++) {
-		if (!assigned_is_new(&c->plan, i))
-			continue;
-		assigned_tell(&c->plan, i, "received");
-		tell(c, i, 10002, json_string("received"), NULL);
-	}
+	SCOPED(outbox) struct outbox *outbox = NULL;
+
+	if (!open_outbox(&outbox, c, err))
+		return false;
+	for (size_t i = 0; i < c->plan.count; i++)
+		if (assigned_is_new(&c->plan, i))
+			tell_once(c, outbox, i, "received", 10002, json_string("received"), NULL);
+	return true;
 }
 
 /* ---- content ---- */
@@ -488,6 +528,14 @@ static bool wait_for_runs(struct cycle *c, struct err *err)
 	return true;
 }
 
+/* As long as a run is not settled every cycle looks at everything: others may wait for it. */
+static void forget_quiet(const struct cycle *c)
+{
+	SCOPED_TEXT char *path = state_path(c->job->state, "quiet.json");
+
+	(void)unlink(path);
+}
+
 static enum run_start start(struct cycle *c, size_t i, const char *path, const char *way,
 			    enum journal_again again, struct err *err)
 {
@@ -504,6 +552,7 @@ static enum run_start start(struct cycle *c, size_t i, const char *path, const c
 	};
 	enum run_start result;
 
+	forget_quiet(c);
 	if (!open_journal(c, err))
 		return RUN_FAULT;
 	result = run_start(&c->journal, &request, c->job->clock, err);
@@ -576,16 +625,20 @@ static void run_what_is_due(struct cycle *c)
 static json_t *judge_all(struct cycle *c, size_t *waiting_out, size_t *failed_out)
 {
 	struct schedule_verdict *verdicts = alloc_zeroed(c->plan.count, sizeof(*verdicts));
+	SCOPED(outbox) struct outbox *outbox = NULL;
 	struct schedule_facts facts;
 	json_t *quiet = json_object();
 	int64_t next;
+	struct err ignored;
 
+	c->untold = !open_outbox(&outbox, c, &ignored) || c->untold;
 	*waiting_out = *failed_out = 0;
 	read_facts(&facts, c);
 	for (size_t i = 0; i < c->plan.count; i++) {
 		schedule_evaluate(&verdicts[i], &c->plan.assignments[i], &c->plan.contents[i],
 				  &facts);
-		tell_verdict(c, i, &verdicts[i]);
+		if (outbox != NULL)
+			tell_verdict(c, outbox, i, &verdicts[i]);
 		*waiting_out += verdicts[i].state == SCHEDULE_WAITING;
 		*failed_out += verdicts[i].state == SCHEDULE_FAILED;
 	}
@@ -595,9 +648,19 @@ static json_t *judge_all(struct cycle *c, size_t *waiting_out, size_t *failed_ou
 	return quiet;
 }
 
-static bool has_content_waits(const struct cycle *c)
+static bool has_open_run(const struct cycle *c)
 {
-	return json_object_size(c->plan.waits) > 0;
+	for (size_t i = 0; i < c->runs.count; i++)
+		if (!c->runs.runs[i].settled && c->runs.runs[i].phase != JOURNAL_UNSTARTED)
+			return true;
+	return false;
+}
+
+/* True if what is open now may change without the time, policy or inventory changing. */
+static bool may_change(const struct cycle *c)
+{
+	return has_open_run(c) || json_object_size(c->plan.waits) > 0 ||
+	       c->refresh_error.code != ERR_NONE || c->outbox_full || c->untold;
 }
 
 /*
@@ -609,7 +672,7 @@ static void keep_quiet(struct cycle *c, json_t *quiet, size_t waiting, size_t fa
 	SCOPED_TEXT char *inputs = inputs_of(c);
 	struct err err;
 
-	if (!has_content_waits(c) && c->refresh_error.code == ERR_NONE)
+	if (!may_change(c))
 		jsondoc_set_text(quiet, "inputs", inputs);
 	jsondoc_set_int(quiet, "expires", MIN_OF(c->plan.expires_s, JSONDOC_INT_MAX));
 	jsondoc_set_int(quiet, "waiting", (int64_t)waiting);
@@ -711,7 +774,8 @@ static bool work(json_t **result_out, struct cycle *c, struct err *err)
 	if (!have_plan(c, err))
 		return false;
 	look_at_outbox(c);
-	tell_received(c);
+	if (!tell_received(c, err))
+		return false;
 	run_what_is_due(c);
 	quiet = judge_all(c, &waiting, &failed);
 	if (!assigned_save(&c->plan, c->job->state, err))
@@ -866,6 +930,8 @@ bool cycle_run(json_t **result_out, struct job *job, const json_t *request, stru
 	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
 	    !collect(&runs, &c, err) || !assigned_load(&c.plan, job->state, err) ||
 	    !find_offer(&index, &v, &c, request, err) || !is_allowed(&v, err))
+		return false;
+	if (!tell_received(&c, err))
 		return false;
 	if (!fetch(&path, &way, &c, index))
 		return err_set(err, ERR_NO_CANDIDATE, "%s", c.plan.contents[index].reason);
