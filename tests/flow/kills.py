@@ -1,0 +1,436 @@
+#!/usr/bin/python3
+"""Programs run once and are reported once, whatever is killed when; and what a run may end like."""
+from flow import *
+import zlib
+
+KILLS = 50
+ENDS = {10004, 10006, 10008, 11006}
+PROGRAM_KEYS = ("echo $PACKWAY_ADVERTISEMENT >> {dir}/ran.$PACKWAY_CLIENT; sleep {pause}; "
+                "echo $PACKWAY_ADVERTISEMENT >> {dir}/ended.$PACKWAY_CLIENT")
+
+
+def small_site(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    site.folder_dp("dp1")
+    source = make_tree(t.dir / "source", files=4, size=3000)
+    package = site.package("tool", source)
+    site("publish")
+    return site, package
+
+
+def advertise(site, package, name, command, *options, program=(), mandatory="now"):
+    """A program and its advertisement; not yet published."""
+    site("program", "add", package, name, "--command", command, *program)
+    return site("advertise", package, name, "--collection", "all",
+                *(["--mandatory", mandatory] if mandatory else []), *options).out.strip()
+
+
+def enrolled(t, site, name="client1", config=""):
+    return t.client(name, config=config).enroll(site, f"file://{t.dir}/cap1")
+
+
+def marks(path):
+    return path.read_text().split() if path.exists() else []
+
+
+def timeline(site, client, adv=None):
+    return [m for m in site.json("messages", "--client", client.id) if adv is None or m["advertisement"] == adv]
+
+
+def ids(rows, *wanted):
+    return [m["id"] for m in rows if m["id"] in wanted or not wanted]
+
+
+def processes():
+    """(pid, argv) of everything that runs."""
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (argv := (entry / "cmdline").read_bytes().split(b"\0"))[0]:
+                yield int(entry.name), [a.decode(errors="replace") for a in argv]
+
+
+def of_client(client, kind):
+    """Processes of one kind: agent (jobs included), worker, or a run's parent (reaper)."""
+    state = str(client.state)
+    for pid, argv in processes():
+        name = os.path.basename(argv[0])
+        if kind == "worker" and name == "packway-worker" and state in argv:
+            yield pid
+        elif kind == "agent" and name == "packway-agent" and state in argv:
+            yield pid
+        elif kind == "reaper" and "--reap" in argv and argv[-2].startswith(state + "/"):
+            yield pid
+        elif kind == "command" and name == "packway" and state in argv:
+            yield pid
+
+
+def kill_one(t, client, kind):
+    victims = list(of_client(client, kind))
+    if not victims:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(t.rng.choice(victims), signal.SIGKILL)
+        return True
+    return False
+
+
+class Keeper(threading.Thread):
+    """Has an agent run for a client, again and again, and commands beside it, until told to stop."""
+
+    def __init__(self, t, client):
+        super().__init__(daemon=True)
+        self.t, self.client, self.over, self.starts = t, client, threading.Event(), 0
+
+    def run(self):
+        agent = None
+        while not self.over.is_set():
+            if agent is None or agent.poll() is not None:
+                agent = self.t.spawn(program("packway"), "--state", self.client.state, "agent", env=self.client.env)
+                self.starts += 1
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.client("sync", "--quiet", check=False, timeout=30)
+            self.over.wait(0.05)
+        if agent is not None and agent.poll() is None:
+            agent.terminate()
+            agent.wait(20)
+
+
+def settle(site, client):
+    """Sync until nothing of this client runs and everything is with the site."""
+    def quiet():
+        client("sync", check=False)
+        return not list(of_client(client, "reaper")) and not any((client.state / "journal").glob("LON*"))
+    wait_for("the last programs", 20, quiet, 0.2)
+    site("intake")
+    client("sync")
+    site("intake")
+
+
+def check_records(site, client):
+    """Contiguous numbers in every stream, no event twice, and the site knows what the client knows."""
+    rows = [m for m in timeline(site, client) if m["sequence"]]
+    for stream in {m["stream"] for m in rows}:
+        numbers = sorted(m["sequence"] for m in rows if m["stream"] == stream)
+        equal(len(numbers), len(set(numbers)), "a number twice")
+    own = [m for m in client.json("messages")]
+    known = {(m["stream"], m["sequence"]) for m in rows}
+    missing = [m for m in own if m.get("sequence") and (m.get("stream"), m["sequence"]) not in known and m.get("stream")]
+    need(not missing, "records that the site lacks", missing[:3])
+
+
+def check_advertisement(site, client, adv, ran, ended):
+    rows = timeline(site, client, adv)
+    got = ids(rows, 10002, 10005, *ENDS)
+    need(got[:1] == [10002], f"{adv}: does not begin with its arrival", got)
+    equal(got.count(10002), 1, f"{adv}: arrivals in {got}")
+    equal(got.count(10005), 1, f"{adv}: starts in {got}")
+    equal(len([i for i in got if i in ENDS]), 1, f"{adv}: ends in {got}")
+    need(got.index(10005) < len(got) - 1 and got[-1] in ENDS, f"{adv}: out of order", got)
+    need(ran.count(adv) <= 1, f"{adv}: ran {ran.count(adv)} times", got)
+    need(got[-1] in (10008, 11006), f"{adv}: ended as", got, rows[-1])
+    if got[-1] == 10008:
+        equal((ran.count(adv), ended.count(adv)), (1, 1), f"{adv}: marks of what was told to have succeeded")
+    return got[-1]
+
+
+@case(f"{KILLS} kills of agents, workers and runs' parents lose no record and repeat no run")
+def _(t):
+    site, package = small_site(t)
+    clients = [enrolled(t, site, f"client{i}", "poll = 1s\n") for i in range(2)]
+    advs, killed, over = [], {}, time.monotonic() + 150 * SLOW
+    keepers = [Keeper(t, client) for client in clients]
+    for keeper in keepers:
+        keeper.start()
+    while sum(killed.values()) < KILLS:
+        need(time.monotonic() < over, "too few kills in time", killed)
+        if len(advs) <= sum(killed.values()) // 2 and len(advs) < 25:
+            pause = t.rng.choice([0, 0, t.rng.uniform(0.5, 2)])
+            name = f"p{len(advs)}"
+            command = f"sh -c '{PROGRAM_KEYS.format(dir=t.dir, pause=round(pause, 2))}'"
+            advs.append(advertise(site, package, name, command))
+            site("publish")
+        time.sleep(t.rng.uniform(0, 0.5))
+        kind = t.rng.choice(["agent", "agent", "worker", "reaper", "reaper", "command"])
+        if kill_one(t, t.rng.choice(clients), kind):
+            killed[kind] = killed.get(kind, 0) + 1
+        site("intake")
+    for keeper in keepers:
+        keeper.over.set()
+    for keeper in keepers:
+        keeper.join(60 * SLOW)
+        need(not keeper.is_alive(), "an agent or command does not end")
+    outcomes = {}
+    for client in clients:
+        settle(site, client)
+        ran, ended = marks(t.dir / f"ran.{client.id}"), marks(t.dir / f"ended.{client.id}")
+        check_records(site, client)
+        for adv in advs:
+            end = check_advertisement(site, client, adv, ran, ended)
+            outcomes[end] = outcomes.get(end, 0) + 1
+    print(f"# killed {killed}, {sum(k.starts for k in keepers)} agents, {len(advs)} programs on 2 clients: {outcomes}")
+
+
+@case("a program outlives its agent, and the next one tells its end")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site, config="poll = 1s\n")
+    adv = advertise(site, package, "long", f"sh -c 'echo begun > {t.dir}/begun; sleep 2; echo ended > {t.dir}/ended'")
+    site("publish")
+    agent = client.agent()
+    wait_for("the program", 15, (t.dir / "begun").exists)
+    for kind in ("agent", "worker"):
+        while kill_one(t, client, kind):
+            pass
+    agent.wait(5)
+    need(list(of_client(client, "reaper")), "the run's parent died with the agent")
+    need(not (t.dir / "ended").exists(), "the program was over before the kill; nothing is shown")
+    wait_for("the program's end", 10, (t.dir / "ended").exists)
+    settle(site, client)
+    rows = timeline(site, client, adv)
+    equal(ids(rows, 10002, 10005, *ENDS), [10002, 10005, 10008], "the timeline")
+    equal(rows[-1]["data"]["exit"], 0, "exit code")
+
+
+@case("a run whose parent is killed is interrupted, told as that, and not repeated")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    adv = advertise(site, package, "long", f"sh -c 'echo run >> {t.dir}/ran; sleep 1'")
+    site("publish")
+    command = t.spawn(program("packway"), "--state", client.state, "sync", env=client.env)
+    wait_for("the program", 15, (t.dir / "ran").exists)
+    need(kill_one(t, client, "reaper"), "no parent to kill")
+    command.wait(20 * SLOW)
+    settle(site, client)
+    equal(ids(timeline(site, client, adv), 10005, *ENDS), [10005, 11006], "the timeline")
+    equal([o["state"] for o in client.json("list")], ["interrupted"], "list")
+    client("sync")
+    equal(marks(t.dir / "ran"), ["run"], "runs")
+
+
+@case("a run that did not get to its start runs later")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    adv = advertise(site, package, "once", f"sh -c 'echo run >> {t.dir}/ran'")
+    site("publish")
+    # As a kill between the intent and the start leaves it.
+    folder = client.state / "journal" / f"{adv}-1-1"
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "lock").touch(0o600)
+    (folder / "intent").write_text(json.dumps({
+        "format": 1, "time": "2026-01-01T00:00:00Z", "attempt": 1, "advertisement": adv, "serial": 1, "package": package,
+        "version": 1, "program": "once", "command": "true", "timeout_s": 60, "as": "root", "content": "/nonexistent"}))
+    client("sync")
+    settle(site, client)
+    equal(marks(t.dir / "ran"), ["run"], "runs")
+    equal(ids(timeline(site, client, adv), 10005, *ENDS), [10005, 10008], "the timeline")
+
+
+def run_one(t, command, *options, program=(), **more):
+    """A site with one client and one advertisement that the client has synced once."""
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    adv = advertise(site, package, "one", command, *options, program=program, **more)
+    site("publish")
+    client("sync", check=False)
+    site("intake")
+    return site, client, adv
+
+
+def last(site, client, adv):
+    return [m for m in timeline(site, client, adv) if m["id"] in ENDS][-1]
+
+
+@case("exit codes are what the program's table makes of them")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    table = [
+        ("ok", "exit 0", (), 10008, 0), ("bad", "exit 7", (), 10006, 7),
+        ("good7", "exit 7", ("--success", "0,7"), 10008, 7), ("not0", "exit 0", ("--success", "7"), 10006, 0),
+        ("restart", "exit 194", ("--restart-codes", "194"), 10008, 194),
+    ]
+    advs = {n: advertise(site, package, n, f"sh -c '{c}'", program=o) for n, c, o, _, _ in table}
+    missing = advertise(site, package, "missing", "./not-there")
+    killed = advertise(site, package, "killed", "sh -c 'kill -9 $$'")
+    site("publish")
+    client("sync", check=False)
+    site("intake")
+    for name, _, _, number, code in table:
+        end = last(site, client, advs[name])
+        equal((end["id"], end["data"]["exit"]), (number, code), name)
+    equal(last(site, client, advs["restart"])["data"]["restart_pending"], True, "restart pending")
+    equal(last(site, client, missing)["id"], 10004, "a program that is not there")
+    equal(last(site, client, killed)["data"]["signal"], 9, "signal")
+    equal(client.json("status")["restart_pending"], True, "the client's status")
+
+
+@case("a restart is pending until the machine has started anew")
+def _(t):
+    site, client, adv = run_one(t, "sh -c 'exit 66'", program=("--restart-codes", "66"))
+    equal(client.json("status")["restart_pending"], True, "restart pending")
+    equal(client.json("list")[0]["restart_pending"], True, "list")
+    client("sync")
+    equal(client.json("status")["restart_pending"], True, "still pending after another cycle")
+    # The boot id is the machine's: let the journal be from another boot.
+    history = client.state / "journal" / "history"
+    words = history.read_text().split()
+    equal(len(words), 12, "words in history")
+    words[10] = "00000000-0000-0000-0000-000000000000"
+    line = " ".join(words[:11])
+    history.write_text(f"{line} {zlib.crc32(line.encode()):08x}\n")
+    equal(client.json("status")["restart_pending"], False, "pending after the restart")
+    equal(client.json("list")[0]["state"], "succeeded", "state after the restart")
+
+
+@case("a time limit ends the whole tree")
+def _(t):
+    pids = t.dir / "pids"
+    inner = t.dir / "tree"
+    inner.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ >> {pids}\nsetsid sh -c 'trap \"\" TERM; echo $$ >> {pids}; "
+                     f"sleep 300 & echo $! >> {pids}; wait' &\necho said\nwait\nsleep 300\n")
+    inner.chmod(0o755)
+    began = time.monotonic()
+    site, client, adv = run_one(t, str(inner), program=("--timeout", "1s"))
+    need(time.monotonic() - began < 40 * SLOW, "the end took too long")
+    end = last(site, client, adv)
+    equal((end["id"], end["data"]["timed_out"]), (10006, True), "the end")
+    need("said" in end["data"]["output"], "output is lost", end)
+    left = [pid for pid in marks(pids) if pathlib.Path(f"/proc/{pid}").exists()]
+    need(len(marks(pids)) == 3 and not left, "processes are left", marks(pids), left)
+
+
+@case("output is kept at its ends and bounded between")
+def _(t):
+    site, client, adv = run_one(t, "sh -c 'echo FIRST; head -c 3000000 /dev/zero | tr \"\\0\" x; echo LAST >&2; exit 1'")
+    data = last(site, client, adv)["data"]
+    equal(data["output_bytes"], 3000011, "bytes that there were")
+    need(len(data["output"]) < 70000, "output is not bounded", len(data["output"]))
+    need(data["output"].startswith("FIRST") and data["output"].rstrip().endswith("LAST"), "ends are missing",
+         data["output"][:40], data["output"][-40:])
+    need("bytes left out]" in data["output"], "no word of what is missing")
+
+
+@case("output that is no text arrives all the same")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    sources = ("zero", "urandom")
+    advs = {s: advertise(site, package, s, f"sh -c 'head -c 200000 /dev/{s}; exit 1'") for s in sources}
+    site("publish")
+    client("sync", check=False)
+    site("intake")
+    for source in sources:
+        equal(last(site, client, advs[source])["data"]["output_bytes"], 200000, f"bytes of {source}")
+
+
+@case("a program waits for the one that it follows, also when that is run by hand")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    mark = lambda word: f"sh -c 'echo {word} >> {t.dir}/ran'"
+    first = advertise(site, package, "base", mark("base"), mandatory=None)
+    after = advertise(site, package, "after", mark("after"), program=("--run-after", f"{package}:base"))
+    site("publish")
+    client("sync")
+    equal(marks(t.dir / "ran"), [], "runs before the first")
+    state = {o["program"]: (o["state"], o["reason"]) for o in client.json("list")}
+    equal(state["after"], ("waiting", "run-after"), "list")
+    client("sync")
+    client("run", package, "base")
+    client("sync")
+    equal(marks(t.dir / "ran"), ["base", "after"], "order")
+    site("intake")
+    equal(ids(timeline(site, client, after), 10002, 11005, 10008), [10002, 11005, 10008], "the timeline")
+    equal(ids(timeline(site, client, first), 10002, 10008), [10002, 10008], "the first one's timeline")
+
+
+@case("both of a chain that are due run in its order in one cycle")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    site("program", "add", package, "base", "--command", f"sh -c 'echo base >> {t.dir}/ran'")
+    advertise(site, package, "after", f"sh -c 'echo after >> {t.dir}/ran'", program=("--run-after", f"{package}:base"))
+    site("advertise", package, "base", "--collection", "all", "--mandatory", "now")
+    site("publish")
+    client("sync")
+    equal(marks(t.dir / "ran"), ["base", "after"], "order")
+
+
+def later(seconds):
+    return {"PACKWAY_FAKE_TIME": f"+{seconds}"}
+
+
+@case("a failed program is tried again after a pause until it succeeds, if it may")
+def _(t):
+    site, client, adv = run_one(t, f"sh -c 'echo run >> {t.dir}/ran; test -e {t.dir}/good'",
+                                program=("--rerun", "on-failure"))
+    client("sync", check=False)
+    equal(len(marks(t.dir / "ran")), 1, "runs before the pause is over")
+    equal((client.json("list")[0]["state"], client.json("list")[0]["reason"]), ("waiting", "retry"), "list")
+    client("sync", check=False, env=later(3 * 3600))
+    equal(len(marks(t.dir / "ran")), 2, "runs after the pause")
+    (t.dir / "good").touch()
+    client("sync", check=False, env=later(12 * 3600))
+    equal(len(marks(t.dir / "ran")), 3, "runs after the second pause")
+    client("sync", check=False, env=later(23 * 3600))
+    equal(len(marks(t.dir / "ran")), 3, "runs after a success")
+    site("intake")
+    equal(ids(timeline(site, client, adv), *ENDS), [10006, 10006, 10008], "ends")
+
+
+@case("a program that may run once is not tried again after a failure")
+def _(t):
+    site, client, adv = run_one(t, f"sh -c 'echo run >> {t.dir}/ran; exit 1'")
+    client("sync", check=False, env=later(20 * 3600))
+    equal(len(marks(t.dir / "ran")), 1, "runs")
+
+
+@case("a window is waited for and used")
+def _(t):
+    minute = lambda offset: time.strftime("%H:%M", time.localtime(time.time() + offset))
+    site, client, adv = run_one(t, f"sh -c 'echo run >> {t.dir}/ran'", "--window", f"{minute(7200)}-{minute(10800)}")
+    equal(marks(t.dir / "ran"), [], "runs before the window")
+    offer = client.json("list")[0]
+    equal((offer["state"], offer["reason"]), ("waiting", "window"), "list")
+    need(offer["time"], "no time is given", offer)
+    client("sync", env=later(3600))
+    equal(marks(t.dir / "ran"), [], "runs an hour before the window")
+    client("sync", env=later(4 * 3600))
+    equal(marks(t.dir / "ran"), [], "runs after the window")
+    client("sync", env=later(24 * 3600 + 7200 + 1800))
+    equal(marks(t.dir / "ran"), ["run"], "runs in the next day's window")
+
+
+@case("what expires before it could run is told as expired and never runs")
+def _(t):
+    site, client, adv = run_one(t, f"sh -c 'echo run >> {t.dir}/ran'", "--expires", "+5h", mandatory="+3h")
+    equal(client.json("list")[0]["reason"], "mandatory-time", "list")
+    client("sync", env=later(6 * 3600))
+    client("sync", env=later(6 * 3600))
+    settle(site, client)
+    equal(marks(t.dir / "ran"), [], "runs")
+    equal(ids(timeline(site, client, adv), 10002, 10019), [10002, 10019], "the timeline")
+
+
+@case("what is stopped while it waits does not run until it is resumed")
+def _(t):
+    site, client, adv = run_one(t, f"sh -c 'echo run >> {t.dir}/ran'", mandatory="+1h")
+    equal(client.json("list")[0]["state"], "waiting", "list")
+    site("advertisement", "stop", adv)
+    site("publish")
+    client("sync")
+    client("sync", env=later(7200))
+    equal(marks(t.dir / "ran"), [], "runs while it is stopped")
+    site("intake")
+    equal(ids(timeline(site, client, adv), 11010), [11010], "told once")
+    site("advertisement", "resume", adv)
+    site("publish")
+    client("sync")
+    client("sync", env=later(7200))
+    equal(marks(t.dir / "ran"), ["run"], "runs after it is resumed")
+
+
+main()
