@@ -1,12 +1,16 @@
 #include "site/capcopy.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/alloc.h"
+#include "common/digest.h"
 #include "common/jsondoc.h"
 #include "common/path.h"
+#include "content/manifest.h"
 #include "nal/conntab.h"
 #include "site/outlet.h"
 
@@ -14,6 +18,8 @@
 #define INBOX      "inbox"
 #define INBOX_MODE 01733 /* everybody may put a file and nobody may look or remove */
 #define INBOX_OWN  0700  /* serve puts them there */
+
+#define LOCK_WAIT_MS 120000 /* another process puts receipts on the same CAP */
 
 struct copy {
 	struct site *site;
@@ -51,7 +57,21 @@ static bool forget_known(struct copy *c, struct err *err)
 	json_object_clear(c->known);
 	return site_begin(c->site, err) &&
 	       db_run(c->site->db, STMT_CAP_FORGET, DB_ARGS(db_int(c->cap->id)), err) &&
+	       db_run(c->site->db, STMT_CAP_STATE_FORGET, DB_ARGS(db_int(c->cap->id)), err) &&
 	       site_commit(c->site, err);
+}
+
+/* mkdir's mode passes the umask, and has no sticky bit everywhere. */
+static bool set_mode(const char *inbox, mode_t mode, struct err *err)
+{
+	/* Others may write on a CAP: a link in the inbox's place must not lead us elsewhere. */
+	SCOPED_FD int fd = open(inbox, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(err, ERR_IO, errno, "folder %s", inbox);
+	return (st.st_mode & 07777) == mode || fchmod(fd, mode) == 0 ||
+	       err_sys(err, ERR_IO, errno, "folder %s", inbox);
 }
 
 static bool make_inbox(struct copy *c, struct err *err)
@@ -60,24 +80,35 @@ static bool make_inbox(struct copy *c, struct err *err)
 	SCOPED_TEXT char *inbox = folder != NULL ? path_join(folder, INBOX) : NULL;
 	mode_t mode = c->cap->is_own ? INBOX_OWN : INBOX_MODE;
 
-	if (inbox == NULL || c->cap->inbox != NULL)
-		return true;
-	if (!path_make_dirs(inbox, mode, err))
-		return false;
-	/* mkdir's mode passes the umask, and has no sticky bit everywhere. */
-	return chmod(inbox, mode) == 0 || err_sys(err, ERR_IO, errno, "folder %s", inbox);
+	return inbox == NULL || c->cap->inbox != NULL ||
+	       (path_make_dirs(inbox, mode, err) && set_mode(inbox, mode, err));
 }
 
 static bool put_file(struct copy *c, const char *name, enum outlet_mode mode, struct err *err)
 {
 	SCOPED_TEXT char *path = path_join3(c->site->dir, "published", name);
-	struct outlet_source source = { .path = path };
-	struct stat st;
+	const struct outlet_source source = { .path = path };
 
-	if (stat(path, &st) != 0)
-		return err_sys(err, ERR_IO, errno, "file %s", path);
-	source.size = (uint64_t)st.st_size;
 	return outlet_put(&c->outlet, name, &source, mode, err);
+}
+
+/*
+ * What stood there under a new name is none of this publication until it is seen to be: half a file
+ * of a killed writer, a later one of before a restore, a stranger's.
+ */
+static bool put_again(struct copy *c, const char *name, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join3(c->site->dir, "published", name);
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct digest digest;
+
+	if (!path_read(&bytes, path, MANIFEST_BYTES_MAX, err))
+		return false;
+	digest_of(&digest, buf_span(&bytes));
+	if (outlet_check(&c->outlet, name, bytes.size, &digest, err))
+		return true;
+	err_clear(err);
+	return put_file(c, name, OUTLET_REPLACE, err);
 }
 
 static bool put_missing(struct copy *c, struct err *err)
@@ -89,7 +120,8 @@ static bool put_missing(struct copy *c, struct err *err)
 
 		if (strcmp(name, TIMESTAMP) == 0 || json_object_get(c->known, name) != NULL)
 			continue;
-		if (!put_file(c, name, OUTLET_CREATE, err))
+		if (!put_file(c, name, OUTLET_CREATE, err) ||
+		    (c->outlet.was_there && !put_again(c, name, err)))
 			return false;
 		json_array_append_new(c->added, json_string(name));
 	}
@@ -138,13 +170,24 @@ static bool put_receipt(struct copy *c, const char *shard, struct err *err)
 	return put_file(c, name, OUTLET_REPLACE, err);
 }
 
+bool capcopy_lock_receipts(int *fd_out, struct site *site, const struct system *cap,
+			   struct err *err)
+{
+	SCOPED_TEXT char *name = alloc_printf("receipts-%" PRId64, cap->id);
+
+	return site_lock(fd_out, site, name, LOCK_WAIT_MS, err);
+}
+
 static bool put_all_receipts(struct copy *c, struct err *err)
 {
 	json_auto_t *rows = NULL;
+	SCOPED_FD int lock = -1;
 	json_t *row;
 	size_t i;
 
-	if (!db_list(&rows, c->site->db, STMT_RECEIPT_WRITTEN, DB_NO_ARGS, err))
+	/* Against an intake that puts a newer shard between our reading and our writing one. */
+	if (!capcopy_lock_receipts(&lock, c->site, c->cap, err) ||
+	    !db_list(&rows, c->site->db, STMT_RECEIPT_WRITTEN, DB_NO_ARGS, err))
 		return false;
 	json_array_foreach (rows, i, row)
 		if (!put_receipt(c, jsondoc_text(row, "shard"), err))

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -146,17 +147,21 @@ bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *
 	enum nal_class class;
 
 	if (source->path != NULL) {
+		struct stat st;
+
+		/* Whoever replaces the file meanwhile replaces the name, not what is open here. */
 		fd = open(source->path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0 || fstat(fd, &st) != 0)
 			return err_sys(err, ERR_IO, errno, "file %s", source->path);
 		ask.bytes = span_of(NULL, 0);
 		ask.fd = fd;
-		ask.size = source->size;
+		ask.size = (uint64_t)st.st_size;
 	} else if (ask.bytes.data == NULL) {
 		ask.bytes = span_of("", 0);
 	}
 	class = way_put(o->way, name, &ask, err);
-	if (class == NAL_CLASS_CONFLICT && mode == OUTLET_CREATE) {
+	o->was_there = class == NAL_CLASS_CONFLICT && mode == OUTLET_CREATE;
+	if (o->was_there) {
 		err_clear(err);
 		return true;
 	}

@@ -18,6 +18,7 @@ struct outlet {
 	struct locator where;
 	struct way *way;
 	bool is_new;       /* outlet_claim found no marker of ours: nothing we put is there */
+	bool was_there;    /* the last outlet_put kept what stood under the name */
 	uint64_t max_rate; /* bytes a second; 0: none */
 	uint64_t began_ms; /* of the time that max_rate is counted over */
 	uint64_t sent_bytes;
@@ -41,15 +42,15 @@ static inline void outlet_scoped(struct outlet *o)
  */
 bool outlet_claim(struct outlet *o, struct err *err) MUST_USE;
 
-/* The content of an object: bytes, or a file of that size. */
+/* The content of an object: bytes, or a file as it is when it is opened. */
 struct outlet_source {
 	struct span bytes;
 	const char *path; /* NULL: bytes */
-	uint64_t size;
 };
 
 enum outlet_mode {
-	OUTLET_CREATE,  /* its name says its content: one that is there already is kept */
+	OUTLET_CREATE,  /* one that is there already is kept: `was_there`; the caller looks into it
+			 */
 	OUTLET_REPLACE, /* readers see the old one or the new one */
 };
 

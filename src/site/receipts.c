@@ -214,10 +214,12 @@ static bool pay(struct receipts_result *result, struct site *site, struct system
 	json_auto_t *owed = NULL;
 	json_auto_t *shards = json_array();
 	struct err why = { 0 };
+	SCOPED_FD int lock = -1;
 	json_t *row;
 	size_t i;
 
-	if (!db_list(&owed, site->db, STMT_RECEIPT_OWED, DB_ARGS(db_int(cap->id)), err))
+	if (!capcopy_lock_receipts(&lock, site, cap, err) ||
+	    !db_list(&owed, site->db, STMT_RECEIPT_OWED, DB_ARGS(db_int(cap->id)), err))
 		return false;
 	if (json_array_size(owed) == 0)
 		return true;

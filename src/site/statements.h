@@ -295,6 +295,7 @@
 	X(CAP_FILE_ADD, "INSERT OR IGNORE INTO cap_file VALUES(?1, ?2)")                           \
 	X(CAP_FILE_REMOVE, "DELETE FROM cap_file WHERE system = ?1 AND name = ?2")                 \
 	X(CAP_FORGET, "DELETE FROM cap_file WHERE system = ?1")                                    \
+	X(CAP_STATE_FORGET, "DELETE FROM cap_state WHERE system = ?1")                             \
 	X(CAP_TIMESTAMP, "SELECT timestamp_version FROM cap_state WHERE system = ?1")              \
 	X(CAP_STATE_SET, "INSERT INTO cap_state VALUES(?1, ?2, ?3, ?4)"                            \
 		" ON CONFLICT(system) DO UPDATE SET timestamp_version = excluded.timestamp_version," \
