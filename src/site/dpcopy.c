@@ -22,6 +22,7 @@ struct work {
 	const struct dpcopy_options *options;
 	struct outlet outlet;
 	bool is_open;
+	bool is_late; /* the DP's window closed meanwhile */
 };
 
 /* A version that the DP shall hold. */
@@ -102,7 +103,7 @@ static bool bring_object(struct work *w, const char *name, const struct index_ob
 {
 	SCOPED_TEXT char *library = site_library(w->site);
 	SCOPED_TEXT char *path = path_join(library, name);
-	const struct outlet_source source = { .path = path, .size = object->size };
+	const struct outlet_source source = { .path = path };
 
 	if (!outlet_put(&w->outlet, name, &source, OUTLET_CREATE, err))
 		return false;
@@ -161,6 +162,14 @@ static bool add_to_total(struct work *w, const char *name, const struct index_ob
 	return true;
 }
 
+static bool window_is_open(const struct work *w)
+{
+	struct clock_window window;
+
+	return w->dp->window == NULL || !clock_window_parse(&window, w->dp->window) ||
+	       clock_window_is_open(&window, site_now(w->site));
+}
+
 static bool bring_if_missing(struct work *w, const char *name, const struct index_object *object,
 			     struct err *err)
 {
@@ -168,7 +177,10 @@ static bool bring_if_missing(struct work *w, const char *name, const struct inde
 
 	if (!is_validated(&is_there, w, name, err))
 		return false;
-	return is_there || bring_object(w, name, object, err);
+	if (is_there)
+		return true;
+	w->is_late = !window_is_open(w);
+	return !w->is_late && bring_object(w, name, object, err);
 }
 
 static bool record_valid(struct work *w, const struct wanted *item, struct err *err)
@@ -249,21 +261,14 @@ static bool keep_due(struct wanted_list *list, const struct work *w, struct err 
 	return true;
 }
 
-static bool window_is_open(const struct work *w)
-{
-	struct clock_window window;
-
-	return w->dp->window == NULL || !clock_window_parse(&window, w->dp->window) ||
-	       clock_window_is_open(&window, site_now(w->site));
-}
-
 static bool bring_version(struct work *w, const struct wanted *item, struct err *err)
 {
 	struct err why = { 0 };
 
 	if (each_object(w, item, bring_if_missing, &why))
 		return record_valid(w, item, err);
-	return record_failure(w, item, &why, err);
+	/* Late is no failure: the rest goes when the window opens again. */
+	return w->is_late || record_failure(w, item, &why, err);
 }
 
 /* A DP that lost its disk says so by its missing marker: what was validated there is gone. */
@@ -313,7 +318,7 @@ static bool bring_all(struct work *w, const struct wanted_list *due, struct err 
 				return false;
 		return true;
 	}
-	for (size_t i = 0; i < due->count; i++)
+	for (size_t i = 0; i < due->count && !w->is_late; i++)
 		if (!bring_version(w, &due->items[i], err))
 			return false;
 	return true;
@@ -446,6 +451,20 @@ static bool forget_object(struct work *w, const char *name, struct err *err)
 	       site_commit(w->site, err);
 }
 
+/* A server that is away says nothing about what it holds. */
+static bool is_away(const struct err *why)
+{
+	static const enum err_code codes[] = {
+		ERR_NET,      ERR_NET_REFUSED, ERR_NET_TIMEOUT, ERR_NET_UNREACHABLE,
+		ERR_NET_NAME, ERR_NET_TLS,
+	};
+
+	for (size_t i = 0; i < COUNT_OF(codes); i++)
+		if (why->code == codes[i])
+			return true;
+	return false;
+}
+
 static bool check_object(struct work *w, const char *name, const struct index_object *object,
 			 struct err *err)
 {
@@ -456,6 +475,10 @@ static bool check_object(struct work *w, const char *name, const struct index_ob
 	if (outlet_check(&w->outlet, name, object->size, &object->digest, &why)) {
 		add_row(v->rows, v->package, name, NULL);
 		return record_object(w, name, object->size, err);
+	}
+	if (is_away(&why)) {
+		*err = why;
+		return false;
 	}
 	add_row(v->rows, v->package, name, &why);
 	v->is_sound = false;

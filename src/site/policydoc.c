@@ -340,7 +340,11 @@ static uint8_t *bins_of(const json_t *rows, const char *key)
 
 /* ---- advertisement/<bin>.json ---- */
 
-/* A run is due again under a new serial: another version than the one last published. */
+/*
+ * A run is due again under a new serial: another version than the one last published. "Latest" is
+ * the newest version that a DP holds, and never goes back: a DP that loses a version would make
+ * every client run the one before, and then the newer one again.
+ */
 static bool resolve_version(int64_t *version_out, int64_t *serial_out, struct stage *st,
 			    const json_t *row, struct err *err)
 {
@@ -349,9 +353,12 @@ static bool resolve_version(int64_t *version_out, int64_t *serial_out, struct st
 
 	*serial_out = jsondoc_int(row, "serial", 1);
 	*version_out = jsondoc_int(row, "version", 0);
-	if (*version_out == 0 && !db_number(version_out, st->site->db, STMT_LOCATION_NEWEST,
-					    DB_ARGS(db_text(jsondoc_text(row, "package"))), 1, err))
-		return false;
+	if (*version_out == 0) {
+		if (!db_number(version_out, st->site->db, STMT_LOCATION_NEWEST,
+			       DB_ARGS(db_text(jsondoc_text(row, "package"))), 1, err))
+			return false;
+		*version_out = MAX_OF(*version_out, published);
+	}
 	if (published == *version_out)
 		return true;
 	*serial_out += published != 0;

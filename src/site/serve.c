@@ -18,8 +18,10 @@
 #include "site/publish.h"
 #include "site/server.h"
 
-#define RENEW_S   3600 /* publish without a change, so that what grows old is signed again */
-#define RESTART_S 2    /* before a process of the cycles that died is started again */
+#define RENEW_S    3600 /* publish without a change, so that what grows old is signed again */
+#define RETRY_S    30   /* before a publish that a CAP did not get is tried again, at first */
+#define RESTART_S  2    /* before a process of the cycles that died is started again */
+#define SWEEPS_MAX 8    /* intakes one after another while there is more */
 
 struct serve;
 
@@ -57,16 +59,32 @@ static void complain(const char *what, struct err *err)
 	log_error(err);
 }
 
-static void publish_once(struct serve *s, struct site *site)
+/* False if something that may pass kept a CAP from its policy: try again soon. */
+static bool publish_once(struct serve *s, struct site *site)
 {
 	json_auto_t *doc = NULL;
 	struct err err = { 0 };
 	size_t failed;
 
-	if (!publish_run(&doc, &failed, site, &s->options->settings, &err))
+	if (!publish_run(&doc, &failed, site, &s->options->settings, &err)) {
+		bool is_lasting = err.code == ERR_REFUSED;
+
 		complain("publishing", &err);
-	else if (failed > 0)
+		return is_lasting;
+	}
+	if (failed > 0)
 		log_warn("%zu CAPs did not get the new policy", failed);
+	return failed == 0;
+}
+
+/* How long until the next publish, if nothing changes before. */
+static uint64_t publish_wait_ms(unsigned int failures)
+{
+	uint64_t wait_s = failures == 0 ? RENEW_S : RETRY_S;
+
+	for (unsigned int i = 1; i < failures && wait_s < RENEW_S; i++)
+		wait_s *= 2;
+	return MIN_OF(wait_s, (uint64_t)RENEW_S) * 1000;
 }
 
 static void intake_once(struct site *site)
@@ -74,12 +92,15 @@ static void intake_once(struct site *site)
 	struct intake_result result;
 	struct err err = { 0 };
 
-	do {
+	/* Not until a flood ends: policy waits in the same process. */
+	for (int round = 0; round < SWEEPS_MAX; round++) {
 		if (!intake_run(&result, site, &err)) {
 			complain("taking uploads in", &err);
 			return;
 		}
-	} while (result.is_more && result.counts.envelopes > 0);
+		if (!result.is_more || result.counts.envelopes == 0)
+			return;
+	}
 }
 
 /* True when the database says something that was not published yet. */
@@ -114,16 +135,17 @@ static bool is_due(uint64_t last_ms, int64_t every_s, uint64_t now_ms)
 static void run_policy(struct serve *s, struct site *site, int wake)
 {
 	int64_t look_s = MIN_OF(s->options->publish_every_s, s->options->intake_every_s);
-	uint64_t published_ms = 0, swept_ms = 0;
+	uint64_t publish_at_ms = 0, swept_ms = 0;
+	unsigned int failures = 0;
 	bool has_upload = false;
 	int64_t seen = -1;
 
 	for (;;) {
 		uint64_t now_ms = clock_mono_ms(site->clock);
 
-		if (has_changed(site, &seen) || is_due(published_ms, RENEW_S, now_ms)) {
-			publish_once(s, site);
-			published_ms = now_ms;
+		if (has_changed(site, &seen) || now_ms >= publish_at_ms) {
+			failures = publish_once(s, site) ? 0 : failures + 1;
+			publish_at_ms = clock_mono_ms(site->clock) + publish_wait_ms(failures);
 		}
 		if (has_upload || is_due(swept_ms, s->options->intake_every_s, now_ms)) {
 			intake_once(site);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The site's commands as others read them: shapes of the JSON, exit codes, three-line errors."""
+import json
 import os
 import sys
 
@@ -182,6 +183,66 @@ def _(t):
     site("package", "distribute", "LON00001", "--dp", "dp1")
     site("dp", "validate", "dp1")
     site("publish")
+
+
+def published(site, pattern):
+    """The document last published under such a name."""
+    found = sorted((site.dir / "published" / "targets").glob(pattern),
+                   key=lambda f: f.stat().st_mtime_ns)
+    return json.loads(found[-1].read_text())
+
+
+@case("what stands on a CAP under a name of ours is looked into")
+def _(t):
+    site = t.site("LON")
+    cap = site.folder_cap("cap1")
+    site("publish")
+    number = json.loads((cap / "metadata/timestamp.json").read_text())["signed"]["version"] + 1
+    strange = cap / "metadata" / f"{number}.snapshot.json"
+    strange.write_text("{}")
+    site("group", "add", "hub")
+    site("publish")
+    own = site.dir / "published" / "metadata" / strange.name
+    equal(strange.read_bytes(), own.read_bytes(), "a stranger's file stayed")
+
+
+@case("a link in the place of an inbox leads the site nowhere")
+def _(t):
+    site = t.site("LON")
+    cap = site.folder_cap("cap1")
+    private = t.dir / "private"
+    private.mkdir(mode=0o700)
+    (cap / "inbox").symlink_to(private)
+    equal(site.json("publish", check=False)["caps"][0]["state"], "failed")
+    equal(private.stat().st_mode & 0o7777, 0o700)
+
+
+@case("an advertisement of the latest version runs again for a newer one, and never goes back")
+def _(t):
+    site = t.site("LON")
+    site.folder_cap("cap1")
+    first = site.folder_dp("dp1")
+    site.folder_dp("dp2")
+    source = tree(t, "source", {"setup.sh": "exit 0\n"})
+    site.package("tool", source)
+    site("program", "add", "LON00001", "run", "--command", "./setup.sh")
+    site("advertise", "LON00001", "run", "--collection", "all", "--mandatory", "now")
+
+    def offered():
+        site("publish")
+        offer = published(site, "advertisement/*.json")["advertisements"][0]
+        return offer["version"], offer["serial"]
+
+    equal(offered(), (1, 1))
+    (source / "more").write_text("x")
+    site("package", "update", "LON00001")
+    equal(offered(), (1, 1), "before a DP has it")
+    site("package", "distribute", "LON00001", "--dp", "dp1", "--no-patches")
+    equal(offered(), (2, 2))
+    for pack in (first / "LON00001" / "packs").iterdir():
+        pack.unlink()
+    site("dp", "validate", "dp1", check=False).want(4)
+    equal(offered(), (2, 2), "a DP that lost it takes nothing back")
 
 
 @case("options stand before or after the verb, and help is made from the tables")
