@@ -1,0 +1,353 @@
+"""One function per goal: sets up, measures ours and the peer in turn, prints the ratios."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+import corpus
+import flow
+import hostile
+from measure import Cost, in_rounds, note, timed
+
+class Bench:
+    def __init__(self, data, rounds, report):
+        self.data, self.rounds, self.report = data, rounds, report
+
+
+def tool(name):
+    return str(flow.BUILD / "bench" / name)
+
+
+def settle():
+    subprocess.run(["sync"], check=True)
+
+
+def remove(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+# -- publishing ----------------------------------------------------------------------------------
+
+class Publisher:
+    """A site of its own with one folder as its DP."""
+
+    def __init__(self, t, name):
+        self.home = t.dir / name
+        self.site = self.home / "site"
+        self.dp = self.home / "dp"
+
+    def verb(self, *args):
+        return timed([flow.program("packway-site"), "--site", self.site, *args])
+
+    def renew(self):
+        remove(self.home)
+        self.dp.mkdir(parents=True)
+        timed([flow.program("packway-site"), "init", self.site, "--code", "LON"])
+        self.verb("dp", "add", "dp1", f"file://{self.dp}")
+
+    def publish(self, tree):
+        """From the source folder to a validated copy on the DP."""
+        self.renew()
+        settle()
+        return (self.verb("package", "create", "tree", "--source", tree)[0]
+                + self.verb("package", "distribute", "LON00001", "--all", "--no-patches")[0])
+
+    def publish_again(self):
+        return self.verb("package", "update", "LON00001")[0]
+
+    def packs_size(self):
+        return sum(p.stat().st_size for p in self.dp.rglob("*.pack"))
+
+
+def p1_publish(bench, t):
+    for label, tree in corpus.trees(bench.data).items():
+        files, size = corpus.summary(tree)
+        bench.report.say(f"{label}: {files} files, {size / 1e6:.0f} MB")
+        ours = Publisher(t, label)
+        peer = t.dir / f"{label}.tar.zst"
+
+        def tar(tree=tree, peer=peer):
+            settle()
+            return timed(f"tar -C {tree} -c . | zstd -q -f -3 -T1 -o {peer}")[0]
+
+        cost = in_rounds({
+            "tar | zstd -3": tar,
+            "packway-site": lambda: ours.publish(tree),
+            "packway-site, unchanged": ours.publish_again,
+        }, bench.rounds)
+        made, again, base = (cost[k] for k in ("packway-site", "packway-site, unchanged",
+                                               "tar | zstd -3"))
+        bench.report.at_most("create + distribute, wall / (tar | zstd -3)", made.wall / base.wall,
+                             0.7)
+        bench.report.at_most("create + distribute, CPU / (tar | zstd -3)", made.cpu / base.cpu,
+                             1.1)
+        bench.report.at_least("unchanged tree, thousand files/s", files / again.wall / 1000, 125,
+                              "k")
+        bench.report.row("memory, most of any process", f"{made.rss_mib:.0f} MiB RSS")
+        remove(ours.home)
+
+
+def p2_size(bench, t):
+    bench.report.say("first-install streams are not made yet: packs alone")
+    for label, tree in corpus.trees(bench.data).items():
+        ours = Publisher(t, label)
+        ours.publish(tree)
+        peer = t.dir / f"{label}.tar.zst"
+        note(f"tar | zstd -12 --long=27: {label}")
+        timed(f"tar -C {tree} --sort=name -c . | zstd -q -f -12 -T2 --long=27 -o {peer}")
+        bench.report.at_most(f"{label}: packs / (tar | zstd -12 --long=27)",
+                             ours.packs_size() / peer.stat().st_size, 1.25)
+        remove(ours.home)
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+def p5_big_file(bench, t):
+    source = corpus.big_file(bench.data).parent
+    site = t.site()
+    cap, dp = site.folder_cap("cap1"), site.folder_dp("dp1")
+    nginx = t.nginx(t.dir, extra="sendfile on;")
+    package = site.package("big", source)
+    site("publish")
+    client = t.client().join(site, f"file://{cap}")
+    (t.dir / "big.bin").symlink_to(source / "file.bin")
+    served = {}
+
+    def curl(hashed):
+        out = t.dir / "got.bin"
+        out.unlink(missing_ok=True)
+        settle()
+        begin = len(nginx.lines())
+        check = f" && sha256sum {out}" if hashed else ""
+        cost = timed(f"curl -s -o {out} {nginx.url}/big.bin{check}")[0]
+        served["curl"] = sum(int(line[5]) for line in nginx.lines()[begin:])
+        return cost
+
+    def packway(*options):
+        client("cache", "--clear")
+        remove(t.dir / "out")
+        settle()
+        begin = len(nginx.lines())
+        cost = timed([flow.program("packway"), "--state", client.state, "fetch", package, "--dp",
+                      f"{nginx.url}/{dp.name}", *options], env=client.env)[0]
+        served["packway"] = sum(int(line[5]) for line in nginx.lines()[begin:])
+        return cost
+
+    cost = in_rounds({
+        "curl": lambda: curl(False),
+        "curl, sha256sum": lambda: curl(True),
+        "sha256sum": lambda: timed(f"sha256sum {source}/file.bin")[0],
+        "packway fetch": packway,
+        "packway fetch -o": lambda: packway("-o", t.dir / "out"),
+    }, bench.rounds)
+    base, ours = cost["curl"], cost["packway fetch"]
+    hashing = cost["sha256sum"].cpu
+    bench.report.at_least("fetch, MB/s / curl (which verifies nothing)", base.wall / ours.wall,
+                          0.95)
+    bench.report.row("fetch, MB/s / (curl && sha256sum)",
+                     f"{cost['curl, sha256sum'].wall / ours.wall:.2f} x")
+    bench.report.row("fetch -o, MB/s / curl",
+                     f"{base.wall / cost['packway fetch -o'].wall:.2f} x")
+    bench.report.at_most("fetch, CPU / (1.3 x curl + one SHA-256)",
+                         ours.cpu / (1.3 * base.cpu + hashing), 1)
+    bench.report.row("fetch, bytes served / curl", f"{served['packway'] / served['curl']:.3f} x")
+    bench.report.row("memory, most of any process", f"{ours.rss_mib:.0f} MiB RSS")
+
+
+# -- choosing ------------------------------------------------------------------------------------
+
+def p9_ranking(bench):
+    for policy in ("existing", "sms2"):
+        out = timed([tool("rank"), "10000", "101", policy])[1].split()
+        bench.report.at_most(f"10,000 candidates ranked and recorded, {policy}", float(out[0]), 10,
+                             "ms")
+
+
+class Candidates:
+    """A site with one DP that serves and some that, after they were filled, do not."""
+
+    def __init__(self, t, dead):
+        self.t = t
+        self.site = t.site(name=f"site{dead}")
+        self.cap = self.site.folder_cap(f"cap{dead}")
+        self.good = hostile.Server(t, t.new_dir("good"))
+        self.others = [hostile.Server(t, t.new_dir("dp")) for _ in range(dead)]
+        self.site("dp", "add", "good", self.good.url)
+        for i, server in enumerate(self.others):
+            self.site("dp", "add", f"bad{i}", server.url)
+        source = flow.make_tree(t.dir / "source", files=10)
+        self.package = self.site.package("tool", source)
+        self.site("publish")
+        self.clients = 0
+
+    def fetch_s(self, *preferred):
+        """Seconds of a fetch by a client that has met none of the servers before."""
+        self.clients += 1
+        client = self.t.client(f"c{len(self.others)}-{self.clients}").join(
+            self.site, f"file://{self.cap}")
+        if preferred:
+            client("prefer", *preferred, "--dp")
+        began = time.monotonic()
+        got = client.json("fetch", self.package, timeout=120)
+        flow.equal(got["server"], "good", "server")
+        return time.monotonic() - began
+
+
+def p9_dead(bench, t):
+    for dead, limit in ((20, 3), (100, 12)):
+        world = Candidates(t, dead)
+        names = [f"bad{i}" for i in range(dead)]
+        plain = world.fetch_s("good")
+        for server in world.others:
+            server.close()
+        refused = world.fetch_s(*names)
+        for server in world.others:
+            hostile.BlackHole(t, server.port)
+        silent = world.fetch_s(*names)
+        bench.report.at_most(f"{dead} candidates that refuse, beside a plain fetch",
+                             refused - plain, limit, "s")
+        bench.report.at_most(f"{dead} candidates that drop packets, beside it", silent - plain,
+                             limit, "s")
+    world = Candidates(t, 1)
+    plain = world.fetch_s("good")
+    bad = world.others[0]
+    for what, behaviour, limit in (("silent after connect", hostile.silent, 3),
+                                   ("one byte a second", hostile.packs(hostile.trickle), 15),
+                                   ("endless packs", hostile.packs(hostile.endless), 3),
+                                   ("wrong bytes", hostile.packs(hostile.flipped), 3)):
+        bad.behaviour = behaviour
+        bench.report.at_most(f"a server with {what}", world.fetch_s("bad0") - plain, limit, "s")
+
+
+def p9_choice(bench, t):
+    p9_ranking(bench)
+    p9_dead(bench, t)
+
+
+# -- the agent -----------------------------------------------------------------------------------
+
+def switches(pid):
+    """Voluntary and other switches of all threads so far."""
+    total = 0
+    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+        total += sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", status.read_text())))
+    return total
+
+
+def pss_mib(pid):
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1]) / 1024
+
+
+def children(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def p10_agent(bench, t, minutes=2):
+    site = t.site()
+    cap = site.folder_cap("cap1")
+    site.folder_dp("dp1")
+    site.package("tool", flow.make_tree(t.dir / "source"))
+    site("publish")
+    client = t.client().join(site, f"file://{cap}")
+    agent = client.agent()
+    client("sync")
+    note("waiting for the worker to end")
+    flow.wait_for("an idle agent", 200, lambda: not children(agent.pid), step=1)
+    time.sleep(5)
+    before = switches(agent.pid)
+    for second in range(minutes * 60):
+        note(f"watching the idle agent: {minutes * 60 - second} s")
+        time.sleep(1)
+    note("")
+    waking = (switches(agent.pid) - before) / minutes
+    bench.report.at_most("supervisor alone, PSS", pss_mib(agent.pid), 2.5, "MiB")
+    bench.report.at_most("supervisor alone, wake-ups a minute", waking, 1, "")
+
+
+# -- the site under load -------------------------------------------------------------------------
+
+def p11_polls(bench, t, seconds=3):
+    site = t.site()
+    site.folder_dp("dp1")
+    port, _ = site.serve()
+    site("cap", "add", "cap1", f"http://127.0.0.1:{port}/cap1")
+    site("publish")
+    folder = site.dir / "www" / "cap1"
+    nginx = t.nginx(folder, extra="access_log off; keepalive_requests 100000000;")
+    text = (nginx.home / "conf").read_text()
+    (nginx.home / "conf").write_text(re.sub(r"\n  access_log /[^;]*;", "", text))
+    nginx.stop()
+    nginx.start()
+
+    def poll(port, path):
+        def measure():
+            out = timed([tool("poll"), "127.0.0.1", port, path, "64", seconds])[1].split()
+            names = ("rate", "others", "sent", "received", "opened")
+            return Cost(extra=dict(zip(names, map(float, out))))
+        return measure
+
+    cost = in_rounds({
+        "nginx, one worker": poll(nginx.port, "/metadata/timestamp.json"),
+        "serve": poll(port, "/cap1/metadata/timestamp.json"),
+    }, bench.rounds)
+    ours, base = cost["serve"].extra, cost["nginx, one worker"].extra
+    flow.equal((ours["others"], base["others"]), (0, 0), "answers that are not 304")
+    bench.report.at_least("304s a second / nginx, one worker", ours["rate"] / base["rate"], 0.5)
+    bench.report.row("  serve, thousand a second on this machine now", f"{ours['rate'] / 1000:.0f} k")
+    bench.report.at_most("serve's answer to a poll", ours["received"], 500, "bytes")
+    bench.report.row("connections per 64 kept ones", f"{ours['opened']:.0f}")
+    asked = client_poll_bytes(t, site, nginx)
+    bench.report.at_most("a client's poll, its request as nginx counts it", asked, 500, "bytes")
+
+
+def client_poll_bytes(t, site, nginx):
+    """What one unchanged sync of a client asks a CAP; an nginx counts the request's bytes."""
+    front = t.nginx(t.new_dir("front"), extra="log_format q '$request_length $request_uri $status';",
+                    server=f"location / {{ proxy_pass {nginx.url}; }}")
+    text = (front.home / "conf").read_text().replace(f"{front.log} c;", f"{front.log} q;")
+    (front.home / "conf").write_text(text)
+    front.stop()
+    front.start()
+    site("cap", "add", "cap2", f"{front.url}", f"--inbox", f"file://{t.new_dir('inbox')}",
+         check=False)
+    url = front.url
+    subprocess.run(["curl", "-s", "-o", os.devnull, f"{url}/metadata/timestamp.json"], check=True)
+    client = t.client("poller")
+    client("enroll", "--cap", url, "--root", site.root, "--token", site.token(), check=False)
+    sizes = [int(line[0]) for line in front.lines() if "timestamp.json" in line[1]]
+    return max(sizes)
+
+
+def p12_intake(bench, t, clients=1000, envelopes=1, records=20):
+    def measure():
+        remove(t.dir / "site")
+        remove(t.dir / "cap1")
+        site = t.site()
+        inbox = site.folder_cap("cap1") / "inbox"
+        site.folder_dp("dp1")
+        site("publish")
+        timed([tool("envelopes"), site.dir, inbox, "enrol", clients])
+        site("intake", timeout=300)
+        timed([tool("envelopes"), site.dir, inbox, clients, envelopes, records])
+        settle()
+        return timed([flow.program("packway-site"), "--site", site.dir, "intake"])[0]
+
+    cost = in_rounds({"intake": measure}, bench.rounds)["intake"]
+    total = clients * envelopes * records
+    bench.report.at_least(f"{clients} clients, {records} records an envelope: thousand records/s",
+                          total / cost.wall / 1000, 15, "k")
+    bench.report.row("the same by CPU time of one core", f"{total / cost.cpu / 1000:.2f} k")
+
+
+GOALS = {
+    "P1": ("publish", p1_publish),
+    "P2": ("size", p2_size),
+    "P5": ("one big file over HTTP", p5_big_file),
+    "P9": ("choice", p9_choice),
+    "P10": ("idle agent", p10_agent),
+    "P11": ("polls", p11_polls),
+    "P12": ("intake", p12_intake),
+}
