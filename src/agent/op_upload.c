@@ -26,6 +26,15 @@ static char *object_name(const struct approach *ap, const char *name)
 	return approach_is_inbox(ap) ? alloc_text(name) : path_join("inbox", name);
 }
 
+/* The name says what the bytes are, so one that stands there already is ours: whole, or cut. */
+static bool is_cut(struct way *way, const char *object, size_t size)
+{
+	struct way_stat there;
+	struct err ignored;
+
+	return way_stat(&there, way, object, &ignored) == NAL_CLASS_OK && there.size != size;
+}
+
 static enum nal_class put_one(const struct approach *ap, struct way *way, const json_t *envelope,
 			      struct err *err)
 {
@@ -40,8 +49,10 @@ static enum nal_class put_one(const struct approach *ap, struct way *way, const 
 		return NAL_CLASS_UNKNOWN;
 	put.bytes = buf_span(&bytes);
 	class = way_put(way, object, &put, err);
-	/* The name says what the bytes are: one that stands there already is ours, or is incomplete
-	 * and will be sent again. */
+	/* What may not be removed here is sent again after the site gave it up. */
+	if (class == NAL_CLASS_CONFLICT && is_cut(way, object, bytes.size) &&
+	    way_delete(way, object, err) == NAL_CLASS_OK)
+		class = way_put(way, object, &put, err);
 	return class == NAL_CLASS_CONFLICT ? NAL_CLASS_OK : class;
 }
 
