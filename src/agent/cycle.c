@@ -844,6 +844,20 @@ static bool is_runnable(const struct schedule_verdict *v)
 	return v->state == SCHEDULE_DUE || v->state == SCHEDULE_OFFERED;
 }
 
+/* The plan of a client that was let out is still there. */
+static bool is_let_in(const struct cycle *c, struct err *err)
+{
+	if (c->id.enrolment == STATE_ENROLLED)
+		return true;
+	if (c->id.enrolment == STATE_REMOVED) {
+		err_set(err, ERR_NOT_ENROLLED, "the site has removed this client");
+		return err_fix(err, "enrol this machine anew: packway reset, then packway enroll");
+	}
+	err_set(err, ERR_NOT_ENROLLED, "the site has not let this client in yet");
+	return err_fix(err, "let the site's admin do so: packway-site client approve %s",
+		       c->id.client);
+}
+
 /*
  * The program may be advertised more than once: the first that may run now, else the first, whose
  * state says why it may not.
@@ -928,8 +942,9 @@ bool cycle_run(json_t **result_out, struct job *job, const json_t *request, stru
 
 	job->for_person = true;
 	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
-	    !collect(&runs, &c, err) || !assigned_load(&c.plan, job->state, err) ||
-	    !find_offer(&index, &v, &c, request, err) || !is_allowed(&v, err))
+	    !is_let_in(&c, err) || !collect(&runs, &c, err) ||
+	    !assigned_load(&c.plan, job->state, err) || !find_offer(&index, &v, &c, request, err) ||
+	    !is_allowed(&v, err))
 		return false;
 	if (!tell_received(&c, err))
 		return false;
