@@ -56,13 +56,17 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 	return true;
 }
 
-/* What belongs to the identity; content may stay, it is verified before every use. */
+/*
+ * What belongs to the identity: what it was told and what it told. The settings of this machine
+ * stay, and content, which is verified before every use.
+ */
 static bool verb_reset(struct verb_call *call, struct err *err)
 {
 	static const char *const of_identity[] = {
-		"client.key", "identity.json", "metadata",      "policy",
-		"plan.json",  "journal",       "outbox",        "decisions",
-		"nal.json",   "status.json",   "receipts.json",
+		"client.key", "identity.json", "metadata",     "policy",         "cap.json",
+		"plan.json",  "told.json",     "waits.json",   "quiet.json",     "journal",
+		"outbox",     "receipts.json", "receipts.new", "inventory.json", "decisions",
+		"nal.json",   "status.json",
 	};
 	SCOPED(client) struct client c = { 0 };
 	SCOPED_FD int lock = -1;
