@@ -9,6 +9,7 @@
 #include "common/alloc.h"
 #include "common/digest.h"
 #include "common/jsondoc.h"
+#include "common/log.h"
 #include "common/path.h"
 #include "content/manifest.h"
 #include "nal/conntab.h"
@@ -216,12 +217,32 @@ static bool clean(struct copy *c, struct err *err)
 	return true;
 }
 
+/*
+ * A folder that is gone is made again, for nobody may be there to do it. Should it be a mount that
+ * is away, then a little signed policy lies beneath it; DPs, whose packs would fill the wrong disk,
+ * are not made.
+ */
+static bool open_outlet(struct copy *c, struct err *err)
+{
+	const char *folder;
+
+	if (outlet_open(&c->outlet, c->site, c->cap, err))
+		return true;
+	folder = outlet_folder(&c->outlet);
+	if (folder == NULL || mkdir(folder, 0755) != 0)
+		return false;
+	log_warn("the folder of CAP \"%s\" was gone and is made again: %s", c->cap->name, folder);
+	outlet_close(&c->outlet);
+	err_clear(err);
+	return outlet_open(&c->outlet, c->site, c->cap, err);
+}
+
 static bool bring(struct copy *c, struct err *err)
 {
 	int64_t version;
 	bool is_lost_now;
 
-	if (!outlet_open(&c->outlet, c->site, c->cap, err) || !outlet_claim(&c->outlet, err))
+	if (!open_outlet(c, err) || !outlet_claim(&c->outlet, err))
 		return false;
 	is_lost_now = is_lost(c);
 	if ((is_lost_now && !forget_known(c, err)) || !load_known(c, err) || !make_inbox(c, err) ||

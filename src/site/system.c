@@ -133,7 +133,7 @@ static bool check_writable(bool *is_own_out, char **note_out, struct site *site,
 	return true;
 }
 
-/* The admin is here now: later a missing folder is a mount that is away, and stays untouched. */
+/* The admin is here now: later a missing folder of a DP is a mount that is away. */
 static bool make_folder(const struct locator *first, struct err *err)
 {
 	struct stat st;
