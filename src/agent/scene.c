@@ -117,7 +117,7 @@ static void save_memory(struct scene *s)
 		return;
 	memory_write(&bytes, s->memory);
 	if (!newfile_write(path, 0600, buf_span(&bytes), &err))
-		log_warn("%s: %s", path, err.why);
+		log_debug("%s: %s", path, err.why);
 }
 
 static void read_boot_id(struct scene *s)
@@ -256,10 +256,13 @@ static void add_group(struct scene *s, const char *name)
 
 static bool read_policy(struct scene *s, struct err *err)
 {
-	if (!policyset_open(&s->policy, &s->w->state, clock_wall_s(s->w->clock), err))
-		return err->code == ERR_NOT_ENROLLED && add_bootstrap(s, err);
-	if (!policyset_site(&s->site, s->policy, err))
-		return err->code == ERR_NOT_FOUND && add_bootstrap(s, err);
+	/*
+	 * A refresh that broke off, or a disk that rots, leaves files missing, damaged or of two
+	 * publications: the next refresh mends that, if it is let.
+	 */
+	if (!policyset_open(&s->policy, &s->w->state, clock_wall_s(s->w->clock), err) ||
+	    !policyset_site(&s->site, s->policy, err))
+		return err_exit(err->code) != EXIT_LOCAL && add_bootstrap(s, err);
 	for (size_t i = 0; i < s->site.system_count; i++)
 		add_system(s, &s->site.systems[i]);
 	s->group_docs = alloc_zeroed(s->site.group_count, sizeof(*s->group_docs));
