@@ -190,7 +190,7 @@ json_t *approach_end(struct approach *ap, const struct state *st)
 	decision_settle(ap->decision, ap->served ? approach_server(ap) : NULL);
 	record = decision_json(ap->decision);
 	if (st != NULL && !choices_save(st, record, &err))
-		log_warn("the decision is not kept: %s", err.why);
+		log_debug("the decision is not kept: %s", err.why);
 	release_way(ap);
 	connect_end(ap->connect);
 	decision_free(ap->decision);

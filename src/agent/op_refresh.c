@@ -240,7 +240,7 @@ static void note_complete(struct refresh *r)
 	if (r->token[0] != '\0')
 		jsondoc_set_text(r->cap_doc, "token", r->token);
 	if (!state_write_json(&r->w->state, "cap.json", r->cap_doc, &err))
-		log_warn("cap.json: %s", err.why);
+		log_debug("cap.json: %s", err.why);
 }
 
 static bool wants_full(const struct refresh *r)
@@ -337,7 +337,7 @@ static void note_verdict(const struct refresh *r, enum verdict verdict, const st
 		jsondoc_set_int(status, "last_refresh_s", now_s);
 	}
 	if (!state_write_json(&r->w->state, "status.json", status, &err))
-		log_warn("status.json: %s", err.why);
+		log_debug("status.json: %s", err.why);
 }
 
 static void tell_trust_fault(struct refresh *r, enum verdict verdict, const struct err *err)

@@ -105,6 +105,14 @@ static const struct print_column probe_columns[] = {
 	{ NULL },
 };
 
+/* What somebody typed is no file that was damaged. Returns false always. */
+static bool typed_wrong(struct err *err)
+{
+	if (err->code == ERR_FORMAT)
+		err->code = ERR_USAGE;
+	return false;
+}
+
 /* Needs no state: a connection table of its own, without a past. */
 static json_t *probe_once(const struct locator *where, const char *tls_ca)
 {
@@ -128,7 +136,7 @@ static bool verb_probe(struct verb_call *call, struct err *err)
 	const json_t *present;
 
 	if (!locator_parse_argument(&where, text, err))
-		return err_what(err, "cannot probe %s", text);
+		return typed_wrong(err) || err_what(err, "cannot probe %s", text);
 	result = probe_once(&where, config_text(call->config, "tls-ca"));
 	present = json_object_get(result, "present");
 	print_result(call->print, result, "%s is %s (rung %s)", text,
@@ -182,7 +190,7 @@ static bool change(struct preference *pref, const struct options *o, struct err 
 			preference_clear(pref, (enum kind)kind);
 		for (size_t i = 0; i < options_argument_count(o); i++)
 			if (!preference_add(pref, (enum kind)kind, options_argument(o, i), err))
-				return false;
+				return typed_wrong(err);
 	}
 	if (options_flag(o, "clear") && !options_given(o, "policy") &&
 	    !preference_set_policy(pref, NULL, err))
