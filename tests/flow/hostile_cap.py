@@ -274,6 +274,22 @@ def _(t):
                   env={"PACKWAY_FAKE_TIME": f"+{20 * 86400}"})
 
 
+@case("a client that slept past every expiry follows the site again")
+def _(t):
+    site = t.site()
+    cap = f"file://{site.folder_cap('cap1')}"
+    site("publish")
+    client = t.client().enroll(site, cap)
+    later = {"PACKWAY_FAKE_TIME": f"+{40 * 86400}"}
+    site.env = later
+    client.env = {**client.env, **later}
+    site("group", "add", "branch")
+    site("publish")
+    client("sync")
+    equal(client.json("status")["verdict"], "ok", "verdict")
+    need((client.state / "policy" / "group" / "branch.json").exists(), "no new policy")
+
+
 @case("another site's metadata is refused")
 def _(t):
     w, client = at_second(t)

@@ -1,0 +1,412 @@
+#!/usr/bin/python3
+"""What goes wrong on the machine itself: coded three-line errors, no damage, and a way back."""
+import resource
+
+from flow import *
+
+NOBODY = 65534
+YEAR_S = 365 * 86400
+
+
+@shared
+def world(t):
+    """A site over folders with one package; nothing in it changes."""
+    class World:
+        pass
+
+    w = World()
+    t.dir.chmod(0o755)
+    w.source = make_tree(t.dir / "source", files=8, size=40000)
+    w.site = t.site()
+    w.cap = f"file://{w.site.folder_cap('cap1')}"
+    w.site.folder_dp("dp1")
+    w.package = w.site.package("tool", w.source)
+    w.site("program", "add", w.package, "install", "--command", "./install")
+    w.site("advertise", w.package, "install", "--collection", "all", "--available", "now")
+    w.site("publish")
+    return w
+
+
+def three_lines(result, what):
+    lines = result.err.rstrip("\n").split("\n")
+    need(len(lines) == 3 and lines[2].endswith("]") and "[PW-" in lines[2],
+         f"{what}: not three lines with a code", result.line, result.err)
+    return lines[2].rsplit("[", 1)[1][:-1]
+
+
+def fails(program_of, codes, *args, names=None, **more):
+    """Fails for people and for programs; returns the code's name."""
+    if isinstance(codes, int):
+        codes = (codes,)
+    shown = program_of(*args, check=False, **more)
+    need(shown.code in codes, f"{shown.line}: exit {shown.code}, want {codes}", shown.out, shown.err)
+    name = three_lines(shown, "plain")
+    need(names is None or name in names, f"{shown.line}: {name}, want {names}", shown.err)
+    as_json = program_of(*args, "--json", check=False, **more)
+    need(as_json.code in codes, f"--json: exit {as_json.code}", as_json.out)
+    error = as_json.json.get("error")
+    need(error and set(error) == {"code", "what", "why", "fix"} and all(error.values()),
+         f"{as_json.line}: no error object", as_json.out)
+    return name
+
+
+def undamaged(client):
+    for path in client.state.rglob("*.json"):
+        json.loads(path.read_bytes())
+    need(not list(client.state.rglob("*.damaged")), "a file was set aside")
+
+
+def delivers(client, w):
+    """It works as if nothing had been."""
+    client("sync")
+    client("cache", "--clear")
+    fetched = client.json("fetch", w.package)
+    same_tree(w.source, fetched["path"])
+    undamaged(client)
+
+
+# -- disk ------------------------------------------------------------------------------------------
+
+class SmallDisk:
+    """A folder with little room: a tmpfs for root, a limit of file sizes for others."""
+
+    def __init__(self, t, at, kib):
+        self.at, self.is_mount = at, False
+        at.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            self.is_mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=0700",
+                                            "packway-test", str(at)]).returncode == 0
+        if self.is_mount:
+            t.defer(subprocess.run, ["umount", "-l", str(at)])
+
+    def leave(self, kib):
+        """Fill it up but for so much; keyword arguments for the command that meets it."""
+        if not self.is_mount:
+            limit = kib * 256
+            return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
+        info = os.statvfs(self.at)
+        fill = info.f_bavail * info.f_frsize - kib * 1024
+        with open(self.at / "filler", "ab") as f:
+            f.write(bytes(max(0, fill)))
+        return {}
+
+    def free(self):
+        (self.at / "filler").unlink(missing_ok=True)
+
+
+def client_on(t, disk, name="small"):
+    client = t.client(name)
+    shutil.copy(client.state / "packway.conf", disk.at)
+    client.state = disk.at
+    return client
+
+
+FULL = ("PW-DISK-FULL", "PW-IO", "PW-DB")
+
+
+@case("a full disk stops a fetch with a code, harms nothing, and is forgotten when there is room")
+def _(t):
+    w = world()
+    disk = SmallDisk(t, t.dir / "state", 4096)
+    client = client_on(t, disk).join(w.site, w.cap)
+    failures = 0
+    for kib in (0, 4, 16, 64, 128, 200):
+        more = disk.leave(kib)
+        done = client("fetch", w.package, check=False, **more)
+        if done.code != 0:
+            failures += 1
+            equal(done.code, 5, f"{kib} KiB left: {done.err}")
+            need(three_lines(done, kib) in FULL, "code", done.err)
+        disk.free()
+        undamaged(client)
+        delivers(client, w)
+        client("cache", "--clear")
+    need(failures >= 3, "the disk was never full")
+
+
+@case("a full disk stops sync and enroll with a code, and the identity is whole afterwards")
+def _(t):
+    w = world()
+    disk = SmallDisk(t, t.dir / "state", 4096)
+    client = client_on(t, disk)
+    token = w.site.token()
+    failures = 0
+    for kib in (0, 4, 8, 16, 24, 40):
+        more = disk.leave(kib)
+        done = client("enroll", "--cap", w.cap, "--root", w.site.root, "--token", token,
+                      check=False, **more)
+        if done.code != 0:
+            failures += 1
+            equal(done.code, 5, f"enroll with {kib} KiB left: {done.err}")
+            need(three_lines(done, kib) in FULL, "code", done.err)
+        disk.free()
+    need(failures >= 2, "the disk was never full")
+    client("enroll", "--cap", w.cap, "--root", w.site.root, "--token", token)
+    w.site("intake")
+    before = client.id
+    for kib in (0, 4, 12, 30):
+        more = disk.leave(kib)
+        done = client("sync", check=False, **more)
+        need(done.code in (0, 5), f"sync with {kib} KiB left: exit {done.code}", done.err)
+        if done.code:
+            need(three_lines(done, kib) in FULL, "code", done.err)
+        disk.free()
+    equal(client.id, before, "client id")
+    delivers(client, w)
+
+
+# -- rights ----------------------------------------------------------------------------------------
+
+class OtherUser(Client):
+    """Runs as nobody where we are root, so that rights mean something."""
+
+    def __init__(self, t, name):
+        super().__init__(t, name)
+        t.dir.chmod(0o755)
+        self.more = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
+        self.own()
+
+    def own(self):
+        if self.more:
+            for path in (self.state, *self.state.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+
+    def __call__(self, *args, **more):
+        return super().__call__(*args, **self.more, **more)
+
+
+def reachable_by_others():
+    """The programs may stand below a folder that only we may enter."""
+    path = pathlib.Path(program("packway"))
+    return all(p.stat().st_mode & 0o005 == 0o005 for p in path.parents)
+
+
+@case("a state folder that cannot be written is a coded error, and works again when it can")
+def _(t):
+    w = world()
+    if os.geteuid() == 0 and not reachable_by_others():
+        return print("# not run: others cannot reach the build folder")
+    client = OtherUser(t, "client2").join(w.site, w.cap)
+    folders = [client.state, *(p for p in client.state.rglob("*") if p.is_dir())]
+    modes = [p.stat().st_mode & 0o777 for p in folders]
+    for p in folders:
+        p.chmod(0o500)
+    for verb in (["sync"], ["fetch", w.package], ["cache", "--clear"], ["reset"],
+                 ["prefer", "dp1"]):
+        if verb[0] == "cache":
+            client(*verb, check=False)
+            continue
+        fails(client, 5, *verb, names=("PW-PERMISSION", "PW-IO"))
+    for p, mode in zip(folders, modes):
+        p.chmod(mode)
+    delivers(client, w)
+
+
+@case("a state folder of another user is refused")
+def _(t):
+    w = world()
+    if os.geteuid() != 0 or not reachable_by_others():
+        return print("# not run: needs root, and a build folder that others can reach")
+    ours = t.client("ours").join(w.site, w.cap)
+    theirs = OtherUser(t, "theirs")
+    theirs.state = ours.state
+    fails(theirs, 5, "sync", names=("PW-PERMISSION", "PW-IO"))
+    fails(theirs, 5, "fetch", w.package, names=("PW-PERMISSION", "PW-IO"))
+    delivers(ours, w)
+
+
+# -- trust and clock -------------------------------------------------------------------------------
+
+@case("without its trusted root a client refuses everything, and asks nobody")
+def _(t):
+    w = world()
+    client = t.client().join(w.site, w.cap)
+    root = client.state / "metadata" / "root.json"
+    kept = root.read_bytes()
+    root.unlink()
+    fails(client, 1, "sync", names=("PW-TRUST",))
+    fails(client, 1, "fetch", w.package, names=("PW-TRUST", "PW-REFUSED", "PW-NOT-ENROLLED"))
+    root.write_bytes(kept)
+    delivers(client, w)
+
+
+@case("what rots or vanishes in the state folder is fetched again")
+def _(t):
+    w = world()
+    client = t.client().join(w.site, w.cap)
+    client("fetch", w.package)
+    names = sorted(p for folder in ("metadata", "policy") for p in (client.state / folder).rglob("*")
+                   if p.is_file() and p.name != "root.json")
+    names += [client.state / n for n in ("nal.json", "cap.json", "status.json", "plan.json")]
+    for path in names:
+        for change in (lambda b: b[:len(b) // 2], lambda b: b[:40] + b"#" + b[41:], None):
+            if not path.exists():
+                continue
+            body = path.read_bytes()
+            path.unlink()
+            if change:
+                path.write_bytes(change(body))
+            done = client("sync", check=False)
+            need(done.code == 0, f"{path.relative_to(client.state)}: exit {done.code}", done.err)
+    for path in client.state.rglob("*.damaged"):
+        path.unlink()
+    delivers(client, w)
+
+
+@case("a missing root file stops enroll before anything is made")
+def _(t):
+    w = world()
+    client = t.client()
+    options = ["--cap", w.cap, "--token", "x"]
+    fails(client, 3, "enroll", *options, "--root", t.dir / "absent", names=("PW-NOT-FOUND",))
+    (t.dir / "junk").write_text("{}")
+    fails(client, 1, "enroll", *options, "--root", t.dir / "junk")
+    (t.dir / "junk").write_text("no json")
+    fails(client, 1, "enroll", *options, "--root", t.dir / "junk", names=("PW-FORMAT",))
+    need(not (client.state / "identity.json").exists(), "an identity was made")
+    client.join(w.site, w.cap)
+    delivers(client, w)
+
+
+@case("a clock at 1970 or ten years ahead is told, and never locks the client out")
+def _(t):
+    w = world()
+    for name, clock in (("past", "86400"), ("future", f"+{10 * YEAR_S}")):
+        client = t.client(f"client-{name}").join(w.site, w.cap)
+        client("sync")
+        wrong = {"PACKWAY_FAKE_TIME": clock}
+        done = client("sync", env=wrong, check=False)
+        need(done.code in (0, 1), f"{name}: exit {done.code}", done.err)
+        if name == "future":
+            equal(three_lines(done, name), "PW-EXPIRED", "code")
+            equal(client.json("status", env=wrong)["verdict"], "expired", "verdict")
+        fresh = t.client(f"fresh-{name}")
+        done = fresh("enroll", "--cap", w.cap, "--root", w.site.root, "--token", w.site.token(),
+                     env=wrong, check=False)
+        need(done.code in (0, 1), f"enroll, {name}: exit {done.code}", done.err)
+        if done.code:
+            three_lines(done, f"enroll, {name}")
+        delivers(client, w)
+        if done.code:
+            fresh.join(w.site, w.cap)
+        delivers(fresh, w)
+
+
+# -- names and environment -------------------------------------------------------------------------
+
+@case("names and folders may be odd")
+def _(t):
+    w = world()
+    rows = [
+        ("host name of 64 characters", "client1", "name = " + "h" * 64, {}),
+        ("no TMPDIR", "client2", "", {"TMPDIR": "/nonexistent/folder"}),
+        ("a state folder with spaces", "client with  spaces", "", {}),
+        ("a state folder with a newline", "client\nline", "", {}),
+        ("a state folder with UTF-8, quotes and percent", "klïent '\"%41$x", "", {}),
+        ("no HOME, no PATH, another locale", "client3", "", {"HOME": "", "PATH": "",
+                                                             "LC_ALL": "de_DE.UTF-8"}),
+    ]
+    for why, name, config, env in rows:
+        client = t.client(name.replace("/", "_"), config="")
+        (client.state / "packway.conf").write_text(f"address = 10.1.0.1\n{config}\n")
+        client.env = {**client.env, **env}
+        try:
+            client.enroll(w.site, w.cap)
+            delivers(client, w)
+        except Failed as fault:
+            raise Failed(f"{why}: {fault}")
+
+
+CLIENT_LINES = [  # exit code(s), words
+    (2, []), (2, ["frobnicate"]), (2, [""]), (2, ["sync", "--frobnicate"]), (2, ["sync", "extra"]),
+    (2, ["fetch"]), ((2, 3), ["fetch", ""]), ((2, 3), ["fetch", "a" * 5000]),
+    ((2, 3), ["fetch", "../../etc/passwd"]), ((2, 3), ["fetch", "LON00001/../x"]),
+    ((2, 3), ["fetch", "LON99999"]), ((2, 3), ["fetch", "\x1b[31mred"]), ((2, 3), ["fetch", "%s%n"]),
+    (2, ["fetch", "LON00001", "--version", "0"]), (2, ["fetch", "LON00001", "--version", "-1"]),
+    (2, ["fetch", "LON00001", "--version", "99999999999999999999999"]),
+    (3, ["fetch", "LON00001", "--version", "4000000"]),
+    (2, ["fetch", "LON00001", "--rate", "fast"]), (2, ["fetch", "LON00001", "--rate", "1e9"]),
+    (2, ["fetch", "LON00001", "--rate", ""]), (2, ["fetch", "LON00001", "--version"]),
+    (2, ["fetch", "LON00001", "--policy", "frob"]), (2, ["fetch", "LON00001", "--policy", ""]),
+    ((2, 3), ["fetch", "LON00001", "--dp", "nobody"]), ((2, 3), ["fetch", "LON00001", "--dp", ""]),
+    ((1, 2, 4), ["fetch", "LON00001", "--dp", "gopher://x/"]),
+    (2, ["locate"]), (2, ["locate", "LON00001", "--cap"]), (2, ["locate", "LON00001", "--seed", "x"]),
+    (2, ["locate", "LON00001", "--seed", "99999999999999999999"]),
+    ((2, 3), ["locate", "LON0000G"]), (3, ["explain", "9999999999"]), (3, ["explain", "nothing"]),
+    (2, ["probe"]), (2, ["probe", ""]), (2, ["probe", "http://"]), (2, ["probe", "http://x:99999/"]),
+    (2, ["prefer", "--policy", "frob"]), (2, ["prefer", ""]),
+    (2, ["run"]), (2, ["run", "LON00001"]), (3, ["run", "LON00001", "nothing"]),
+    (2, ["enroll"]), (3, ["enroll", "/nonexistent"]), (2, ["enroll", "--cap", "x"]),
+    ((2, 3), ["verify", "../.."]), (2, ["cache", "--clear=yes"]),
+]
+
+SITE_LINES = [
+    (2, []), (2, ["frobnicate"]), (2, ["package"]), (2, ["package", "create"]),
+    (2, ["package", "create", "x"]), (2, ["package", "create", "", "--source", "/tmp"]),
+    (3, ["package", "show", "LON00009"]), ((2, 3), ["package", "show", "../x"]),
+    ((2, 3), ["package", "show", ""]), ((2, 3), ["package", "rollback", "LON00001", "--to", "99"]),
+    (2, ["package", "rollback", "LON00001", "--to", "0"]), (2, ["package", "rollback", "LON00001"]),
+    (2, ["package", "distribute", "LON00001"]),
+    (3, ["package", "distribute", "LON00001", "--dp", "nobody"]),
+    (2, ["cap", "add"]), (2, ["cap", "add", "x"]), ((1, 2), ["cap", "add", "x", "frob"]),
+    (2, ["cap", "add", "a/b", "file:///tmp/x"]), (2, ["dp", "add", "a" * 65, "file:///tmp/x"]),
+    ((1, 2), ["dp", "add", "x", "gopher://x/"]), (3, ["dp", "remove", "nobody"]),
+    (2, ["dp", "add", "x", "file:///tmp/x", "--max-rate", "fast"]),
+    (2, ["dp", "add", "x", "file:///tmp/x", "--window", "25:00-26:00"]),
+    (2, ["boundary", "add", "300.1.1.1/8", "--group", "g"]),
+    ((2, 3), ["boundary", "add", "10.0.0.0/33", "--group", "g"]),
+    (3, ["boundary", "add", "10.0.0.0/8", "--group", "nobody"]), (2, ["boundary", "add", "10.0.0.0/8"]),
+    ((2, 3), ["group", "add", "g", "--neighbour", "nobody:5"]),
+    (2, ["group", "add", "g", "--default-after", "soon"]), (2, ["group", "add", ""]),
+    ((1, 2), ["collection", "add", "c", "--query", "DROP TABLE client"]),
+    ((1, 2), ["collection", "add", "c", "--query", ""]), (2, ["collection", "add", "c"]),
+    (2, ["collection", "add", "c", "--query", "SELECT client_id FROM client", "--percent", "101"]),
+    (3, ["advertise", "LON00001", "nothing", "--collection", "all"]),
+    (3, ["advertise", "LON00001", "install", "--collection", "nobody"]),
+    (2, ["advertise", "LON00001", "install", "--collection", "all", "--mandatory", "soon"]),
+    ((2, 3), ["advertisement", "show", "LON2FFFF"]), ((2, 3), ["advertisement", "stop", ""]),
+    (2, ["program", "add", "LON00001", "p"]), (2, ["program", "add", "LON00001", "p", "--command", ""]),
+    (2, ["program", "add", "LON00001", "p", "--command", "x", "--timeout", "-1"]),
+    (2, ["token", "create", "--uses", "0"]), (2, ["token", "create", "--expires", "never"]),
+    (2, ["token", "revoke", "nothing"]), (3, ["token", "revoke", "99"]), ((2, 3), ["client", "show", "nobody"]),
+    ((2, 3), ["client", "approve", "0" * 32]), (1, ["query", "DELETE FROM client"]),
+    ((1, 2), ["query", ""]), (1, ["query", "SELECT 1; SELECT 2"]),
+    (2, ["serve", "--listen", "nowhere"]), (2, ["serve", "--listen", "127.0.0.1:99999"]),
+    ((2, 3), ["messages", "--client", "x"]), ((2, 3), ["status", "LON2FFFF"]),
+]
+
+
+def each_line(program_of, lines):
+    wrong = []
+    for codes, words in lines:
+        try:
+            fails(program_of, codes, *words)
+        except Failed as fault:
+            wrong.append(f"{words!r}: {fault}")
+    need(not wrong, f"{len(wrong)} lines", *wrong)
+
+
+@case("bad command lines of packway end with their exit code and three lines")
+def _(t):
+    w = world()
+    client = t.client().enroll(w.site, w.cap)
+    each_line(client, CLIENT_LINES)
+    delivers(client, w)
+
+
+@case("bad command lines of packway-site end with their exit code and three lines")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    site.folder_dp("dp1")
+    package = site.package("tool", make_tree(t.dir / "source"))
+    site("program", "add", package, "install", "--command", "./install")
+    site("publish")
+    before = site.json("package", "list"), site.json("dp", "list"), site.json("group", "list")
+    each_line(site, SITE_LINES)
+    equal((site.json("package", "list"), site.json("dp", "list"), site.json("group", "list")),
+          before, "the site's lists")
+    site("publish")
+
+
+main()
