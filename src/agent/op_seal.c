@@ -6,11 +6,15 @@
 #include <string.h>
 
 #include "agent/op.h"
+#include "agent/outbox.h"
 #include "agent/policyset.h"
 #include "common/alloc.h"
 #include "common/newfile.h"
 #include "common/path.h"
 #include "trust/envelope.h"
+
+static_assert(OUTBOX_SEGMENT_MAX <= ENVELOPE_PAYLOAD_MAX, "a segment fits an envelope");
+static_assert(OUTBOX_GROUP_MAX <= ENVELOPE_RECORDS_MAX, "a segment fits an envelope");
 
 static bool read_header(struct envelope_header *out, const json_t *request, bool enrol,
 			struct err *err)
@@ -62,12 +66,16 @@ static bool seal(json_t **result_out, struct worker *w, const json_t *request,
 	if (!envelope_seal(&bytes, &name, &header, records, key, site->sealing_key, err))
 		return false;
 	envelope_name_print(text, &name);
-	file = path_join3(w->state.dir, "outbox", text);
+	/* What a kill leaves is swept at the next opening of the outbox, and an enrolment by the
+	 * next. */
+	file = enrol != NULL ? state_path(&w->state, "enrolment.env")
+			     : alloc_printf("%s/outbox/.new-%s", w->state.dir, text);
 	if (!newfile_write(file, 0600, buf_span(&bytes), err))
 		return false;
 	*result_out = json_object();
 	jsondoc_set_text(*result_out, "name", text);
 	jsondoc_set_text(*result_out, "file", file);
+	jsondoc_set_text(*result_out, "site", site->site);
 	return true;
 }
 

@@ -22,10 +22,13 @@
 #define FILE_MODE        0600
 #define STREAM_BYTES     16
 #define STREAM_SIZE      33
-#define SEGMENT_FILE_MAX (OUTBOX_SEGMENT_MAX + OUTBOX_RECORD_MAX + 4096)
+#define SEGMENT_FILE_MAX (OUTBOX_SEGMENT_MAX + SEGMENT_JSON_MAX + 4096)
 #define SIDECAR_MAX      4096
+#define FULL_SHARE       64
 #define RESERVE_SHARE    16 /* of small limits the reserve is this part */
 static_assert(OUTBOX_RECORD_MAX <= SEGMENT_JSON_MAX, "a record fits its frame");
+static_assert(OUTBOX_RECORD_MAX + OUTBOX_KEY_MAX + SEGMENT_FRAME_SIZE <= OUTBOX_SEGMENT_MAX,
+	      "a record fits its segment");
 static_assert(OUTBOX_KEY_MAX <= SEGMENT_KEY_MAX, "a key fits its frame");
 
 /* The segments of one stream, in a folder of its own. The last one is open; the others are whole.
@@ -393,11 +396,14 @@ static uint64_t limit_without_reserve(const struct outbox *ob)
 
 bool outbox_is_full(const struct outbox *ob)
 {
-	/* The inventory gives way, so it does not count. */
-	return ob->stream.bytes >= limit_without_reserve(ob);
+	uint64_t limit = limit_without_reserve(ob);
+
+	/* The inventory gives way, so it does not count. Full is a little before nothing fits. */
+	return ob->stream.bytes >= limit - limit / FULL_SHARE;
 }
 
-static void drop_inventory(struct outbox *ob)
+/* It has a number now. */
+static void forget_inventory(struct outbox *ob)
 {
 	SCOPED_TEXT char *path = inventory_path(ob);
 
@@ -405,13 +411,30 @@ static void drop_inventory(struct outbox *ob)
 		ob->inventory_bytes = 0;
 }
 
-static bool make_room(struct outbox *ob, uint64_t size)
+/* An empty file remembers that the site lacks it. */
+static void drop_inventory(struct outbox *ob)
 {
-	if (outbox_bytes(ob) + size > ob->bytes_max && ob->inventory_bytes > 0) {
-		log_warn("the outbox is full: an inventory was dropped");
+	SCOPED_TEXT char *path = inventory_path(ob);
+	SCOPED_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+
+	if (fd >= 0)
+		ob->inventory_bytes = 0;
+	log_warn("the outbox is full: an inventory was dropped");
+}
+
+bool outbox_lacks_inventory(const struct outbox *ob)
+{
+	SCOPED_TEXT char *path = inventory_path(ob);
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size == 0;
+}
+
+static bool make_room(struct outbox *ob, uint64_t size, uint64_t limit)
+{
+	if (outbox_bytes(ob) + size > limit && ob->inventory_bytes > 0)
 		drop_inventory(ob);
-	}
-	return outbox_bytes(ob) + size <= ob->bytes_max;
+	return outbox_bytes(ob) + size <= limit;
 }
 
 /* Append. */
@@ -459,21 +482,28 @@ static bool find_key(bool *found, struct outbox *ob, struct span key, struct err
 	return true;
 }
 
+/* What no envelope can carry would keep everything behind it from the site for ever. */
+static bool fits_envelope(struct span json, struct span key, struct err *err)
+{
+	if (json.size <= OUTBOX_RECORD_MAX && key.size <= OUTBOX_KEY_MAX)
+		return true;
+	return err_set(err, ERR_LIMIT, "a record of %zu bytes, at most %zu are kept", json.size,
+		       OUTBOX_RECORD_MAX);
+}
+
 static enum outbox_result append_json(struct outbox *ob, struct span json, struct span key,
 				      struct err *err)
 {
+	uint64_t limit = key.size > 0 ? ob->bytes_max : limit_without_reserve(ob);
 	bool found;
 
-	if (json.size > OUTBOX_RECORD_MAX || key.size > OUTBOX_KEY_MAX) {
-		err_set(err, ERR_LIMIT, "a record of %zu bytes, at most %zu are kept", json.size,
-			OUTBOX_RECORD_MAX);
+	if (!fits_envelope(json, key, err))
 		return OUTBOX_FAULT;
-	}
 	if (!find_key(&found, ob, key, err))
 		return OUTBOX_FAULT;
 	if (found)
 		return OUTBOX_KNOWN;
-	if (!make_room(ob, json.size + key.size + SEGMENT_FRAME_SIZE))
+	if (!make_room(ob, json.size + key.size + SEGMENT_FRAME_SIZE, limit))
 		return OUTBOX_FULL;
 	if (!stream_append(&ob->stream, key, json, STREAM_SYNC, err))
 		return OUTBOX_FAULT;
@@ -497,8 +527,9 @@ enum outbox_result outbox_put_inventory(struct outbox *ob, const json_t *record,
 	SCOPED(buf) struct buf json = { 0 };
 
 	jsondoc_write(&json, record);
-	if (json.size > OUTBOX_RECORD_MAX ||
-	    ob->stream.bytes + json.size > limit_without_reserve(ob)) {
+	if (!fits_envelope(buf_span(&json), span_of_text(""), err))
+		return OUTBOX_FAULT;
+	if (ob->stream.bytes + json.size > limit_without_reserve(ob)) {
 		drop_inventory(ob);
 		return OUTBOX_FULL;
 	}
@@ -634,15 +665,22 @@ static bool number_inventory(struct outbox *ob, struct err *err)
 	SCOPED(buf) struct buf json = { 0 };
 	char key[32];
 
-	if (!path_exists(path))
+	if (ob->inventory_bytes == 0)
 		return true;
 	if (!path_read(&json, path, OUTBOX_RECORD_MAX, err))
 		return false;
 	snprintf(key, sizeof(key), "inventory/%08x", crc32_of(buf_span(&json)));
-	if (append_json(ob, buf_span(&json), span_of_text(key), err) == OUTBOX_FAULT)
+	switch (append_json(ob, buf_span(&json), span_of_text(key), err)) {
+	case OUTBOX_KEPT:
+	case OUTBOX_KNOWN:
+		forget_inventory(ob);
+		return true;
+	case OUTBOX_FULL: /* it was dropped for its own sake */
+		return true;
+	case OUTBOX_FAULT:
+	default:
 		return false;
-	drop_inventory(ob);
-	return true;
+	}
 }
 
 /*
@@ -827,12 +865,11 @@ enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const
 	for (size_t i = 0; i < refused_count; i++)
 		if (refused[i] >= unsealed)
 			return OUTBOX_AHEAD;
-	for (size_t i = 0; i + 1 < ob->stream.count;) {
-		if (!segment_is_done(&ob->stream, i, high, refused, refused_count))
-			i++;
-		else if (!forget_segment(ob, i, err))
+	/* From the front only: a gap would make the segment before it look longer than it is. */
+	while (ob->stream.count > 1 &&
+	       segment_is_done(&ob->stream, 0, high, refused, refused_count))
+		if (!forget_segment(ob, 0, err))
 			return OUTBOX_RECEIPT_FAULT;
-	}
 	prune_done(dir);
 	return OUTBOX_COVERED;
 }

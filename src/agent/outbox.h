@@ -21,8 +21,8 @@
 #include "common/macros.h"
 
 #define OUTBOX_GROUP_MAX   200                  /* records of one envelope */
-#define OUTBOX_SEGMENT_MAX ((size_t)1 << 20)    /* bytes of a segment with more than one record */
-#define OUTBOX_RECORD_MAX  ((size_t)4 << 20)    /* bytes of one record */
+#define OUTBOX_SEGMENT_MAX ((size_t)1000 << 10) /* bytes of a segment: they fit one envelope */
+#define OUTBOX_RECORD_MAX  ((size_t)999 << 10)  /* bytes of one record */
 #define OUTBOX_BYTES_MAX   ((uint64_t)64 << 20) /* everything together */
 #define OUTBOX_RESERVE     ((uint64_t)4 << 20)  /* of it for the ends of what already runs */
 #define OUTBOX_KEY_MAX     127
@@ -58,14 +58,19 @@ enum outbox_result {
 
 /*
  * Append a record (borrowed). `key`, at most OUTBOX_KEY_MAX characters, makes a repeated append
- * harmless; NULL for none. Returns after the record is on disk.
+ * harmless and lets the record use the reserve: it is for what a run tells. NULL for none. Returns
+ * after the record is on disk. ERR_LIMIT: it is longer than OUTBOX_RECORD_MAX.
  */
 enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
 				 struct err *err) MUST_USE;
 
-/* Replace the waiting inventory record. OUTBOX_FULL: dropped, the older one too. */
+/* Replace the waiting inventory record. OUTBOX_FULL: dropped, the older one too. ERR_LIMIT: it is
+ * longer than OUTBOX_RECORD_MAX. */
 enum outbox_result outbox_put_inventory(struct outbox *ob, const json_t *record, struct err *err)
 	MUST_USE;
+
+/* True if an inventory had to go for want of room and none was put since: put the newest again. */
+bool outbox_lacks_inventory(const struct outbox *ob);
 
 /* True if new programs have to wait: room is left only for what runs already. */
 bool outbox_is_full(const struct outbox *ob);

@@ -280,11 +280,11 @@ static void large_records_get_their_own_segment(void **state)
 {
 	struct site site = { .dir = *state };
 	SCOPED(outbox) struct outbox *ob = open_outbox(*state);
-	SCOPED_TEXT char *text = alloc_zeroed(3u << 20, 1);
+	SCOPED_TEXT char *text = alloc_zeroed(998u << 10, 1);
 	json_auto_t *record = numbered(2), *too_large = numbered(9);
 	struct err err;
 
-	memset(text, 'x', (3u << 20) - 1);
+	memset(text, 'x', (998u << 10) - 1);
 	jsondoc_set_text(record, "text", text);
 	append_many(ob, 1, 1);
 	assert_int_equal(outbox_append(ob, record, NULL, &err), OUTBOX_KEPT);
@@ -416,12 +416,14 @@ static void a_full_outbox_drops_inventory_never_status(void **state)
 	assert_int_equal(outbox_put_inventory(ob, inventory, &err), OUTBOX_KEPT);
 	while (!outbox_is_full(ob))
 		append_many(ob, kept++, 1);
-	/* New programs wait now, but what runs can still tell its end. */
-	assert_int_equal(append(ob, kept++, NULL), OUTBOX_KEPT);
+	/* New programs wait now, and nothing but the end of what runs fits the reserve. */
 	while (append(ob, kept, NULL) == OUTBOX_KEPT)
 		kept++;
+	assert_true(outbox_lacks_inventory(ob));
 	assert_int_equal(append(ob, kept, NULL), OUTBOX_FULL);
+	assert_int_equal(append(ob, kept++, "LON20001-1-1/10008"), OUTBOX_KEPT);
 	assert_int_equal(outbox_put_inventory(ob, inventory, &err), OUTBOX_FULL);
+	assert_true(outbox_lacks_inventory(ob));
 	assert_true(outbox_bytes(ob) <= 20000);
 	assert_int_equal(outbox_waiting(ob), kept);
 	assert_int_equal(recent_count(ob), kept);
