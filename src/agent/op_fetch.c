@@ -18,8 +18,9 @@
 #include "content/assemble.h"
 #include "content/store.h"
 
-#define LOCK_WAIT_MS 600000
-#define SEEDS_MAX    16
+#define LOCK_WAIT_MS   600000
+#define SEEDS_MAX      16
+#define PARTIAL_KEEP_S (14 * 86400) /* downloads that nobody went on with */
 
 struct fetch {
 	struct worker *w;
@@ -51,6 +52,26 @@ static void tell(struct fetch *f, int id, json_t *text, json_t *data)
 	jsondoc_set(record, "text", text);
 	jsondoc_set(record, "data", data);
 	worker_record(f->w, record);
+}
+
+/* Worth an admin's look: the server does not hold what the site validated there. */
+static bool is_server_fault(enum nal_class class)
+{
+	return class == NAL_CLASS_CORRUPT || class == NAL_CLASS_CONTENT_MISSING ||
+	       class == NAL_CLASS_NOT_FOUND || class == NAL_CLASS_WRONG_VERSION;
+}
+
+static void tell_server_fault(struct fetch *f, const char *server, enum nal_class class,
+			      const struct err *why)
+{
+	json_t *data;
+
+	if (!is_server_fault(class))
+		return;
+	data = json_object();
+	jsondoc_set_text(data, "server", server);
+	jsondoc_set_text(data, "class", nal_class_name(class));
+	tell(f, 11007, json_sprintf("%s: %s: %s", server, nal_class_name(class), why->why), data);
 }
 
 static void tell_choice(struct fetch *f)
@@ -163,6 +184,7 @@ static void measure(struct fetch *f, const struct approach *ap, uint64_t bytes, 
 static bool fetch_from(enum assemble_result *result_out, struct fetch *f, struct approach *ap,
 		       struct way *way, struct err *err)
 {
+	enum nal_class class;
 	struct waysource ws = { .way = way, .package = f->view.package.id };
 	const struct transfer_source source = waysource_of(&ws);
 	uint64_t began_ms = clock_mono_ms(f->w->clock);
@@ -176,7 +198,9 @@ static bool fetch_from(enum assemble_result *result_out, struct fetch *f, struct
 	}
 	if (*result_out == ASSEMBLE_LOCAL || *result_out == ASSEMBLE_CANCELLED)
 		return true;
-	approach_failed(ap, class_of(*result_out, &ws), err);
+	class = class_of(*result_out, &ws);
+	approach_failed(ap, class, err);
+	tell_server_fault(f, approach_server(ap), class, err);
 	return false;
 }
 
@@ -349,20 +373,22 @@ static bool have_it(json_t **result_out, struct fetch *f, struct err *err)
 	SCOPED_TEXT char *dir = state_path(&f->w->state, "store");
 	struct assemble_stats stats = { .bytes_content = (uint64_t)f->view.version->bytes };
 	uint64_t began_ms = clock_mono_ms(f->w->clock);
+	bool mends = jsondoc_flag(f->request, "mend", false);
 	SCOPED_FD int lock = -1;
 
 	if (!store_open(&f->store, dir, f->w->clock, err) ||
 	    !store_id_make(&f->id, f->view.package.id, (uint64_t)f->view.version->version) ||
 	    !packageview_manifest(&f->manifest, &f->view, f->w, err))
 		return false;
-	if (is_here(f)) {
+	if (is_here(f) && !mends) {
 		*result_out = new_result(f, &stats, began_ms);
 		return true;
 	}
+	store_sweep_partial(f->store, PARTIAL_KEEP_S, &f->id);
 	if (!make_room(f, err) || !store_lock(&lock, f->store, &f->id, LOCK_WAIT_MS, err))
 		return false;
 	/* Another command may have finished the same version while this one waited. */
-	if (!is_here(f)) {
+	if (mends || !is_here(f)) {
 		if (store_holds(f->store, &f->id) && !store_reopen(f->store, &f->id, err))
 			return false;
 		if (!assemble_version(&stats, f, err))

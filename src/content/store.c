@@ -422,6 +422,24 @@ bool store_list(struct store_item **out, size_t *count_out, struct store *store,
 	return true;
 }
 
+void store_sweep_partial(struct store *store, int64_t keep_s, const struct store_id *keep)
+{
+	int64_t now_s = clock_wall_s(store->clock);
+	struct item_list list = { 0 };
+	struct err ignored = { 0 };
+
+	if (!list_partial(&list, store, &ignored))
+		list.count = 0;
+	for (size_t i = 0; i < list.count; i++) {
+		const struct store_item *it = &list.items[i];
+
+		if (!it->in_use && !id_equal(&it->id, keep) && it->last_used_s < now_s - keep_s &&
+		    !store_holds(store, &it->id))
+			(void)!store_remove(store, &it->id, &ignored);
+	}
+	free(list.items);
+}
+
 static uint64_t sum_of(const struct store_item *items, size_t count)
 {
 	uint64_t sum = 0;

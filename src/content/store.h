@@ -109,6 +109,12 @@ bool store_reopen(struct store *store, const struct store_id *id, struct err *er
 bool store_remove(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
 
 /*
+ * Remove versions under construction that nobody uses and that have not grown for `keep_s` seconds;
+ * `keep` stays. What cannot be removed stays for the next time.
+ */
+void store_sweep_partial(struct store *store, int64_t keep_s, const struct store_id *keep);
+
+/*
  * List all versions, complete ones before incomplete ones of the same id. The caller frees
  * `*out` with free(). What does not look like ours is passed over.
  */
