@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -52,6 +53,7 @@ bool control_listen(int *fd_out, const char *path, struct err *err)
 
 bool control_accept(int *fd_out, uid_t *uid_out, int listener)
 {
+	const struct timeval patience = { .tv_sec = CONTROL_SEND_S };
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -59,6 +61,11 @@ bool control_accept(int *fd_out, uid_t *uid_out, int listener)
 	if (fd < 0)
 		return false;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+		close(fd);
+		return false;
+	}
+	/* A command that was stopped (^Z) must not stop the worker that serves it. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0) {
 		close(fd);
 		return false;
 	}

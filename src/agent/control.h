@@ -17,7 +17,12 @@
  */
 bool control_listen(int *fd_out, const char *path, struct err *err) MUST_USE;
 
-/* Accept one waiting peer: false if there is none. *uid_out is its user by the kernel's word. */
+#define CONTROL_SEND_S 10 /* how long a peer may leave unread what it is told */
+
+/*
+ * Accept one waiting peer: false if there is none. *uid_out is its user by the kernel's word.
+ * Sending to it fails once it has read nothing for CONTROL_SEND_S.
+ */
 bool control_accept(int *fd_out, uid_t *uid_out, int listener) MUST_USE;
 
 #endif

@@ -13,13 +13,15 @@
 #include "agent/permit.h"
 #include "common/alloc.h"
 #include "common/helper.h"
+#include "common/log.h"
+#include "common/path.h"
 #include "common/spawn.h"
 #include "common/wire.h"
 
 #define WORKER_FD         3
 #define WORKER_GRACE_MS   2000
 #define WORKER_ARGS_MAX   20
-#define OFFLINE_ANSWER_MS 120000
+#define OFFLINE_ANSWER_MS 3600000 /* it may have hundreds of gigabytes to read */
 
 static const struct {
 	const char *verb;
@@ -102,62 +104,98 @@ bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 	return true;
 }
 
-/* A record goes into the outbox before anybody hears of it. */
+/* A record goes into the outbox before anybody hears of it; no room for it ends no work. */
 static bool pass_event(struct job *job, json_t *event, struct err *err)
 {
 	const char *kind = jsondoc_text(event, "event");
 
-	if (kind != NULL && strcmp(kind, "record") == 0)
-		return jobs_record(job, json_incref(json_object_get(event, "record")), err);
-	if (job->event != NULL && !job->event(event, job->event_ctx))
-		return err_set(err, ERR_INTERRUPTED, "the command that asked has ended");
-	return true;
+	if (kind != NULL && strcmp(kind, "record") == 0) {
+		if (!jobs_record(job, json_incref(json_object_get(event, "record")), err))
+			log_warn("a record is not kept: %s", err->why);
+		return true;
+	}
+	if (job->event == NULL || job->event(event, job->event_ctx))
+		return true;
+	job->nobody_listens = true;
+	return err_set(err, ERR_INTERRUPTED, "the command that asked has ended");
 }
 
-/* Read events until the answer. */
-static bool read_answer(json_t **result_out, struct job *job, int socket, int timeout_ms,
-			struct err *err)
+enum asked {
+	ASKED_DONE,
+	ASKED_REFUSED, /* the worker answered, with an error */
+	ASKED_BROKEN,  /* there will be no answer on this line, or nobody to read it */
+};
+
+static enum asked take_answer(json_t **result_out, const json_t *frame, struct err *err)
+{
+	json_t *done = json_object_get(frame, "done");
+
+	if (done == NULL) {
+		(void)!jsondoc_take_error(err, json_object_get(frame, "error"));
+		return ASKED_REFUSED;
+	}
+	*result_out = json_incref(done);
+	return ASKED_DONE;
+}
+
+static void say_broken(enum wire_result how, int timeout_ms, struct err *err)
+{
+	if (how == WIRE_TIMEOUT)
+		err_set(err, ERR_INTERRUPTED, "the worker gave no answer in %d s",
+			timeout_ms / 1000);
+	else if (how == WIRE_END || err->code == ERR_IO)
+		err_set(err, ERR_INTERRUPTED, "the worker ended without an answer");
+}
+
+/* Read events until the answer. `timeout_ms` is for the time between two frames. */
+static enum asked read_answer(json_t **result_out, struct job *job, int socket, int timeout_ms,
+			      struct err *err)
 {
 	for (;;) {
 		json_auto_t *frame = NULL;
-		json_t *done, *fault;
+		enum wire_result got = wire_receive_json(&frame, NULL, socket, timeout_ms, err);
 
-		switch (wire_receive_json(&frame, NULL, socket, timeout_ms, err)) {
-		case WIRE_FRAME:
-			break;
-		case WIRE_END:
-			return err_set(err, ERR_INTERRUPTED, "the worker ended without an answer");
-		case WIRE_TIMEOUT:
-			return err_set(err, ERR_INTERRUPTED, "the worker gave no answer in %d s",
-				       timeout_ms / 1000);
-		case WIRE_FAILED:
-		default:
-			return false;
+		if (got != WIRE_FRAME) {
+			say_broken(got, timeout_ms, err);
+			return ASKED_BROKEN;
 		}
-		done = json_object_get(frame, "done");
-		fault = json_object_get(frame, "error");
-		if (done != NULL) {
-			*result_out = json_incref(done);
-			return true;
-		}
-		if (fault != NULL)
-			return jsondoc_take_error(err, fault);
+		if (json_object_get(frame, "done") != NULL ||
+		    json_object_get(frame, "error") != NULL)
+			return take_answer(result_out, frame, err);
 		if (!pass_event(job, frame, err))
-			return false;
+			return ASKED_BROKEN;
 	}
+}
+
+static enum asked ask(json_t **result_out, struct job *job, int socket, const json_t *request,
+		      int timeout_ms, struct err *err)
+{
+	if (!wire_send_json(socket, request, -1, err)) {
+		say_broken(WIRE_END, timeout_ms, err);
+		return ASKED_BROKEN;
+	}
+	return read_answer(result_out, job, socket, timeout_ms, err);
 }
 
 bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
-	if (job->worker < 0 &&
-	    !job_spawn_worker(&job->worker, &job->worker_pid, job, JOB_WORKER_NETWORK, err))
-		return false;
-	if (wire_send_json(job->worker, request, -1, err) &&
-	    read_answer(result_out, job, job->worker, -1, err))
-		return true;
-	if (err->code == ERR_INTERRUPTED)
-		job_finish(job); /* the next request begins with a new worker, or none */
-	return false;
+	for (;;) {
+		bool is_shared = job->worker >= 0 && job->worker_pid == 0;
+		enum asked asked;
+
+		if (job->worker < 0 &&
+		    !job_spawn_worker(&job->worker, &job->worker_pid, job, JOB_WORKER_NETWORK, err))
+			return false;
+		asked = ask(result_out, job, job->worker, request, -1, err);
+		if (asked != ASKED_BROKEN)
+			return asked == ASKED_DONE;
+		/* What still comes on this line belongs to no question of ours. */
+		job_finish(job);
+		if (!is_shared || job->nobody_listens)
+			return false;
+		/* A shared worker may end for others' reasons; every request may be asked twice. */
+		log_debug("the shared worker has ended; asking one of our own");
+	}
 }
 
 bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
@@ -168,8 +206,7 @@ bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request
 
 	if (!job_spawn_worker(&socket, &pid, job, JOB_WORKER_OFFLINE, err))
 		return false;
-	done = wire_send_json(socket, request, -1, err) &&
-	       read_answer(result_out, job, socket, OFFLINE_ANSWER_MS, err);
+	done = ask(result_out, job, socket, request, OFFLINE_ANSWER_MS, err) == ASKED_DONE;
 	close(socket);
 	spawn_stop(pid, WORKER_GRACE_MS);
 	return done;
@@ -177,11 +214,10 @@ bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request
 
 void job_finish(struct job *job)
 {
-	if (job->worker_pid == 0)
-		return;
-	close(job->worker);
+	path_close_fd(&job->worker);
 	/* The closed socket ends it; the signal is for one that hangs in a system call. */
-	if (spawn_wait(NULL, job->worker_pid, WORKER_GRACE_MS) == SPAWN_RUNNING)
+	if (job->worker_pid != 0 &&
+	    spawn_wait(NULL, job->worker_pid, WORKER_GRACE_MS) == SPAWN_RUNNING)
 		spawn_stop(job->worker_pid, WORKER_GRACE_MS);
 	job->worker = -1;
 	job->worker_pid = 0;

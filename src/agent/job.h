@@ -38,10 +38,11 @@ struct job {
 	const struct state *state;
 	const struct job_settings *settings;
 	const struct clock *clock;
-	int worker;       /* socket of a worker; -1: one is started when it is first needed */
-	pid_t worker_pid; /* 0 unless this job started it */
-	uid_t caller;     /* on whose behalf */
-	bool for_person;  /* somebody waits for it; false: the agent's own schedule */
+	int worker;          /* socket of a worker; -1: one is started when it is first needed */
+	pid_t worker_pid;    /* 0 unless this job started it */
+	uid_t caller;        /* on whose behalf */
+	bool nobody_listens; /* `event` said so */
+	bool for_person;     /* somebody waits for it; false: the agent's own schedule */
 	job_event_fn *event;
 	void *event_ctx;
 };
@@ -53,7 +54,7 @@ struct job {
  */
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err) MUST_USE;
 
-/* End a worker that the job itself started; a shared one is left alone. */
+/* Close the line to the worker, and end a worker that the job itself started. */
 void job_finish(struct job *job);
 
 /* One verb of job_run. */
@@ -70,7 +71,10 @@ enum job_worker_kind {
 bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 		      enum job_worker_kind kind, struct err *err) MUST_USE;
 
-/* One request to the worker (started if need be): events are passed on, the answer is the result.
+/*
+ * One request to the worker (started if need be): events are passed on, the answer is the result.
+ * Waits for it as long as it takes. A shared worker that ends meanwhile is replaced by one of the
+ * job's own, which is asked again; a broken line is never read again.
  */
 bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 	MUST_USE;

@@ -270,7 +270,9 @@ static bool lock_is_free(const char *folder)
 	SCOPED_TEXT char *path = path_join(folder, "lock");
 	SCOPED_FD int fd = open(path, O_RDWR | O_CLOEXEC);
 
-	return fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0;
+	/* A lock that cannot be looked at is taken for held: a second run is worse than a late one.
+	 */
+	return fd < 0 ? errno == ENOENT : flock(fd, LOCK_SH | LOCK_NB) == 0;
 }
 
 static bool has_started(struct journal_run *run, const char *folder)

@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -174,10 +175,14 @@ static int attach_to_worker(struct supervisor *s)
 
 static bool pass_event(const json_t *event, void *ctx)
 {
-	const int *peer = ctx;
+	int *peer = ctx;
 	struct err err;
 
-	return *peer < 0 || wire_send_json(*peer, event, -1, &err);
+	if (*peer < 0 || wire_send_json(*peer, event, -1, &err))
+		return true;
+	/* Half a frame may be on its way: nothing can follow it. */
+	(void)shutdown(*peer, SHUT_RDWR);
+	return false;
 }
 
 static json_t *new_answer(bool done, json_t *result, const struct err *err)
