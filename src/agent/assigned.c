@@ -9,14 +9,6 @@
 
 #define SAVES "saves" /* how often told.json was saved; no advertisement is named so */
 
-static int64_t time_of(const json_t *object, const char *key)
-{
-	const char *text = jsondoc_text(object, key);
-	int64_t unix_s;
-
-	return text != NULL && clock_parse(&unix_s, text) ? unix_s : SCHEDULE_NEVER;
-}
-
 static void read_assignment(struct schedule_assignment *a, const json_t *row)
 {
 	const json_t *after = json_object_get(row, "run_after");
@@ -32,9 +24,9 @@ static void read_assignment(struct schedule_assignment *a, const json_t *row)
 		.after_package = jsondoc_text(after, "package"),
 		.after_program = jsondoc_text(after, "program"),
 		.stopped = state != NULL && strcmp(state, "stopped") == 0,
-		.available_s = time_of(row, "available"),
-		.mandatory_s = time_of(row, "mandatory"),
-		.expires_s = time_of(row, "expires"),
+		.available_s = schedule_time(row, "available"),
+		.mandatory_s = schedule_time(row, "mandatory"),
+		.expires_s = schedule_time(row, "expires"),
 	};
 	a->has_window = window != NULL && clock_window_parse(&a->window, window);
 	if (rerun == NULL || !schedule_parse_rerun(&a->rerun, rerun))
@@ -59,7 +51,7 @@ static void read_content(struct assigned *p, size_t index)
 
 	p->contents[index] = (struct schedule_content){
 		.reason = jsondoc_text(wait, "text"),
-		.until_s = time_of(wait, "until"),
+		.until_s = schedule_time(wait, "until"),
 	};
 }
 
@@ -75,7 +67,7 @@ static void read_plan(struct assigned *p)
 		read_content(p, i);
 		p->count++;
 	}
-	p->expires_s = time_of(json_object_get(p->doc, "trusted"), "expires");
+	p->expires_s = schedule_time(json_object_get(p->doc, "trusted"), "expires");
 }
 
 bool assigned_load(struct assigned *out, const struct state *st, struct err *err)

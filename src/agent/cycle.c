@@ -19,12 +19,14 @@
 #include "common/helper.h"
 #include "common/log.h"
 #include "common/path.h"
+#include "content/store.h"
 
 #define CYCLE_WAIT_MS   600000
 #define JOURNAL_WAIT_MS 30000
 #define OUTBOX_WAIT_MS  10000
-#define LOOK_MS         100 /* between two looks at a running program */
-#define EVALUATIONS_MAX 3   /* an evaluation may ask for documents that the refresh did not bring */
+#define LOOK_FIRST_MS   50   /* between two looks at a running program, at first … */
+#define LOOK_MAX_MS     2000 /* … and at one that takes its time */
+#define EVALUATIONS_MAX 3 /* an evaluation may ask for documents that the refresh did not bring */
 
 struct cycle {
 	struct job *job;
@@ -161,7 +163,7 @@ static bool enrol_by_bundle(struct job *job)
 		struct err err;
 
 		if (bundle_read(request, json_string_value(path), &err) &&
-		    jobs_enroll(&answer, job, request, &err))
+		    jobs_enroll_in_cycle(&answer, job, request, &err))
 			return true;
 		log_warn("%s: %s", json_string_value(path), err.why);
 	}
@@ -189,6 +191,18 @@ static bool open_journal(struct cycle *c, struct err *err)
 	return journal_open(&c->journal, dir, JOURNAL_WAIT_MS, err);
 }
 
+/* What cannot be told for want of room is told once records have gone: that must not stop them. */
+static bool settle_runs(struct run_summary *summary, struct cycle *c, struct err *err)
+{
+	if (run_collect(summary, &c->journal, c->job->clock, keep_record, c, err))
+		return true;
+	if (err->code != ERR_OUTBOX_FULL)
+		return false;
+	log_warn("how a program ran is told later: %s", err->why);
+	err_clear(err);
+	return true;
+}
+
 /* Tell and settle what has ended, then look at what there is. The journal is closed again. */
 static bool collect(struct run_summary *summary, struct cycle *c, struct err *err)
 {
@@ -197,8 +211,7 @@ static bool collect(struct run_summary *summary, struct cycle *c, struct err *er
 	if (!open_journal(c, err))
 		return false;
 	journal_list_release(&c->runs);
-	done = run_collect(summary, &c->journal, c->job->clock, keep_record, c, err) &&
-	       journal_load(&c->runs, &c->journal, err);
+	done = settle_runs(summary, c, err) && journal_load(&c->runs, &c->journal, err);
 	journal_close(&c->journal);
 	return done;
 }
@@ -432,15 +445,12 @@ static bool tell_received(struct cycle *c, struct err *err)
 
 /* ---- content ---- */
 
-static int64_t time_of(const json_t *object, const char *key)
-{
-	const char *text = jsondoc_text(object, key);
-	int64_t unix_s;
+enum fetch_how {
+	FETCH_MISSING, /* what stands here as verified is believed */
+	FETCH_MEND,    /* what stands here was found changed: look at every chunk again */
+};
 
-	return text != NULL && clock_parse(&unix_s, text) ? unix_s : SCHEDULE_NEVER;
-}
-
-static json_t *new_fetch(const struct cycle *c, size_t i)
+static json_t *new_fetch(const struct cycle *c, size_t i, enum fetch_how how)
 {
 	const json_t *row = assigned_row(&c->plan, i);
 	json_t *question = json_object();
@@ -452,26 +462,28 @@ static json_t *new_fetch(const struct cycle *c, size_t i)
 	jsondoc_set_text(question, "program", jsondoc_text(row, "program"));
 	jsondoc_set_int(question, "quota", (int64_t)c->job->settings->quota_bytes);
 	jsondoc_set_flag(question, "for_person", c->job->for_person);
+	if (how == FETCH_MEND)
+		jsondoc_set_flag(question, "mend", true);
 	return question;
 }
 
 /* Have the content of an assignment here, or note why not. *path_out is the caller's. */
-static bool fetch(char **path_out, char **way_out, struct cycle *c, size_t i)
+static bool fetch(char **path_out, char **way_out, struct cycle *c, size_t i, enum fetch_how how,
+		  struct err *err)
 {
-	json_auto_t *question = new_fetch(c, i);
+	json_auto_t *question = new_fetch(c, i, how);
 	json_auto_t *answer = NULL;
 	const json_t *waiting;
-	struct err err;
 
-	if (!job_ask_worker(&answer, c->job, question, &err)) {
-		assigned_set_wait(&c->plan, i, err.why, SCHEDULE_NEVER);
+	if (!job_ask_worker(&answer, c->job, question, err)) {
+		assigned_set_wait(&c->plan, i, err->why, SCHEDULE_NEVER);
 		return false;
 	}
 	waiting = json_object_get(answer, "waiting");
 	if (waiting != NULL) {
 		assigned_set_wait(&c->plan, i, jsondoc_text(waiting, "text"),
-				  time_of(waiting, "until"));
-		return false;
+				  schedule_time(waiting, "until"));
+		return err_set(err, ERR_NO_CANDIDATE, "%s", jsondoc_text(waiting, "text"));
 	}
 	assigned_set_ready(&c->plan, i);
 	*path_out = alloc_text(jsondoc_text(answer, "path"));
@@ -481,16 +493,10 @@ static bool fetch(char **path_out, char **way_out, struct cycle *c, size_t i)
 
 /* ---- running ---- */
 
-struct check {
-	struct cycle *c;
-	size_t index;
-};
-
 /* Immediately before a run the tree is compared with the signed manifest once more. */
-static bool verify_content(void *ctx, struct err *err)
+static bool verify_content(struct cycle *c, size_t i, struct err *err)
 {
-	const struct check *check = ctx;
-	const json_t *row = assigned_row(&check->c->plan, check->index);
+	const json_t *row = assigned_row(&c->plan, i);
 	json_auto_t *question = json_object();
 	json_auto_t *answer = NULL;
 	const json_t *finding;
@@ -498,13 +504,50 @@ static bool verify_content(void *ctx, struct err *err)
 	jsondoc_set_text(question, "op", "verify");
 	jsondoc_set_text(question, "package", jsondoc_text(row, "package"));
 	jsondoc_set_int(question, "version", jsondoc_int(row, "version", 0));
-	if (!job_ask_offline(&answer, check->c->job, question, err))
+	if (!job_ask_offline(&answer, c->job, question, err))
 		return false;
 	finding = json_array_get(json_object_get(answer, "findings"), 0);
 	if (finding == NULL)
 		return true;
-	return err_set(err, ERR_TRUST, "the content has changed since it was verified: %s is %s",
+	return err_set(err, ERR_CORRUPT, "the content has changed since it was verified: %s is %s",
 		       jsondoc_text(finding, "path"), jsondoc_text(finding, "finding"));
+}
+
+/* From here on until the last process of the run has ended, nobody removes the content. */
+static bool pin_content(int *pin_out, const struct cycle *c, size_t i, struct err *err)
+{
+	const json_t *row = assigned_row(&c->plan, i);
+	SCOPED_TEXT char *dir = state_path(c->job->state, "store");
+	SCOPED(store) struct store *store = NULL;
+	const char *package;
+	int64_t version;
+	struct store_id id;
+
+	if (!jsondoc_need_text(&package, row, "package", err) ||
+	    !jsondoc_need_int(&version, row, "version", 1, STORE_VERSION_MAX, err))
+		return false;
+	if (!store_id_make(&id, package, (uint64_t)version))
+		return err_set(err, ERR_FORMAT, "\"%s\" is no package", package);
+	return store_open(&store, dir, c->job->clock, err) && store_pin(pin_out, store, &id, err);
+}
+
+/* Hold the content, verified. Somebody may have changed it since it came: that is mended once. */
+static bool hold_content(int *pin_out, struct cycle *c, size_t i, struct err *err)
+{
+	SCOPED_TEXT char *path = NULL;
+	SCOPED_TEXT char *way = NULL;
+
+	if (!pin_content(pin_out, c, i, err))
+		return false;
+	if (verify_content(c, i, err))
+		return true;
+	if (err->code != ERR_CORRUPT)
+		return false;
+	log_warn("%s; it is fetched again", err->why);
+	path_close_fd(pin_out);
+	*pin_out = -1;
+	return fetch(&path, &way, c, i, FETCH_MEND, err) && pin_content(pin_out, c, i, err) &&
+	       verify_content(c, i, err);
 }
 
 static void pause_ms(long ms)
@@ -519,9 +562,11 @@ static void pause_ms(long ms)
 static bool wait_for_runs(struct cycle *c, struct err *err)
 {
 	struct run_summary summary;
+	long look_ms = LOOK_FIRST_MS;
 
 	do {
-		pause_ms(LOOK_MS);
+		pause_ms(look_ms);
+		look_ms = MIN_OF(look_ms + look_ms / 8, (long)LOOK_MAX_MS);
 		if (!collect(&summary, c, err))
 			return false;
 	} while (summary.running > 0);
@@ -539,22 +584,21 @@ static void forget_quiet(const struct cycle *c)
 static enum run_start start(struct cycle *c, size_t i, const char *path, const char *way,
 			    enum journal_again again, struct err *err)
 {
-	struct check check = { .c = c, .index = i };
-	const struct run_request request = {
+	SCOPED_FD int pin = -1;
+	struct run_request request = {
 		.assignment = assigned_row(&c->plan, i),
 		.content = path,
 		.client = c->id.client,
 		.way = way,
 		.again = again,
 		.reaper = c->reaper,
-		.verify = verify_content,
-		.ctx = &check,
 	};
 	enum run_start result;
 
 	forget_quiet(c);
-	if (!open_journal(c, err))
+	if (!hold_content(&pin, c, i, err) || !open_journal(c, err))
 		return RUN_FAULT;
+	request.pin = pin;
 	result = run_start(&c->journal, &request, c->job->clock, err);
 	journal_close(&c->journal);
 	return result;
@@ -591,7 +635,7 @@ static bool take_turn(struct cycle *c, size_t i, bool *tried)
 	if ((!v.wants_content && v.state != SCHEDULE_DUE) || tried[i])
 		return false;
 	tried[i] = true;
-	if (!fetch(&path, &way, c, i))
+	if (!fetch(&path, &way, c, i, FETCH_MISSING, &err))
 		return false;
 	schedule_evaluate(&v, &c->plan.assignments[i], &c->plan.contents[i], &facts);
 	if (v.state != SCHEDULE_DUE)
@@ -674,11 +718,21 @@ static void keep_quiet(struct cycle *c, json_t *quiet, size_t waiting, size_t fa
 
 	if (!may_change(c))
 		jsondoc_set_text(quiet, "inputs", inputs);
+	jsondoc_set_int(quiet, "made", clock_wall_s(c->job->clock));
 	jsondoc_set_int(quiet, "expires", MIN_OF(c->plan.expires_s, JSONDOC_INT_MAX));
 	jsondoc_set_int(quiet, "waiting", (int64_t)waiting);
 	jsondoc_set_int(quiet, "failed", (int64_t)failed);
 	if (!state_write_json(c->job->state, "quiet.json", quiet, &err))
 		log_warn("quiet.json: %s", err.why);
+}
+
+static bool keep_inventory(struct outbox *outbox, const json_t *record, struct err *err)
+{
+	enum outbox_result result = outbox_put_inventory(outbox, record, err);
+
+	if (result == OUTBOX_FULL)
+		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
+	return result == OUTBOX_KEPT;
 }
 
 static void queue_inventory(struct cycle *c)
@@ -695,12 +749,15 @@ static void queue_inventory(struct cycle *c)
 	if (!state_read_json(&sent, c->job->state, "inventory.json", &err))
 		return;
 	before = jsondoc_text(sent, "digest");
-	if (before != NULL && strcmp(before, digest) == 0)
+	if (!outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, &err)) {
+		log_warn("the inventory is not kept: %s", err.why);
+		return;
+	}
+	if (before != NULL && strcmp(before, digest) == 0 && !outbox_lacks_inventory(outbox))
 		return;
 	record = inventory_record(c->inventory, clock_wall_s(c->job->clock));
-	if (!outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, &err) ||
-	    outbox_put_inventory(outbox, record, &err) != OUTBOX_KEPT) {
-		log_warn("the inventory is not kept");
+	if (!keep_inventory(outbox, record, &err)) {
+		log_warn("the inventory is not kept: %s", err.why);
 		return;
 	}
 	json_decref(sent);
@@ -738,6 +795,7 @@ static bool is_quiet(json_t **result_out, struct cycle *c, const struct run_summ
 	before = jsondoc_text(quiet, "inputs");
 	inputs = inputs_of(c);
 	if (before == NULL || strcmp(before, inputs) != 0 ||
+	    now_s < jsondoc_int(quiet, "made", INT64_MAX) ||
 	    now_s >= jsondoc_int(quiet, "next", 0) || now_s >= jsondoc_int(quiet, "expires", 0))
 		return false;
 	*result_out = new_summary(c, (size_t)jsondoc_int(quiet, "waiting", 0),
@@ -764,6 +822,7 @@ static bool work(json_t **result_out, struct cycle *c, struct err *err)
 	if (!collect(&runs, c, err) || !take_inventory(c, err))
 		return false;
 	if (is_quiet(result_out, c, &runs)) {
+		queue_inventory(c);
 		if (!deliver(c, err))
 			return false;
 		jsondoc_set_int(*result_out, "sent", (int64_t)c->sent);
@@ -943,14 +1002,13 @@ bool cycle_run(json_t **result_out, struct job *job, const json_t *request, stru
 	job->for_person = true;
 	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
 	    !is_let_in(&c, err) || !collect(&runs, &c, err) ||
-	    !assigned_load(&c.plan, job->state, err) || !find_offer(&index, &v, &c, request, err) ||
-	    !is_allowed(&v, err))
+	    !assigned_load(&c.plan, job->state, err) || !tell_received(&c, err))
 		return false;
-	if (!tell_received(&c, err))
+	look_at_outbox(&c);
+	if (!find_offer(&index, &v, &c, request, err) || !is_allowed(&v, err))
 		return false;
-	if (!fetch(&path, &way, &c, index))
-		return err_set(err, ERR_NO_CANDIDATE, "%s", c.plan.contents[index].reason);
-	done = run_assignment(&c, index, path, way, v.again, err) &&
+	done = fetch(&path, &way, &c, index, FETCH_MISSING, err) &&
+	       run_assignment(&c, index, path, way, v.again, err) &&
 	       tell_outcome(result_out, &c, index, err);
 	if (!assigned_save(&c.plan, job->state, &ignored) || !deliver(&c, &ignored))
 		log_debug("records wait: %s", ignored.why);

@@ -15,6 +15,7 @@
 
 #include "agent/dpkg.h"
 #include "common/alloc.h"
+#include "common/log.h"
 #include "common/netaddr.h"
 #include "common/path.h"
 #include "common/text.h"
@@ -498,6 +499,28 @@ uint64_t inventory_fingerprint(const json_t *tables)
 	return hash != 0 ? hash : 1;
 }
 
+static size_t size_of(const json_t *record)
+{
+	SCOPED(buf) struct buf text = { 0 };
+
+	jsondoc_write(&text, record);
+	return text.size;
+}
+
+/* One of many thousand programs less is better than no inventory at all. */
+static void cut_to_fit(json_t *record)
+{
+	json_t *tables = json_deep_copy(json_object_get(record, "tables"));
+	json_t *software = json_object_get(tables, "software");
+
+	jsondoc_set(record, "tables", tables);
+	while (json_array_size(software) > 0 && size_of(record) > INVENTORY_BYTES_MAX)
+		for (size_t left = json_array_size(software) / 8 + 1; left > 0; left--)
+			json_array_remove(software, json_array_size(software) - 1);
+	log_warn("the inventory is too long: the site is told of %zu packages only",
+		 json_array_size(software));
+}
+
 json_t *inventory_record(json_t *tables, int64_t now_s)
 {
 	json_t *record = json_object();
@@ -506,5 +529,7 @@ json_t *inventory_record(json_t *tables, int64_t now_s)
 	jsondoc_set_time(record, "time", now_s);
 	jsondoc_set_flag(record, "full", true);
 	jsondoc_set(record, "tables", json_incref(tables));
+	if (size_of(record) > INVENTORY_BYTES_MAX)
+		cut_to_fit(record);
 	return record;
 }

@@ -14,6 +14,7 @@
 
 #define INVENTORY_PACKAGES_MAX 20000
 #define INVENTORY_DISKS_MAX    64
+#define INVENTORY_BYTES_MAX    ((size_t)900 << 10) /* of a record, which has to fit an envelope */
 
 struct inventory_options {
 	const char *root;    /* where /etc, /proc, /sys and /var are; NULL: "/" */

@@ -1,5 +1,6 @@
 #include "agent/jobs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "common/random.h"
 #include "common/text.h"
 
+#define CYCLE_WAIT_MS  600000
 #define OUTBOX_WAIT_MS 10000
 /* Without a receipt for so long an envelope is sent anew; at once where somebody waits. */
 #define SEND_AGAIN_S 900
@@ -23,13 +25,20 @@ static bool open_outbox(struct outbox **out, const struct job *job, const char *
 	return outbox_open(out, dir, stream, 0, OUTBOX_WAIT_MS, err);
 }
 
-bool jobs_record(struct job *job, json_t *record, struct err *err)
+static void pass_record(struct job *job, const json_t *record)
 {
-	json_auto_t *owned = record;
-	json_auto_t *event = NULL;
+	json_auto_t *event = json_object();
+
+	jsondoc_set_text(event, "event", "record");
+	jsondoc_set(event, "record", json_incref((json_t *)(uintptr_t)record));
+	if (job->event != NULL)
+		(void)job->event(event, job->event_ctx);
+}
+
+bool jobs_record_once(struct job *job, const json_t *record, const char *key, struct err *err)
+{
 	SCOPED(state_identity) struct state_identity id;
 	SCOPED(outbox) struct outbox *outbox = NULL;
-	enum outbox_result result;
 
 	if (!state_load_identity(&id, job->state, err))
 		return false;
@@ -37,15 +46,25 @@ bool jobs_record(struct job *job, json_t *record, struct err *err)
 		return true;
 	if (!open_outbox(&outbox, job, id.stream, err))
 		return false;
-	result = outbox_append(outbox, owned, NULL, err);
-	if (result == OUTBOX_FAULT)
-		return false;
-	if (result == OUTBOX_FULL)
+	switch (outbox_append(outbox, record, key, err)) {
+	case OUTBOX_KEPT:
+		pass_record(job, record);
+		return true;
+	case OUTBOX_KNOWN:
+		return true;
+	case OUTBOX_FULL:
 		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
-	event = json_pack("{s:s,s:O}", "event", "record", "record", owned);
-	if (job->event != NULL)
-		(void)job->event(event, job->event_ctx);
-	return true;
+	case OUTBOX_FAULT:
+	default:
+		return false;
+	}
+}
+
+bool jobs_record(struct job *job, json_t *record, struct err *err)
+{
+	json_auto_t *owned = record;
+
+	return jobs_record_once(job, owned, NULL, err);
 }
 
 /* ---- enrolment ---- */
@@ -123,6 +142,16 @@ static bool send_file(struct job *job, const json_t *sealed, struct err *err)
 		       jsondoc_text(answer, "why"));
 }
 
+/* The identity learns its site from verified policy. */
+static bool keep_site(struct state_identity *id, const struct job *job, const char *site,
+		      struct err *err)
+{
+	if (site == NULL || strcmp(site, id->site) == 0)
+		return true;
+	snprintf(id->site, sizeof(id->site), "%s", site);
+	return state_save_identity(job->state, id, err);
+}
+
 static bool send_enrolment(struct job *job, const char *token, struct err *err)
 {
 	SCOPED(state_identity) struct state_identity id;
@@ -132,10 +161,22 @@ static bool send_enrolment(struct job *job, const char *token, struct err *err)
 	if (!state_load_identity(&id, job->state, err))
 		return false;
 	question = new_enrol_question(&id, job, token);
-	return job_ask_offline(&sealed, job, question, err) && send_file(job, sealed, err);
+	return job_ask_offline(&sealed, job, question, err) && send_file(job, sealed, err) &&
+	       keep_site(&id, job, jsondoc_text(sealed, "site"), err);
 }
 
 bool jobs_enroll(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	SCOPED_FD int lock = -1;
+
+	/* A cycle keeps the identity in hand and would write the old one back. */
+	job->for_person = true;
+	return state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) &&
+	       jobs_enroll_in_cycle(result_out, job, request, err);
+}
+
+bool jobs_enroll_in_cycle(json_t **result_out, struct job *job, const json_t *request,
+			  struct err *err)
 {
 	SCOPED(state_identity) struct state_identity id = { 0 };
 	size_t sent;
@@ -186,7 +227,7 @@ static bool collect_due(struct outbox_envelopes *due, uint64_t *waiting_out, str
 	return true;
 }
 
-static json_t *new_upload(const struct outbox_envelopes *due)
+static json_t *new_upload(const struct job *job, const struct outbox_envelopes *due)
 {
 	json_t *question = json_object(), *list = json_array();
 
@@ -199,6 +240,7 @@ static json_t *new_upload(const struct outbox_envelopes *due)
 	}
 	jsondoc_set_text(question, "op", "upload");
 	jsondoc_set(question, "envelopes", list);
+	jsondoc_set_flag(question, "for_person", job->for_person);
 	return question;
 }
 
@@ -236,7 +278,7 @@ static bool upload(size_t *sent_out, struct job *job, const struct state_identit
 
 	if (due->count == 0)
 		return true;
-	question = new_upload(due);
+	question = new_upload(job, due);
 	if (!job_ask_worker(&answer, job, question, err))
 		return false;
 	if (json_array_size(json_object_get(answer, "sent")) < due->count)
@@ -329,11 +371,13 @@ static bool take_state(struct state_identity *id, struct job *job, const char *s
 
 static bool take_receipts(struct job *job, struct state_identity *id, struct err *err)
 {
-	json_auto_t *question = json_pack("{s:s,s:s}", "op", "receipts", "client", id->client);
+	json_auto_t *question = json_pack("{s:s,s:s,s:b}", "op", "receipts", "client", id->client,
+					  "for_person", job->for_person);
 	json_auto_t *answer = NULL;
 	json_auto_t *check = NULL;
 	json_auto_t *checked = NULL;
 	const char *file;
+	bool done;
 
 	if (!job_ask_worker(&answer, job, question, err))
 		return false;
@@ -342,8 +386,9 @@ static bool take_receipts(struct job *job, struct state_identity *id, struct err
 		return true;
 	check = json_pack("{s:s,s:s,s:s}", "op", "receipt-check", "file", file, "client",
 			  id->client);
-	return job_ask_offline(&checked, job, check, err) &&
-	       take_state(id, job, jsondoc_text(checked, "state"), err) &&
+	done = job_ask_offline(&checked, job, check, err);
+	(void)unlink(file);
+	return done && take_state(id, job, jsondoc_text(checked, "state"), err) &&
 	       apply_stream(id, job, json_object_get(checked, "streams"), err);
 }
 
@@ -402,6 +447,7 @@ bool jobs_fetch(json_t **result_out, struct job *job, const json_t *request, str
 	const json_t *waiting;
 
 	jsondoc_set_int(question, "quota", (int64_t)job->settings->quota_bytes);
+	(void)json_object_del(question, "mend");
 	if (!job_ask_worker(&answer, job, question, err))
 		return false;
 	waiting = json_object_get(answer, "waiting");

@@ -14,6 +14,10 @@ job_verb_fn jobs_connections;
 job_verb_fn jobs_doctor;
 job_verb_fn jobs_verify;
 
+/* The same as jobs_enroll for a caller that holds the cycle's lock already. */
+bool jobs_enroll_in_cycle(json_t **result_out, struct job *job, const json_t *request,
+			  struct err *err) MUST_USE;
+
 /*
  * Upload what waits in the outbox, get receipts and draw their consequences. `sent_out` is the
  * number of records on a CAP now. A CAP out of reach is no fault: records wait.
@@ -21,7 +25,13 @@ job_verb_fn jobs_verify;
 bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, struct err *err)
 	MUST_USE;
 
-/* Add a record to the outbox and tell the event listener. Takes over `record`. */
+/*
+ * Add a record to the outbox and tell the event listener. Takes over `record`. jobs_record_once
+ * borrows it, and does nothing where the outbox has a record of this key. ERR_OUTBOX_FULL: records
+ * wait for a CAP and fill their room.
+ */
 bool jobs_record(struct job *job, json_t *record, struct err *err) MUST_USE;
+bool jobs_record_once(struct job *job, const json_t *record, const char *key, struct err *err)
+	MUST_USE;
 
 #endif

@@ -12,14 +12,6 @@
 #define OUTBOX_WAIT_MS  10000
 #define MESSAGES_MAX    1000
 
-static int64_t time_of(const json_t *object, const char *key)
-{
-	const char *text = jsondoc_text(object, key);
-	int64_t unix_s;
-
-	return text != NULL && clock_parse(&unix_s, text) ? unix_s : SCHEDULE_NEVER;
-}
-
 static json_t *new_offer(const struct assigned *plan, size_t i, const struct schedule_verdict *v)
 {
 	const json_t *row = assigned_row(plan, i);
@@ -77,7 +69,7 @@ static void put_trust(json_t *status, const struct state *st, const json_t *plan
 {
 	const json_t *trusted = json_object_get(plan, "trusted");
 	json_auto_t *met = NULL;
-	int64_t expires_s = time_of(trusted, "expires");
+	int64_t expires_s = schedule_time(trusted, "expires");
 	struct err err;
 
 	if (!state_read_json(&met, st, "status.json", &err))

@@ -47,6 +47,7 @@ struct reap {
 	int output_fd; /* -1: at its end */
 	int signal_fd;
 	int started_fd;
+	bool has_pin;   /* of the content, at REAP_PIN_FD */
 	pid_t program;  /* 0: not started or reaped */
 	int status;     /* of the program, once it is reaped */
 	bool timed_out; /* the program itself was ended by us */
@@ -146,14 +147,16 @@ static bool spawn_program(struct reap *r, struct command *c, const char *content
 	const struct spawn_fd fds[] = {
 		{ output, STDOUT_FILENO },
 		{ output, STDERR_FILENO },
-		{ REAP_LOCK_FD, REAP_LOCK_FD }, /* the tree holds the lock, not only we */
+		/* The tree holds the lock and the pin, not only we. */
+		{ REAP_LOCK_FD, REAP_LOCK_FD },
+		{ REAP_PIN_FD, REAP_PIN_FD },
 	};
 	struct spawn s = {
 		.argv = (const char *const *)c->words,
 		.envp = (const char *const *)env.entries,
 		.cwd = content,
 		.fds = fds,
-		.fd_count = COUNT_OF(fds),
+		.fd_count = r->has_pin ? COUNT_OF(fds) : COUNT_OF(fds) - 1,
 		.user = account->changes ? &user : NULL,
 		.flags = SPAWN_NEW_SESSION,
 		.last = write_started,
@@ -422,8 +425,13 @@ static bool write_result(const struct reap *r, const struct err *failed)
 /* A full disk may have room again later; the program's outcome is worth the wait. */
 static void insist_on_result(const struct reap *r, const struct err *failed)
 {
-	for (unsigned int pause_s = 1; !write_result(r, failed); pause_s = MIN_OF(pause_s * 2, 60u))
+	unsigned int pause_s = 1;
+
+	/* Without its folder (packway reset) nobody will ask. */
+	while (!write_result(r, failed) && path_exists(r->folder)) {
 		sleep(pause_s);
+		pause_s = MIN_OF(pause_s * 2, 60u);
+	}
 }
 
 static bool load_intent(struct reap *r, struct err *err)
@@ -448,7 +456,7 @@ static int watch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void run_to_the_end(const char *folder)
+static void run_to_the_end(const char *folder, bool has_pin)
 {
 	struct reap r = {
 		.folder = folder,
@@ -456,6 +464,7 @@ static void run_to_the_end(const char *folder)
 		.output_fd = -1,
 		.signal_fd = watch_signals(),
 		.started_fd = -1,
+		.has_pin = has_pin,
 	};
 	struct err err;
 	int64_t timeout_s;
@@ -477,6 +486,8 @@ static void run_to_the_end(const char *folder)
 
 int reap_main(const char *folder)
 {
+	/* Before anything else may get that number. */
+	bool has_pin = fcntl(REAP_PIN_FD, F_GETFD) >= 0;
 	pid_t pid;
 
 	/* Two generations: whoever started us has nothing to wait for. */
@@ -486,6 +497,6 @@ int reap_main(const char *folder)
 	umask(RUN_UMASK);
 	if (chdir("/") != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		return 1;
-	run_to_the_end(folder);
+	run_to_the_end(folder, has_pin);
 	return 0;
 }

@@ -3,7 +3,9 @@
  * limit, waits for its whole process tree and writes the result.
  *
  * It is a process of its own, in a session of its own, and a child of nobody: the death of the
- * agent does not reach it or the program. Linux only (child subreaper).
+ * agent does not reach it or the program. If it is killed itself, the program goes on without a
+ * time limit, keeps the lock and the pin, and its run counts as interrupted when the last process
+ * is gone. Linux only (child subreaper).
  */
 #ifndef AGENT_REAP_H
 #define AGENT_REAP_H
@@ -12,6 +14,7 @@
 
 #define REAP_OPTION  "--reap" /* packway-agent --reap FOLDER */
 #define REAP_LOCK_FD 3        /* where the run's lock is handed over, held */
+#define REAP_PIN_FD  4        /* where the pin of the content is, if there is one */
 #define REAP_GRACE_S 10       /* between the polite and the impolite end of a program */
 
 /*

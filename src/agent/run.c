@@ -37,14 +37,14 @@ static json_t *new_intent(const struct run_request *request)
 }
 
 /* The lock goes over with the start; only after that is ours closed. */
-static bool start_reaper(const char *reaper, const char *folder, int lock, struct err *err)
+static bool start_reaper(const char *reaper, const char *folder, int lock, int pin, struct err *err)
 {
 	SCOPED_TEXT char *absolute = folder[0] == '/' ? alloc_text(folder) : NULL;
-	const struct spawn_fd fds[] = { { lock, REAP_LOCK_FD } };
+	const struct spawn_fd fds[] = { { lock, REAP_LOCK_FD }, { pin, REAP_PIN_FD } };
 	struct spawn s = {
 		.argv = (const char *const[]){ reaper, REAP_OPTION, folder, NULL },
 		.fds = fds,
-		.fd_count = COUNT_OF(fds),
+		.fd_count = pin >= 0 ? COUNT_OF(fds) : 1,
 		.flags = SPAWN_NEW_SESSION,
 	};
 	int status = 0;
@@ -78,12 +78,10 @@ enum run_start run_start(struct journal *j, const struct run_request *request,
 	enum journal_begin begun;
 	int lock;
 
-	if (request->verify != NULL && !request->verify(request->ctx, err))
-		return RUN_FAULT;
 	begun = journal_begin(&folder, &lock, j, intent, request->again, clock_wall_s(clock), err);
 	if (begun != JOURNAL_BEGUN)
 		return refuse(begun);
-	if (!start_reaper(request->reaper, folder, lock, err)) {
+	if (!start_reaper(request->reaper, folder, lock, request->pin, err)) {
 		journal_abandon(folder, lock);
 		err_what(err, "cannot start %s", jsondoc_text(intent, "program"));
 		return RUN_FAULT;
@@ -199,12 +197,13 @@ static bool was_started(const struct journal_run *run)
 static bool tell(struct run_summary *out, struct journal *j, const struct journal_run *run,
 		 const struct clock *clock, run_record_fn *record, void *ctx, struct err *err)
 {
+	bool is_running = run->phase == JOURNAL_RUNNING;
+
+	out->running += is_running;
 	if (was_started(run) && !run->started_told && !tell_start(j, run, record, ctx, err))
 		return false;
-	if (run->phase == JOURNAL_RUNNING) {
-		out->running++;
+	if (is_running)
 		return true;
-	}
 	if (!tell_end(j, run, clock, record, ctx, err))
 		return false;
 	out->ended++;

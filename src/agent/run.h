@@ -17,9 +17,6 @@
 #include "common/jsondoc.h"
 #include "common/macros.h"
 
-/* Check the content once more, immediately before it is run. False: it must not be run. */
-typedef bool run_verify_fn(void *ctx, struct err *err);
-
 struct run_request {
 	/*
 	 * The plan's assignment (docs/ARCHITECTURE.md 4): advertisement, serial, package, version,
@@ -30,9 +27,8 @@ struct run_request {
 	const char *client;  /* its id */
 	const char *way;     /* how the content came; may be NULL */
 	enum journal_again again;
-	const char *reaper;    /* packway-agent's path (common/helper.h) */
-	run_verify_fn *verify; /* NULL: the caller has checked already */
-	void *ctx;             /* of verify */
+	const char *reaper; /* packway-agent's path (common/helper.h) */
+	int pin;            /* of the content (store_pin); the run's processes keep it; -1: none */
 };
 
 enum run_start {
@@ -43,9 +39,9 @@ enum run_start {
 };
 
 /*
- * Start one run. Blocks for the verification and for some milliseconds. An account that is not
- * there, a command that cannot be split and the like are outcomes of the run (not-started), not
- * faults of this call.
+ * Start one run of content that the caller has just verified. Blocks for some milliseconds. An
+ * account that is not there, a command that cannot be split and the like are outcomes of the run
+ * (not-started), not faults of this call.
  */
 enum run_start run_start(struct journal *j, const struct run_request *request,
 			 const struct clock *clock, struct err *err) MUST_USE;

@@ -266,3 +266,11 @@ int64_t schedule_next(const struct schedule_verdict *verdicts, size_t count)
 		next_s = MIN_OF(next_s, verdicts[i].until_s);
 	return next_s;
 }
+
+int64_t schedule_time(const json_t *object, const char *key)
+{
+	const char *text = jsondoc_text(object, key);
+	int64_t unix_s;
+
+	return text != NULL && clock_parse(&unix_s, text) ? unix_s : SCHEDULE_NEVER;
+}

@@ -18,6 +18,7 @@
 
 #include "agent/journal.h"
 #include "common/clock.h"
+#include "common/jsondoc.h"
 #include "common/macros.h"
 
 #define SCHEDULE_RETRY_FIRST_S \
@@ -114,6 +115,9 @@ void schedule_evaluate(struct schedule_verdict *out, const struct schedule_assig
  * for `count`.
  */
 void schedule_order(size_t *order, const struct schedule_assignment *assignments, size_t count);
+
+/* A member that is a time as text; SCHEDULE_NEVER where it is absent or none. */
+int64_t schedule_time(const json_t *object, const char *key);
 
 /* The earliest moment at which a verdict may change by time alone; SCHEDULE_NEVER without one. */
 int64_t schedule_next(const struct schedule_verdict *verdicts, size_t count);

@@ -63,16 +63,19 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 static bool verb_reset(struct verb_call *call, struct err *err)
 {
 	static const char *const of_identity[] = {
-		"client.key", "identity.json", "metadata",     "policy",         "cap.json",
-		"plan.json",  "told.json",     "waits.json",   "quiet.json",     "journal",
-		"outbox",     "receipts.json", "receipts.new", "inventory.json", "decisions",
-		"nal.json",   "status.json",
+		"client.key", "identity.json", "metadata",      "policy",         "cap.json",
+		"plan.json",  "told.json",     "waits.json",    "quiet.json",     "journal",
+		"outbox",     "receipts.json", "receipts.new",  "inventory.json", "decisions",
+		"nal.json",   "status.json",   "enrolment.env",
 	};
 	SCOPED(client) struct client c = { 0 };
 	SCOPED_FD int lock = -1;
+	SCOPED_FD int cycle = -1;
 
+	/* Neither an agent nor a command may be at work with what goes. */
 	if (!client_open(&c, call, STATE_READ, err) ||
-	    !state_lock(&lock, &c.state, "state", 2000, err))
+	    !state_lock(&lock, &c.state, "state", 2000, err) ||
+	    !state_lock(&cycle, &c.state, "cycle", 2000, err))
 		return err_what(err, "cannot forget this client's identity");
 	for (size_t i = 0; i < COUNT_OF(of_identity); i++) {
 		SCOPED_TEXT char *path = state_path(&c.state, of_identity[i]);

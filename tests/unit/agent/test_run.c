@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -92,6 +93,7 @@ static enum run_start start(const struct place *p, const char *command, const ch
 		.way = "mount",
 		.again = again,
 		.reaper = p->self,
+		.pin = -1,
 	};
 
 	if (!journal_open(&j, p->journal, LOCK_MS, err))
@@ -371,29 +373,41 @@ static void an_unknown_account_is_told(void **state)
 	assert_non_null(strstr(jsondoc_text(record, "text"), "no account no-such-account"));
 }
 
-static bool refuse_content(void *ctx UNUSED, struct err *err)
+static bool pin_is_free(const char *path)
 {
-	return err_set(err, ERR_CORRUPT, "a chunk differs");
+	SCOPED_FD int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
-static void content_that_fails_its_check_is_not_run(void **state)
+static void the_pin_of_the_content_lasts_as_long_as_the_run(void **state)
 {
 	struct place *p = *state;
 	SCOPED(journal) struct journal j = JOURNAL_CLOSED;
-	json_auto_t *wanted = assignment("sh -c true", "root", 60);
+	SCOPED_TEXT char *path = path_join(p->content, "pin");
+	json_auto_t *wanted = assignment("sleep 2", "root", 60);
 	struct run_request request = {
 		.assignment = wanted,
 		.content = p->content,
+		.client = "00112233445566778899aabbccddeeff",
 		.reaper = p->self,
-		.verify = refuse_content,
 	};
 	struct err err;
 
+	request.pin = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(request.pin, LOCK_SH), 0);
 	assert_done(journal_open(&j, p->journal, LOCK_MS, &err), &err);
-	assert_int_equal(run_start(&j, &request, clock_system(), &err), RUN_FAULT);
-	assert_int_equal(err.code, ERR_CORRUPT);
+	assert_int_equal(run_start(&j, &request, clock_system(), &err), RUN_STARTED);
 	journal_close(&j);
-	assert_int_equal(last_run(p).phase, JOURNAL_UNSTARTED);
+	close(request.pin);
+	assert_false(pin_is_free(path));
+	while (last_run(p).phase == JOURNAL_RUNNING)
+		pause_ms(20);
+	/* The result is there a moment before its writer has ended. */
+	for (int left = 500; left > 0 && !pin_is_free(path); left--)
+		pause_ms(10);
+	assert_true(pin_is_free(path));
 }
 
 static void a_missing_reaper_leaves_nothing(void **state)
@@ -535,7 +549,7 @@ int main(int argc, char **argv)
 		CASE(an_endless_flood_meets_its_time_limit),
 		CASE(another_account_is_used),
 		CASE(an_unknown_account_is_told),
-		CASE(content_that_fails_its_check_is_not_run),
+		CASE(the_pin_of_the_content_lasts_as_long_as_the_run),
 		CASE(a_missing_reaper_leaves_nothing),
 		CASE(kills_neither_repeat_nor_lose_a_run),
 	};
