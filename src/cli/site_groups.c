@@ -4,7 +4,23 @@
 #include <string.h>
 
 #include "common/jsondoc.h"
+#include "common/log.h"
 #include "site/group.h"
+
+/* They may be added later: that is how two groups become neighbours of each other. */
+static bool warn_of_strangers(struct site *site, const char *name, struct err *err)
+{
+	json_auto_t *rows = NULL;
+	json_t *row;
+	size_t i;
+
+	if (!group_list_strangers(&rows, site, name, err))
+		return false;
+	json_array_foreach (rows, i, row)
+		log_warn("there is no group \"%s\" yet; it is no neighbour until it is added",
+			 jsondoc_text(row, "other"));
+	return true;
+}
 
 static bool run_add(struct verb_call *call, struct err *err)
 {
@@ -25,7 +41,7 @@ static bool run_add(struct verb_call *call, struct err *err)
 		return false;
 	jsondoc_set_text(doc, "name", spec.name);
 	print_result(call->print, doc, "group %s added", spec.name);
-	return true;
+	return warn_of_strangers(site, spec.name, err);
 }
 
 static bool run_list(struct verb_call *call, struct err *err)

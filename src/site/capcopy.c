@@ -13,6 +13,7 @@
 #include "common/path.h"
 #include "content/manifest.h"
 #include "nal/conntab.h"
+#include "site/leftovers.h"
 #include "site/outlet.h"
 
 #define TIMESTAMP  "metadata/timestamp.json"
@@ -252,9 +253,10 @@ static bool bring(struct copy *c, struct err *err)
 		version = 0;
 	if (version == 0 && !put_all_receipts(c, err))
 		return false;
-	if (version == c->job->timestamp_version)
-		return clean(c, err);
-	return put_file(c, TIMESTAMP, OUTLET_REPLACE, err) && record_state(c, err) && clean(c, err);
+	if (version != c->job->timestamp_version &&
+	    (!put_file(c, TIMESTAMP, OUTLET_REPLACE, err) || !record_state(c, err)))
+		return false;
+	return clean(c, err) && leftovers_sweep(&c->outlet, err);
 }
 
 bool capcopy_run(size_t *files_out, struct site *site, struct system *cap,

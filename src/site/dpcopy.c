@@ -10,6 +10,7 @@
 #include "common/path.h"
 #include "content/index.h"
 #include "site/distribute.h"
+#include "site/leftovers.h"
 #include "site/outlet.h"
 #include "site/package.h"
 
@@ -391,7 +392,8 @@ static bool clean(struct work *w, const struct wanted_list *wanted, struct err *
 	bool done;
 
 	done = mark_unused(w, wanted, err) && list_unused(&names, &count, w, err);
-	if (done && count > 0 && reach_outlet(w, &why))
+	/* Where the DP is new, or another's by now, there is nothing of ours. */
+	if (done && count > 0 && reach_outlet(w, &why) && !w->outlet.is_new)
 		for (size_t i = 0; done && i < count; i++)
 			done = remove_object(w, names[i], err);
 	for (size_t i = 0; i < count; i++)
@@ -416,7 +418,7 @@ bool dpcopy_run(struct site *site, struct system *dp, const struct dpcopy_option
 		(void)reach_outlet(&w, &ignored);
 	done = (dp->is_removed || (load_wanted(&wanted, &w, err) && load_wanted(&due, &w, err))) &&
 	       keep_due(&due, &w, err) && (due.count == 0 || bring_all(&w, &due, err)) &&
-	       clean(&w, &wanted, err);
+	       clean(&w, &wanted, err) && (!w.is_open || leftovers_sweep(&w.outlet, err));
 	outlet_close(&w.outlet);
 	return done;
 }

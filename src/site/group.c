@@ -68,8 +68,8 @@ static bool add_neighbour(struct site *site, const struct group_spec *spec, cons
 		return false;
 	if (strcmp(other, spec->name) == 0)
 		return err_set(err, ERR_USAGE, "group \"%s\" cannot be its own neighbour", other);
-	if (!group_check(site, other, err))
-		return false;
+	if (!text_is_name(other))
+		return err_set(err, ERR_USAGE, "neighbour \"%s\" is not the name of a group", text);
 	if (db_run(site->db, STMT_GROUP_ADD_NEIGHBOUR,
 		   DB_ARGS(db_text(spec->name), db_text(other), db_int(minutes)), err))
 		return true;
@@ -108,10 +108,10 @@ static bool add_rows(struct site *site, const struct group_spec *spec, struct er
 		    DB_ARGS(db_text(spec->name), default_after, db_int(spec->fence),
 			    db_text(spec->policy), db_int(spec->cross_tier)),
 		    err)) {
-		if (err->code == ERR_EXISTS)
-			err_set(err, ERR_EXISTS, "there is a boundary group \"%s\" already",
-				spec->name);
-		return false;
+		if (err->code != ERR_EXISTS)
+			return false;
+		err_set(err, ERR_EXISTS, "there is a boundary group \"%s\" already", spec->name);
+		return err_fix(err, "a group is not changed in place: remove it and add it anew");
 	}
 	for (size_t i = 0; i < spec->neighbour_count; i++)
 		if (!add_neighbour(site, spec, spec->neighbours[i], err))
@@ -152,6 +152,11 @@ bool group_remove(struct site *site, const char *name, struct err *err)
 	       db_run(site->db, STMT_GROUP_FORGET_REMOVED, DB_ARGS(db_text(name)), err) &&
 	       db_run(site->db, STMT_GROUP_REMOVE, DB_ARGS(db_text(name)), err) &&
 	       site_commit_policy(site, err);
+}
+
+bool group_list_strangers(json_t **out, struct site *site, const char *name, struct err *err)
+{
+	return db_list(out, site->db, STMT_GROUP_STRANGERS, DB_ARGS(db_text(name)), err);
 }
 
 bool group_list(json_t **out, struct site *site, struct err *err)

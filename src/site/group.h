@@ -34,6 +34,13 @@ bool group_add(struct site *site, const struct group_spec *spec, struct err *err
 bool group_remove(struct site *site, const char *name, struct err *err) MUST_USE;
 
 /* Lists and one group as JSON; the caller owns them. */
+/*
+ * The neighbours that do not exist, of one group (NULL: of all), as rows of {"group","other"}: a
+ * group may be named before it is added, so that two can be neighbours of each other.
+ */
+bool group_list_strangers(json_t **out, struct site *site, const char *name, struct err *err)
+	MUST_USE;
+
 bool group_list(json_t **out, struct site *site, struct err *err) MUST_USE;
 bool group_show(json_t **out, struct site *site, const char *name, struct err *err) MUST_USE;
 

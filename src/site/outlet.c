@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/path.h"
 #include "content/pack.h"
+#include "nal/mounts.h"
 #include "site/own.h"
 
 bool outlet_open(struct outlet *out, struct site *site, struct system *system, struct err *err)
@@ -86,6 +89,75 @@ static bool write_marker(struct outlet *o, struct err *err)
 	return outlet_put(o, marker_file(marker.kind), &source, OUTLET_REPLACE, err);
 }
 
+/* ---- the file system under a folder ---- */
+
+/* Where the file system that holds the folder is mounted; NULL if that cannot be told. */
+static char *mount_under(const char *folder)
+{
+	SCOPED(mounts) struct mounts table = { 0 };
+	SCOPED_TEXT char *real = realpath(folder, NULL);
+	const char *best = NULL;
+	struct err ignored;
+
+	if (real == NULL || !mounts_read(&table, NULL, &ignored))
+		return NULL;
+	for (size_t i = 0; i < table.count; i++) {
+		const char *target = table.entries[i].target;
+		size_t size = strlen(target);
+
+		if (size > 1 &&
+		    (strncmp(real, target, size) != 0 || (real[size] != '/' && real[size] != '\0')))
+			continue;
+		if (best == NULL || size > strlen(best))
+			best = target;
+	}
+	return alloc_text(best);
+}
+
+/*
+ * A mount point that is empty because nothing is mounted there looks like a new disk, and what is
+ * put into it fills the disk beneath. A mount that came on top is a new disk.
+ */
+static bool check_mounted(const struct outlet *o, struct err *err)
+{
+	const char *folder = outlet_folder(o), *before = o->system->mount;
+	SCOPED_TEXT char *now = NULL;
+
+	if (folder == NULL || before == NULL)
+		return true;
+	now = mount_under(folder);
+	if (now == NULL || strlen(now) >= strlen(before))
+		return true;
+	err_set(err, ERR_REFUSED, "the file system that folder %s lay on is not mounted at %s",
+		folder, before);
+	return err_fix(err, "mount it; or, if it is gone for good, remove the %s and add it anew",
+		       marker_kind_name(o->system->kind));
+}
+
+static bool remember_mount(struct outlet *o, struct err *err)
+{
+	const char *folder = outlet_folder(o);
+	SCOPED_TEXT char *now = folder != NULL ? mount_under(folder) : NULL;
+	SITE_UNDO struct site *undo = o->site;
+
+	if (now == NULL || (o->system->mount != NULL && strcmp(now, o->system->mount) == 0))
+		return true;
+	return site_begin(o->site, err) &&
+	       db_run(o->site->db, STMT_SYSTEM_SET_MOUNT,
+		      DB_ARGS(db_int(o->system->id), db_text(now)), err) &&
+	       site_commit(o->site, err);
+}
+
+/* ---- claiming ---- */
+
+/* Its marker is not there. */
+static bool claim_anew(struct outlet *o, struct err *err)
+{
+	o->is_new = true;
+	return o->system->is_removed ||
+	       (check_mounted(o, err) && write_marker(o, err) && remember_mount(o, err));
+}
+
 bool outlet_claim(struct outlet *o, struct err *err)
 {
 	static const struct way_get ask = { .max = MARKER_BYTES_MAX };
@@ -95,17 +167,15 @@ bool outlet_claim(struct outlet *o, struct err *err)
 
 	if (class == NAL_CLASS_NOT_FOUND) {
 		err_clear(err);
-		o->is_new = true;
-		return write_marker(o, err);
+		return claim_anew(o, err);
 	}
 	if (class != NAL_CLASS_OK)
 		return false;
 	if (!marker_parse(&there, buf_span(&object.bytes), err))
 		return err_what(err, "reading the marker %s", marker_file(o->system->kind));
 	if (marker_is(&there, o->system->uuid))
-		return true;
-	o->is_new = true;
-	return may_replace(o, &there, err) && write_marker(o, err);
+		return remember_mount(o, err);
+	return (o->system->is_removed || may_replace(o, &there, err)) && claim_anew(o, err);
 }
 
 /* Hold the rate: sleep until the bytes so far fit the time so far. */

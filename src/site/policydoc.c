@@ -6,10 +6,12 @@
 
 #include "common/alloc.h"
 #include "common/jsondoc.h"
+#include "common/log.h"
 #include "common/path.h"
 #include "content/manifest.h"
 #include "policy/docs.h"
 #include "site/collection.h"
+#include "site/group.h"
 #include "site/release.h"
 #include "site/sitekeys.h"
 #include "site/system.h"
@@ -153,6 +155,21 @@ static void write_group(struct buf *out, const json_t *row)
 	free(doc.boundaries);
 	free(doc.neighbours);
 	free(doc.prefer);
+}
+
+/* A name that was mistyped, or of a group that is gone. Clients find nothing under it. */
+static bool warn_of_strangers(struct stage *st, struct err *err)
+{
+	json_auto_t *rows = NULL;
+	json_t *row;
+	size_t i;
+
+	if (!group_list_strangers(&rows, st->site, NULL, err))
+		return false;
+	json_array_foreach (rows, i, row)
+		log_warn("group %s names the neighbour %s, which does not exist",
+			 jsondoc_text(row, "group"), jsondoc_text(row, "other"));
+	return true;
 }
 
 static bool stage_groups(struct stage *st, const json_t *groups, struct err *err)
@@ -544,6 +561,7 @@ bool policydoc_stage(struct site *site, struct repository *repo,
 	repository_begin(repo);
 	return list(&groups, &st, STMT_GROUP_LIST, DB_NO_ARGS, err) &&
 	       stage_site(&st, groups, err) && stage_groups(&st, groups, err) &&
-	       stage_packages(&st, err) && stage_advertisements(&st, err) &&
-	       stage_collections(&st, err) && remove_leftovers(&st, err);
+	       warn_of_strangers(&st, err) && stage_packages(&st, err) &&
+	       stage_advertisements(&st, err) && stage_collections(&st, err) &&
+	       remove_leftovers(&st, err);
 }

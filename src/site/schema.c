@@ -260,7 +260,19 @@ static const char version_1[] =
 	"CREATE VIEW status AS SELECT advertisement, client_id, state,"
 	" strftime('%Y-%m-%dT%H:%M:%SZ', time, 'unixepoch') AS time, text FROM run_state;";
 
-static const char *const migrations[] = { version_1 };
+/* Groups may name each other as neighbours; and an unmounted folder is told from a lost disk. */
+static const char version_2[] =
+	"ALTER TABLE neighbour RENAME TO neighbour_1;"
+	"CREATE TABLE neighbour("
+	" group_name TEXT NOT NULL REFERENCES boundary_group ON DELETE CASCADE,"
+	" other TEXT NOT NULL," /* need not exist, or not yet */
+	" minutes INTEGER NOT NULL,"
+	" PRIMARY KEY(group_name, other)) WITHOUT ROWID, STRICT;"
+	"INSERT INTO neighbour SELECT group_name, other, minutes FROM neighbour_1;"
+	"DROP TABLE neighbour_1;"
+	"ALTER TABLE system ADD COLUMN mount TEXT;";
+
+static const char *const migrations[] = { version_1, version_2 };
 
 static const char *const statements[] = {
 #define X(symbol, sql) [STMT_##symbol] = sql,

@@ -26,9 +26,10 @@
 	X(GROUP_REMOVE, "DELETE FROM boundary_group WHERE name = ?1")                              \
 	X(GROUP_USERS, "SELECT 'boundary ' || cidr FROM boundary WHERE group_name = ?1"            \
 		" UNION ALL SELECT kind || ' ' || name FROM system"                                \
-		"  WHERE group_name = ?1 AND removed IS NULL"                                      \
-		" UNION ALL SELECT 'group ' || group_name FROM neighbour"                          \
-		"  WHERE other = ?1 AND group_name <> ?1 LIMIT 5")                                 \
+		"  WHERE group_name = ?1 AND removed IS NULL LIMIT 5")                             \
+	X(GROUP_STRANGERS, "SELECT group_name AS \"group\", other FROM neighbour AS n"             \
+		" WHERE (?1 IS NULL OR group_name = ?1) AND NOT EXISTS"                            \
+		" (SELECT 1 FROM boundary_group WHERE name = n.other) ORDER BY group_name, other") \
 	X(GROUP_FORGET_REMOVED, "UPDATE system SET group_name = NULL"                              \
 		" WHERE group_name = ?1 AND removed IS NOT NULL")                                  \
 	X(GROUP_LIST, "SELECT name, (SELECT count(*) FROM boundary WHERE group_name = g.name)"     \
@@ -66,6 +67,7 @@
 	X(SYSTEM_NAME_IS_KNOWN, "SELECT 1 FROM system WHERE name = ?1 AND removed IS NULL LIMIT 1")\
 	X(SYSTEM_REMOVE, "UPDATE system SET removed = ?2 WHERE id = ?1")                           \
 	X(SYSTEM_SET_OWN, "UPDATE system SET is_own = ?2 WHERE id = ?1")                           \
+	X(SYSTEM_SET_MOUNT, "UPDATE system SET mount = ?2 WHERE id = ?1")                          \
 	X(SYSTEM_PREFERRED_BY, "SELECT group_name FROM preferred WHERE server = ?1 LIMIT 1")       \
 	X(SYSTEM_LIST, "SELECT name, (SELECT json_group_array(url) FROM (SELECT url FROM"          \
 		" system_address WHERE system = s.id ORDER BY position)) AS \"addresses:json\","   \
@@ -73,8 +75,9 @@
 		" created AS \"created:time\" FROM system AS s"                                    \
 		" WHERE kind = ?1 AND removed IS NULL ORDER BY name")                              \
 	X(SYSTEM_ROWS, "SELECT id, kind, name, uuid, group_name, inbox, max_rate, window, is_own," \
-		" removed FROM system"                                                             \
-		" WHERE kind = ?1 AND (removed IS NULL OR ?2) ORDER BY name, id")                  \
+		" removed, mount FROM system AS s WHERE kind = ?1 AND (removed IS NULL"            \
+		" OR (?2 AND EXISTS (SELECT 1 FROM dp_object WHERE system = s.id)))"               \
+		" ORDER BY name, id")                                                              \
 	X(SYSTEM_ADDRESSES, "SELECT url FROM system_address WHERE system = ?1 ORDER BY position")  \
 	X(SYSTEM_FIRST_ADDRESSES, "SELECT s.kind, s.name, a.url FROM system AS s"                  \
 		" JOIN system_address AS a ON a.system = s.id"                                     \

@@ -248,6 +248,7 @@ void system_list_release(struct system_list *list)
 		free(s->group);
 		free(s->inbox);
 		free(s->window);
+		free(s->mount);
 		for (size_t j = 0; j < s->url_count; j++)
 			free(s->urls[j]);
 	}
@@ -288,6 +289,7 @@ bool system_load(struct system_list *out, struct site *site, enum marker_kind ki
 			.window = alloc_text(db_rows_text(&rows, 7)),
 			.is_own = db_rows_int(&rows, 8) != 0,
 			.is_removed = !db_rows_is_null(&rows, 9),
+			.mount = alloc_text(db_rows_text(&rows, 10)),
 		};
 	}
 	if (!db_rows_finish(&rows, err))

@@ -53,6 +53,7 @@ struct system {
 	size_t url_count;
 	uint64_t max_rate;
 	char *window;
+	char *mount; /* where the file system of its folder was mounted when it was last ours */
 	bool is_own;
 	bool is_removed;
 };
@@ -67,7 +68,7 @@ SCOPED_RELEASE(system_list);
 
 enum system_scope {
 	SYSTEM_LIVE,             /* those in policy */
-	SYSTEM_LIVE_AND_REMOVED, /* and those that are still to be cleaned */
+	SYSTEM_LIVE_AND_REMOVED, /* and those of which something is still to be cleaned */
 };
 
 /* All systems of a kind, by name. The caller releases `out`. */
