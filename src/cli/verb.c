@@ -171,6 +171,16 @@ static bool offer_flags(struct command *cmd, const struct verb *verb, struct err
 	return true;
 }
 
+/* A source that is wrong: one that helps to mend it is told, and goes on with the others. */
+static bool passes_over(const struct verb *verb, struct err *err)
+{
+	if (!(verb->flags & VERB_WITHOUT_CONFIG))
+		return err_what(err, "reading the configuration");
+	log_warn("%s", err->why);
+	err_clear(err);
+	return true;
+}
+
 static bool load_config(struct command *cmd, const struct verb *verb, struct err *err)
 {
 	const struct program *program = cmd->program;
@@ -178,15 +188,11 @@ static bool load_config(struct command *cmd, const struct verb *verb, struct err
 	if (program->keys == NULL)
 		return true;
 	cmd->config = config_new(program->keys);
-	if (offer_flags(cmd, verb, err) && config_read_environment(cmd->config, err) &&
-	    (program->read_files == NULL ||
-	     program->read_files(cmd->config, options_text(cmd->options, "config"), err)))
-		return true;
-	if (!(verb->flags & VERB_WITHOUT_CONFIG))
-		return err_what(err, "reading the configuration");
-	log_warn("%s", err->why);
-	err_clear(err);
-	return true;
+	return (offer_flags(cmd, verb, err) || passes_over(verb, err)) &&
+	       (config_read_environment(cmd->config, err) || passes_over(verb, err)) &&
+	       (program->read_files == NULL ||
+		program->read_files(cmd->config, options_text(cmd->options, "config"), err) ||
+		passes_over(verb, err));
 }
 
 static int run_verb(struct command *cmd, const struct verb *verb, char **words, size_t count)

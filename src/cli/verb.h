@@ -83,6 +83,7 @@ bool verb_config(struct verb_call *call, struct err *err);
 	{                                                                           \
 		.name = "config", .run = verb_config,                               \
 		.summary = "show every setting, its value and where it comes from", \
+		.flags = VERB_WITHOUT_CONFIG,                                       \
 	}
 
 #endif

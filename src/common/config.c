@@ -183,18 +183,21 @@ static void environment_name(char *dst, size_t size, const char *key)
 bool config_read_environment(struct config *c, struct err *err)
 {
 	char name[128];
+	bool done = true;
 
 	for (size_t i = 0; i < c->count; i++) {
+		struct err later = { 0 };
 		const char *value;
 
 		environment_name(name, sizeof(name), c->keys[i].name);
 		value = getenv(name);
 		if (value == NULL || value[0] == '\0')
 			continue;
-		if (!config_set(c, c->keys[i].name, value, CONFIG_ENVIRONMENT, name, err))
-			return false;
+		if (!config_set(c, c->keys[i].name, value, CONFIG_ENVIRONMENT, name,
+				done ? err : &later))
+			done = false;
 	}
-	return true;
+	return done;
 }
 
 /*

@@ -2,6 +2,8 @@
 """The site's commands as others read them: shapes of the JSON, exit codes, three-line errors."""
 import json
 import os
+import shutil
+import subprocess
 import sys
 
 from flow import case, equal, main, need, program, run
@@ -77,7 +79,7 @@ def _(t):
         (2, "PW-USAGE", "boundary", "add", "10.1/16", "--group", "hub"),
         (1, "PW-EXISTS", "boundary", "add", "10.1.0.0/16", "--group", "branch"),
         (3, "PW-NOT-FOUND", "boundary", "add", "10.2.0.0/16", "--group", "nowhere"),
-        (3, "PW-NOT-FOUND", "group", "add", "a", "--neighbour", "nowhere"),
+        (2, "PW-USAGE", "group", "add", "a", "--neighbour", "no where"),
         (1, "PW-REFUSED", "group", "add", "a", "--policy", "preferred-only"),
         (2, "PW-USAGE", "group", "add", "a", "--policy", "best"),
         (1, "PW-EXISTS", "group", "add", "hub"),
@@ -190,6 +192,87 @@ def published(site, pattern):
     found = sorted((site.dir / "published" / "targets").glob(pattern),
                    key=lambda f: f.stat().st_mtime_ns)
     return json.loads(found[-1].read_text())
+
+
+@case("two groups may be neighbours of each other, and be removed again")
+def _(t):
+    site = t.site("LON")
+    site.folder_cap("cap1")
+    added = site("group", "add", "a", "--neighbour", "b:10")
+    need('no group "b" yet' in added.err, "no warning", added.err)
+    need("does not exist" in site("publish").err, "nor when it is published")
+    equal(site("group", "add", "b", "--neighbour", "a").err, "")
+    equal(site("publish").err, "")
+    equal(site.json("group", "show", "a")["neighbours"], [{"group": "b", "minutes": 10}])
+    site("group", "remove", "a")
+    site("group", "remove", "b")
+
+
+@case("a folder whose file system is not mounted is no lost disk")
+def _(t):
+    site = t.site("LON")
+    source = tree(t, "source", {"setup.sh": "exit 0\n"})
+    disk, at = t.dir / "disk", t.dir / "at"
+    disk.mkdir()
+    if not t.bind_mount(disk, at):
+        return
+    site("dp", "add", "dp1", f"file://{at}")
+    site.package("tool", source)
+    need((disk / "packway-dp.json").exists(), "no marker")
+    subprocess.run(["fusermount3", "-u", "-z", str(at)], check=True)
+    (source / "more").write_text("x")
+    site("package", "update", "LON00001")
+    failed = site("package", "distribute", "LON00001", "--all", "--json", check=False).want(4)
+    need("not mounted" in failed.json[-1]["reason"], "no reason", failed.out)
+    equal(list(at.iterdir()), [], "written beneath the mount")
+    # A disk that is there and was emptied is filled again.
+    t.bind_mount(disk, at)
+    for child in disk.iterdir():
+        shutil.rmtree(child) if child.is_dir() else child.unlink()
+    site("package", "distribute", "LON00001", "--all")
+    need((disk / "packway-dp.json").exists(), "not filled again")
+
+
+@case("what killed writers left is swept after a day")
+def _(t):
+    site = t.site("LON")
+    cap = site.folder_cap("cap1")
+    inbox = cap / "inbox"
+    (cap / "metadata").mkdir()
+    inbox.mkdir()
+    old = [cap / "metadata" / ".new-0123456789abcdef", inbox / ".new-0123456789abcdef"]
+    young, own = inbox / ".new-fedcba9876543210", cap / ".new-stuff"
+    for path in (*old, own):
+        path.write_text("x")
+        os.utime(path, (1e9, 1e9))
+    young.write_text("x")
+    site("publish")
+    equal([p.exists() for p in (*old, young, own)], [False, False, True, True])
+
+
+@case("a removed DP cleans nothing that became another's")
+def _(t):
+    site = t.site("LON")
+    source = tree(t, "source", {"setup.sh": "exit 0\n"})
+    dp = site.folder_dp("dp1")
+    site.package("tool", source)
+    site("dp", "remove", "dp1")
+    site("dp", "add", "dp2", f"file://{dp}")
+    site("package", "distribute", "LON00001", "--all")
+    site.env["PACKWAY_KEEP"] = "0s"
+    site("package", "distribute", "LON00001", "--all")
+    site("package", "distribute", "LON00001", "--all")
+    site("dp", "validate", "dp2")
+
+
+@case("settings that are wrong do not keep 'config' from showing them")
+def _(t):
+    site = t.site("LON")
+    site.env["PACKWAY_POLL"] = "soon"
+    fails(site, 2, "PW-CONFIG", "cap", "list")
+    shown = site("config", "--json")
+    need("PACKWAY_POLL" in shown.err or "poll" in shown.err, "no warning", shown.err)
+    equal({r["key"]: r["value"] for r in shown.json}["poll"], "15m")
 
 
 @case("what stands on a CAP under a name of ours is looked into")
