@@ -73,7 +73,10 @@ static inline void config_scoped(struct config **c)
 bool config_set(struct config *c, const char *name, const char *value, enum config_source source,
 		const char *where, struct err *err) MUST_USE;
 
-/* Offer what the environment holds for the table's keys; empty variables count as absent. */
+/*
+ * Offer what the environment holds for the table's keys; empty variables count as absent. The fault
+ * is that of the first wrong one; the others are taken nevertheless.
+ */
 bool config_read_environment(struct config *c, struct err *err) MUST_USE;
 
 /*

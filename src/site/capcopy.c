@@ -219,9 +219,8 @@ static bool clean(struct copy *c, struct err *err)
 }
 
 /*
- * A folder that is gone is made again, for nobody may be there to do it. Should it be a mount that
- * is away, then a little signed policy lies beneath it; DPs, whose packs would fill the wrong disk,
- * are not made.
+ * A folder that is gone is made again, for nobody may be there to do it. Should it lie on a mount
+ * that is away, then outlet_claim refuses it and it stays empty. A DP's folder is not made.
  */
 static bool open_outlet(struct copy *c, struct err *err)
 {
