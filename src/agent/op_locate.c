@@ -39,6 +39,16 @@ static bool locate_cap(json_t **result_out, struct scene *scene, const json_t *r
 	return answer(result_out, scene, &q, 0, err);
 }
 
+/* Without a package: any DP of the site, as if all of them had it. */
+static bool locate_any_dp(json_t **result_out, struct scene *scene, const json_t *request,
+			  struct err *err)
+{
+	struct scene_question q = { .kind = KIND_DP, .object = "dp", .version_key = "dp" };
+
+	read_question(&q, request);
+	return answer(result_out, scene, &q, 0, err);
+}
+
 static bool locate_package(json_t **result_out, struct worker *w, const json_t *request,
 			   struct err *err)
 {
@@ -65,5 +75,7 @@ bool op_locate(json_t **result_out, struct worker *w, const json_t *request, str
 	op_refresh_if_old(w);
 	if (kind != NULL && strcmp(kind, "cap") == 0)
 		return locate_cap(result_out, w->scene, request, err);
+	if (jsondoc_text(request, "package") == NULL)
+		return locate_any_dp(result_out, w->scene, request, err);
 	return locate_package(result_out, w, request, err);
 }

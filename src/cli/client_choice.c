@@ -1,8 +1,11 @@
 /*
  * packway locate, explain, connections, probe, prefer: which server, over which way, and why.
  */
+#include <string.h>
+
 #include "agent/choices.h"
 #include "cli/client.h"
+#include "common/log.h"
 #include "nal/conntab.h"
 #include "nal/preference.h"
 #include "nal/probe.h"
@@ -199,18 +202,59 @@ static bool change(struct preference *pref, const struct options *o, struct err 
 	       preference_set_policy(pref, options_text(o, "policy"), err);
 }
 
+/* False if no system of that kind could be used, now or later, by the preferences as stored. */
+static bool leaves_somebody(struct client *c, enum kind kind, struct err *err)
+{
+	json_auto_t *request = client_request("locate");
+	json_auto_t *decision = NULL;
+	const char *reason;
+
+	jsondoc_set_text(request, "kind", kind_name(kind));
+	if (!client_ask(&decision, c, json_incref(request), err))
+		return false;
+	reason = jsondoc_text(json_object_get(decision, "waits"), "reason");
+	if (!json_is_null(json_object_get(decision, "chosen")) ||
+	    (reason != NULL && strcmp(reason, "change") != 0))
+		return true;
+	err_set(err, ERR_REFUSED, "this client would be left without a %s: %s", kind_name(kind),
+		jsondoc_text(decision, "because"));
+	return err_fix(err, "prefer servers that this client can use first: packway prefer NAME");
+}
+
+/* Q235873: the other methods were switched off too early, and clients were cut off from every CAP.
+ */
+static bool keeps_contact(struct client *c, const struct preference *pref,
+			  const struct preference *before, struct err *err)
+{
+	struct err ignored;
+
+	if (pref->policy == NULL || strcmp(pref->policy, "preferred-only") != 0)
+		return true;
+	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
+		if (leaves_somebody(c, (enum kind)kind, err))
+			continue;
+		if (!choices_save_preference(&c->state, before, &ignored))
+			log_warn("the preferences are not put back: %s", ignored.why);
+		return false;
+	}
+	return true;
+}
+
 static bool verb_prefer(struct verb_call *call, struct err *err)
 {
 	const struct options *o = call->options;
+	SCOPED(preference) struct preference before = { 0 };
 	SCOPED(preference) struct preference pref = { 0 };
 	SCOPED(client) struct client c = { 0 };
 	bool changes = options_argument_count(o) > 0 || options_given(o, "policy") ||
 		       options_flag(o, "clear");
 
 	if (!client_open(&c, call, STATE_READ, err) ||
+	    !choices_load_preference(&before, &c.state, err) ||
 	    !choices_load_preference(&pref, &c.state, err))
 		return err_what(err, "cannot read this client's preferences");
-	if (changes && (!change(&pref, o, err) || !choices_save_preference(&c.state, &pref, err)))
+	if (changes && (!change(&pref, o, err) || !choices_save_preference(&c.state, &pref, err) ||
+			!keeps_contact(&c, &pref, &before, err)))
 		return err_what(err, "cannot change this client's preferences");
 	print_preference(call->print, &pref);
 	return true;
