@@ -136,6 +136,7 @@ static_assert(COUNT_OF(expected) == OPTION_TYPE_COUNT_, "every type says what it
 bool options_check(const struct option_spec *spec, const char *label, const char *value,
 		   struct err *err)
 {
+	assert(spec->type < OPTION_TYPE_COUNT_); /* tables of ours */
 	if (value_is_fine(spec, value))
 		return true;
 	if (spec->type == OPTION_CHOICE)

@@ -48,17 +48,14 @@ void newfile_retarget(struct newfile *nf, const char *path)
 	nf->path = alloc_text(path);
 }
 
-/* Close and rename, if `done` so far; `nf` has no temporary file afterwards either way. */
+/* Close and rename, if `done` so far. The caller abandons what is left either way. */
 static bool make_visible(struct newfile *nf, bool done, struct err *err)
 {
 	if (close(nf->fd) != 0)
 		done = false;
 	nf->fd = -1;
-	if (!done || rename(nf->temp, nf->path) != 0) {
-		err_sys(err, ERR_IO, errno, "file %s", nf->path);
-		newfile_abandon(nf);
-		return false;
-	}
+	if (!done || rename(nf->temp, nf->path) != 0)
+		return err_sys(err, ERR_IO, errno, "file %s", nf->path);
 	free(nf->temp);
 	nf->temp = NULL;
 	return true;

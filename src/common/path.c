@@ -72,9 +72,9 @@ static char *settled(const char *path)
 		return real;
 	if (base == path)
 		return path_join(".", path);
-	parent = strndup(path, (size_t)(base - path - 1));
-	if (parent == NULL || parent[0] == '\0')
+	if (base == path + 1)
 		return alloc_text(path);
+	parent = alloc_printf("%.*s", (int)(base - path - 1), path);
 	real_parent = settled(parent);
 	return path_join(real_parent, base);
 }

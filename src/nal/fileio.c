@@ -282,7 +282,7 @@ int fileio_list(int base_fd, const char *folder, size_t max_entries, way_entry_f
 	if (dir == NULL && fd >= 0)
 		close(fd);
 	errno = 0;
-	while (fault == 0 && (d = readdir(dir)) != NULL) {
+	while (dir != NULL && fault == 0 && (d = readdir(dir)) != NULL) {
 		if (d->d_name[0] != '.')
 			fault = count++ < max_entries ? list_one(fd, d->d_name, entry, ctx) : E2BIG;
 		errno = 0;

@@ -307,7 +307,7 @@ static enum nal_class look(struct stat *st, struct way *way, const char *name, s
 static enum nal_class file_stat(struct way_stat *out, struct way *way, const char *name,
 				struct err *err)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	enum nal_class class = look(&st, way, name, err);
 
 	if (class != NAL_CLASS_OK)
@@ -331,7 +331,7 @@ static enum nal_class file_get(struct way_object *out, struct way *way, const ch
 			       const struct way_get *get, struct err *err)
 {
 	struct way_range whole = { .offset = 0 };
-	struct stat st;
+	struct stat st = { 0 };
 	enum nal_class class = look(&st, way, name, err);
 
 	if (class != NAL_CLASS_OK)
