@@ -71,6 +71,7 @@ static bool verb_reset(struct verb_call *call, struct err *err)
 	SCOPED(client) struct client c = { 0 };
 	SCOPED_FD int lock = -1;
 	SCOPED_FD int cycle = -1;
+	json_auto_t *result = json_object();
 
 	/* Neither an agent nor a command may be at work with what goes. */
 	if (!client_open(&c, call, STATE_READ, err) ||
@@ -83,8 +84,7 @@ static bool verb_reset(struct verb_call *call, struct err *err)
 		if (!path_remove_tree(path, err))
 			return err_what(err, "cannot forget this client's identity");
 	}
-	print_result(call->print, json_object(),
-		     "the identity is forgotten; enrol this machine anew");
+	print_result(call->print, result, "the identity is forgotten; enrol this machine anew");
 	return true;
 }
 

@@ -8,7 +8,7 @@ from flow import *
 
 TOOL = "tool"
 KILLS = max(4, round(25 / STRETCH))  # of intake, and as many of publish
-KILLS_S = 150                        # sanitizers on a busy machine may get fewer of them done
+KILLS_S = 90  # a busy machine with sanitizers may get fewer of them done
 
 
 class Fleet:
