@@ -75,9 +75,9 @@ static bool open_outbox(struct outbox **out, const struct cycle *c, struct err *
 	return outbox_open(out, dir, c->id.stream, 0, OUTBOX_WAIT_MS, err);
 }
 
-static bool append(struct outbox *outbox, const json_t *record, const char *key, struct err *err)
+static bool is_kept(enum outbox_result result, struct err *err)
 {
-	switch (outbox_append(outbox, record, key, err)) {
+	switch (result) {
 	case OUTBOX_KEPT:
 	case OUTBOX_KNOWN:
 		return true;
@@ -97,13 +97,14 @@ static void pass_on(const struct cycle *c, const json_t *record)
 		(void)c->job->event(event, c->job->event_ctx);
 }
 
-/* By its key: once, whatever is killed when. */
+/* What a run tells. By its key: once, whatever is killed when. */
 static bool keep_record(const json_t *record, const char *key, void *ctx, struct err *err)
 {
 	const struct cycle *c = ctx;
 	SCOPED(outbox) struct outbox *outbox = NULL;
 
-	if (!open_outbox(&outbox, c, err) || !append(outbox, record, key, err))
+	if (!open_outbox(&outbox, c, err) ||
+	    !is_kept(outbox_append_end(outbox, record, key, err), err))
 		return false;
 	pass_on(c, record);
 	return true;
@@ -128,7 +129,7 @@ static void tell_once(struct cycle *c, struct outbox *outbox, size_t index, cons
 	jsondoc_set_text(record, "program", jsondoc_text(row, "program"));
 	if (data != NULL)
 		jsondoc_set(record, "data", data);
-	if (!append(outbox, record, key, &err)) {
+	if (!is_kept(outbox_append(outbox, record, key, &err), &err)) {
 		log_warn("record %d is not kept: %s", id, err.why);
 		c->untold = true;
 		return;
@@ -726,18 +727,8 @@ static void keep_quiet(struct cycle *c, json_t *quiet, size_t waiting, size_t fa
 		log_warn("quiet.json: %s", err.why);
 }
 
-static bool keep_inventory(struct outbox *outbox, const json_t *record, struct err *err)
-{
-	enum outbox_result result = outbox_put_inventory(outbox, record, err);
-
-	if (result == OUTBOX_FULL)
-		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
-	return result == OUTBOX_KEPT;
-}
-
 static void queue_inventory(struct cycle *c)
 {
-	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
 	SCOPED(outbox) struct outbox *outbox = NULL;
 	json_auto_t *sent = NULL;
 	json_auto_t *record = NULL;
@@ -749,14 +740,14 @@ static void queue_inventory(struct cycle *c)
 	if (!state_read_json(&sent, c->job->state, "inventory.json", &err))
 		return;
 	before = jsondoc_text(sent, "digest");
-	if (!outbox_open(&outbox, dir, c->id.stream, 0, OUTBOX_WAIT_MS, &err)) {
+	if (!open_outbox(&outbox, c, &err)) {
 		log_warn("the inventory is not kept: %s", err.why);
 		return;
 	}
 	if (before != NULL && strcmp(before, digest) == 0 && !outbox_lacks_inventory(outbox))
 		return;
 	record = inventory_record(c->inventory, clock_wall_s(c->job->clock));
-	if (!keep_inventory(outbox, record, &err)) {
+	if (!is_kept(outbox_put_inventory(outbox, record, &err), &err)) {
 		log_warn("the inventory is not kept: %s", err.why);
 		return;
 	}

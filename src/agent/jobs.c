@@ -35,8 +35,9 @@ static void pass_record(struct job *job, const json_t *record)
 		(void)job->event(event, job->event_ctx);
 }
 
-bool jobs_record_once(struct job *job, const json_t *record, const char *key, struct err *err)
+bool jobs_record(struct job *job, json_t *record, struct err *err)
 {
+	json_auto_t *owned = record;
 	SCOPED(state_identity) struct state_identity id;
 	SCOPED(outbox) struct outbox *outbox = NULL;
 
@@ -46,9 +47,9 @@ bool jobs_record_once(struct job *job, const json_t *record, const char *key, st
 		return true;
 	if (!open_outbox(&outbox, job, id.stream, err))
 		return false;
-	switch (outbox_append(outbox, record, key, err)) {
+	switch (outbox_append(outbox, owned, NULL, err)) {
 	case OUTBOX_KEPT:
-		pass_record(job, record);
+		pass_record(job, owned);
 		return true;
 	case OUTBOX_KNOWN:
 		return true;
@@ -58,13 +59,6 @@ bool jobs_record_once(struct job *job, const json_t *record, const char *key, st
 	default:
 		return false;
 	}
-}
-
-bool jobs_record(struct job *job, json_t *record, struct err *err)
-{
-	json_auto_t *owned = record;
-
-	return jobs_record_once(job, owned, NULL, err);
 }
 
 /* ---- enrolment ---- */

@@ -26,12 +26,9 @@ bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, 
 	MUST_USE;
 
 /*
- * Add a record to the outbox and tell the event listener. Takes over `record`. jobs_record_once
- * borrows it, and does nothing where the outbox has a record of this key. ERR_OUTBOX_FULL: records
- * wait for a CAP and fill their room.
+ * Add a record to the outbox and tell the event listener. Takes over `record`. ERR_OUTBOX_FULL:
+ * records wait for a CAP and fill their room.
  */
 bool jobs_record(struct job *job, json_t *record, struct err *err) MUST_USE;
-bool jobs_record_once(struct job *job, const json_t *record, const char *key, struct err *err)
-	MUST_USE;
 
 #endif

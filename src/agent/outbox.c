@@ -491,10 +491,10 @@ static bool fits_envelope(struct span json, struct span key, struct err *err)
 		       OUTBOX_RECORD_MAX);
 }
 
+/* `limit`: bytes that the outbox may take with this record. */
 static enum outbox_result append_json(struct outbox *ob, struct span json, struct span key,
-				      struct err *err)
+				      uint64_t limit, struct err *err)
 {
-	uint64_t limit = key.size > 0 ? ob->bytes_max : limit_without_reserve(ob);
 	bool found;
 
 	if (!fits_envelope(json, key, err))
@@ -512,13 +512,25 @@ static enum outbox_result append_json(struct outbox *ob, struct span json, struc
 	return OUTBOX_KEPT;
 }
 
-enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
-				 struct err *err)
+static enum outbox_result append_record(struct outbox *ob, const json_t *record, const char *key,
+					uint64_t limit, struct err *err)
 {
 	SCOPED(buf) struct buf json = { 0 };
 
 	jsondoc_write(&json, record);
-	return append_json(ob, buf_span(&json), span_of_text(key != NULL ? key : ""), err);
+	return append_json(ob, buf_span(&json), span_of_text(key != NULL ? key : ""), limit, err);
+}
+
+enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
+				 struct err *err)
+{
+	return append_record(ob, record, key, limit_without_reserve(ob), err);
+}
+
+enum outbox_result outbox_append_end(struct outbox *ob, const json_t *record, const char *key,
+				     struct err *err)
+{
+	return append_record(ob, record, key, ob->bytes_max, err);
 }
 
 enum outbox_result outbox_put_inventory(struct outbox *ob, const json_t *record, struct err *err)
@@ -670,7 +682,8 @@ static bool number_inventory(struct outbox *ob, struct err *err)
 	if (!path_read(&json, path, OUTBOX_RECORD_MAX, err))
 		return false;
 	snprintf(key, sizeof(key), "inventory/%08x", crc32_of(buf_span(&json)));
-	switch (append_json(ob, buf_span(&json), span_of_text(key), err)) {
+	switch (append_json(ob, buf_span(&json), span_of_text(key), limit_without_reserve(ob),
+			    err)) {
 	case OUTBOX_KEPT:
 	case OUTBOX_KNOWN:
 		forget_inventory(ob);

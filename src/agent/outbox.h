@@ -58,11 +58,13 @@ enum outbox_result {
 
 /*
  * Append a record (borrowed). `key`, at most OUTBOX_KEY_MAX characters, makes a repeated append
- * harmless and lets the record use the reserve: it is for what a run tells. NULL for none. Returns
- * after the record is on disk. ERR_LIMIT: it is longer than OUTBOX_RECORD_MAX.
+ * harmless; NULL for none. Returns after the record is on disk. ERR_LIMIT: it is longer than
+ * OUTBOX_RECORD_MAX. outbox_append_end is for what a run tells, which may use the reserve.
  */
 enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
 				 struct err *err) MUST_USE;
+enum outbox_result outbox_append_end(struct outbox *ob, const json_t *record, const char *key,
+				     struct err *err) MUST_USE;
 
 /* Replace the waiting inventory record. OUTBOX_FULL: dropped, the older one too. ERR_LIMIT: it is
  * longer than OUTBOX_RECORD_MAX. */
