@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """The agent: service for commands, sessions that last, its own schedule, and its end."""
+import pathlib
+
 from flow import *
 import concurrent.futures
 import grp
@@ -178,7 +180,9 @@ def _(t):
     for i in range(200):
         client(*verbs[i % 3])
     rss_after, fds_after = usage(agent.pid)
-    need(fds_after <= fds + 1 and rss_after <= rss + 1024, "the agent has grown", (rss, fds), (rss_after, fds_after))
+    # A sanitizer keeps freed memory aside for a while.
+    room = 16384 if b"__asan_init" in pathlib.Path(program("packway-agent")).read_bytes() else 1024
+    need(fds_after <= fds + 1 and rss_after <= rss + room, "the agent has grown", (rss, fds), (rss_after, fds_after))
     workers = [p for p, n in processes_of(client) if n == "packway-worker"]
     equal(len(workers), 1, "workers")
 

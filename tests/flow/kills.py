@@ -115,7 +115,7 @@ def check_records(site, client):
         equal(len(numbers), len(set(numbers)), "a number twice")
     own = [m for m in client.json("messages")]
     known = {(m["stream"], m["sequence"]) for m in rows}
-    missing = [m for m in own if m.get("sequence") and (m.get("stream"), m["sequence"]) not in known and m.get("stream")]
+    missing = [m for m in own if m.get("sequence") and m.get("kind") != "inventory" and (m.get("stream"), m["sequence"]) not in known and m.get("stream")]
     need(not missing, "records that the site lacks", missing[:3])
 
 
