@@ -49,7 +49,7 @@ def equal(got, want, text=""):
 
 
 def program(name):
-    for folder in ("src/cli", "src/agent", "src/site", "tests/support"):
+    for folder in ("src/cli", "src/agent", "src/site", "src/smb", "tests/support"):
         path = BUILD / folder / name
         if path.exists():
             return str(path)
@@ -243,6 +243,229 @@ http {{
         return {l[0] for l in self.lines()}
 
 
+class Samba:
+    """A real smbd with private folders, an address (or, for ordinary users, a port) of its own, and readers of its logs.
+
+        smb = t.samba()                                  # one share, "packway", open to guests for reading and writing
+        smb = t.samba(shares={"content": folder}, guest=False, users={"reader": "secret"})
+        smb.url()                                        # smb://127.77.3.9/packway
+        before = smb.mark(); ...; smb.setups(before)     # session setups that the server saw since
+
+    `glob` and `share` are lines of smb.conf for [global] and for each share. Accounts of `users` need no
+    Unix account: they act as the one who runs the test.
+    """
+    WELCOME = ("NT_STATUS_OK", "NT_STATUS_NO_SUCH_USER")
+
+    def __init__(self, t, shares=None, guest=True, users=None, port=445, glob="", share="", name="dp"):
+        self.t, self.users = t, users or {}
+        self.home = t.new_dir("samba")
+        self.log = self.home / "log" / "smbd.log"
+        self.conf = self.home / "smb.conf"
+        self.root = os.geteuid() == 0
+        self.port = port if self.root else free_port()
+        self.host = self._free_address() if self.root else "127.0.0.1"
+        self.name = name
+        self.shares = {k: pathlib.Path(v) for k, v in (shares or {"packway": t.new_dir("share")}).items()}
+        self.guest, self.glob, self.more = guest, glob, share
+        for folder in ("private", "lock", "state", "cache", "pid", "ncalrpc", "log"):
+            (self.home / folder).mkdir(mode=0o755)
+        self.configure()
+        for user, secret in self.users.items():
+            self.account(user, secret)
+        self.start()
+
+    def _free_address(self):
+        while True:  # tests run beside each other
+            host = f"127.{random.randrange(64, 128)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with contextlib.suppress(OSError):
+                    s.bind((host, self.port))
+                    return host
+
+    def configure(self, glob=None, share=None):
+        """Write smb.conf, with other lines if given; a running smbd reads it with reload()."""
+        self.glob = self.glob if glob is None else glob
+        self.more = self.more if share is None else share
+        me = "root" if self.root else os.environ.get("USER", "root")
+        lines = [f"""[global]
+  netbios name = {self.name.upper()[:15]}
+  workgroup = SITE
+  server role = standalone server
+  interfaces = {self.host}/8
+  bind interfaces only = yes
+  smb ports = {self.port}
+  disable netbios = yes
+  private dir = {self.home}/private
+  lock directory = {self.home}/lock
+  state directory = {self.home}/state
+  cache directory = {self.home}/cache
+  pid directory = {self.home}/pid
+  ncalrpc dir = {self.home}/ncalrpc
+  log file = {self.log}
+  log level = 1 auth_json_audit:3
+  max log size = 0
+  passdb backend = tdbsam:{self.home}/private/passdb.tdb
+  map to guest = Bad User
+  guest account = {"nobody" if self.root else me}
+  load printers = no
+  printcap name = /dev/null
+  disable spoolss = yes
+  server min protocol = SMB2_10
+  usershare max shares = 0
+  vfs objects = full_audit
+  full_audit:syslog = false
+  full_audit:prefix = audit|%u|%I|%S
+  full_audit:success = connect disconnect
+  full_audit:failure = connect
+{self.glob}"""]
+        for share_name, folder in self.shares.items():
+            lines.append(f"""[{share_name}]
+  path = {folder}
+  read only = no
+  force user = {me}
+  guest ok = {"yes" if self.guest else "no"}
+{self.more}""")
+        self.conf.write_text("\n".join(lines))
+
+    def account(self, user, secret):
+        """Make an account, or change its password."""
+        self.users[user] = secret
+        self._unix_account(user)
+        done = subprocess.run(["pdbedit", "-s", self.conf, "-a", "-u", user, "-t"], text=True,
+                              input=f"{secret}\n{secret}\n", capture_output=True, env=self._env())
+        need(done.returncode == 0, "pdbedit", done.stdout, done.stderr)
+
+    def _unix_account(self, user):
+        """Accounts are Unix accounts for smbd: faked by nss_wrapper, so that none is made here."""
+        passwd = self.home / "passwd"
+        if not passwd.exists():
+            passwd.write_text(pathlib.Path("/etc/passwd").read_text())
+            (self.home / "group").write_text(pathlib.Path("/etc/group").read_text())
+        if f"\n{user}:" not in passwd.read_text():
+            with passwd.open("a") as f:
+                f.write(f"{user}:x:{60000 + len(self.users)}:65534:test:/nonexistent:/usr/sbin/nologin\n")
+
+    def _env(self):
+        env, preload = dict(os.environ), []
+        if (self.home / "passwd").exists():
+            preload.append("libnss_wrapper.so")
+            env.update(NSS_WRAPPER_PASSWD=str(self.home / "passwd"),
+                       NSS_WRAPPER_GROUP=str(self.home / "group"))
+        if not self.root:
+            preload.append("libuid_wrapper.so")
+            env.update(UID_WRAPPER="1", UID_WRAPPER_ROOT="1")
+        if preload:
+            env["LD_PRELOAD"] = " ".join(preload)
+        return env
+
+    def start(self):
+        self.process = self.t.spawn("smbd", "-F", "--no-process-group", "-s", self.conf,
+                                    env=self._env())
+        wait_for("smbd", 20, self.answers)
+        self.t.defer(self.stop)
+
+    def answers(self):
+        with contextlib.suppress(OSError):
+            socket.create_connection((self.host, self.port), 0.2).close()
+            return True
+        return False
+
+    def pids(self):
+        """Every process of this server: smbd, its children, samba-dcerpcd and its rpcd_* workers."""
+        found, conf = [], os.fsencode(self.conf)
+        for entry in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and conf in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+    def signal(self, number):
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def stop(self):
+        """End it and all that it started (samba-dcerpcd would outlive it)."""
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        end = time.monotonic() + 5
+        while self.pids():
+            if time.monotonic() > end:
+                self.signal(signal.SIGKILL)
+            time.sleep(0.02)
+            self.process.poll()
+
+    def reload(self):
+        subprocess.run(["smbcontrol", "-s", self.conf, "all", "reload-config"], env=self._env(),
+                       capture_output=True, check=True)
+
+    def url(self, path="", share=None):
+        port = "" if self.port == 445 else f":{self.port}"
+        share = share or next(iter(self.shares))
+        return f"smb://{self.host}{port}/{share}" + (f"/{path}" if path else "")
+
+    @property
+    def folder(self):
+        """The folder behind the first share."""
+        return next(iter(self.shares.values()))
+
+    # What the server saw. A mark is a place in the log; without one everything counts.
+
+    def mark(self):
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def _lines(self, since):
+        if not self.log.exists():
+            return []
+        with self.log.open("rb") as f:
+            f.seek(since)
+            return f.read().decode(errors="replace").splitlines()
+
+    def authentications(self, since=0):
+        """One per session setup, failed ones too: what auth_json_audit says of it."""
+        found = []
+        for line in self._lines(since):
+            with contextlib.suppress(ValueError):
+                if line.lstrip().startswith("{"):
+                    entry = json.loads(line)
+                    if entry.get("type") == "Authentication":
+                        found.append(entry["Authentication"])
+        return found
+
+    def setups(self, since=0):
+        """Session setups that succeeded; an unknown user's is a guest's (map to guest = Bad User)."""
+        return [a for a in self.authentications(since) if a["status"] in self.WELCOME]
+
+    def refusals(self, since=0):
+        """Logons that failed."""
+        return [a for a in self.authentications(since) if a["status"] not in self.WELCOME]
+
+    def trees(self, since=0, what="connect", share=None):
+        """Tree connects (or what="disconnect") in order, as the names of shares; failed ones end in "!"."""
+        found = []
+        for line in self._lines(since):
+            part = line.strip().split("audit|", 1)
+            word = part[1].split("|") if len(part) == 2 else []
+            if len(word) >= 6 and word[3] == what:
+                name = word[5] + ("" if word[4] == "ok" else "!")
+                if share is None or name == share:
+                    found.append(name)
+        return found
+
+    def status(self):
+        """smbstatus --json: .sessions, .tcons, .open_files as they are now."""
+        done = subprocess.run(["smbstatus", "-s", self.conf, "--json"], env=self._env(), text=True,
+                              capture_output=True)
+        return json.loads(done.stdout)
+
+    def sessions(self):
+        return list(self.status().get("sessions", {}).values())
+
+    def open_trees(self):
+        return sorted(tree["service"] for tree in self.status().get("tcons", {}).values())
+
+
 class Case:
     """What a case holds: folders, servers, processes; close() ends them all."""
 
@@ -271,6 +494,9 @@ class Case:
 
     def nginx(self, folder, **more):
         return Nginx(self, folder, **more)
+
+    def samba(self, **more):
+        return Samba(self, **more)
 
     def spawn(self, *argv, env=None, **more):
         full = dict(os.environ)
