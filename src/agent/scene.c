@@ -16,17 +16,7 @@
 #include "common/random.h"
 #include "nal/mounts.h"
 #include "nal/provider.h"
-
-/* One CAP or DP, whether policy names it or only the enrolment did. */
-struct place {
-	char *name;
-	enum kind kind;
-	char *uuid;  /* NULL: not known */
-	char *group; /* NULL: the site default */
-	struct locator *addresses;
-	size_t address_count;
-	char *inbox; /* NULL: beneath the addresses */
-};
+#include "policy/systems.h"
 
 struct scene {
 	const struct worker *w;
@@ -35,12 +25,7 @@ struct scene {
 	struct preference preference;
 	struct policyset *policy;
 	struct docs_site site;
-	struct docs_group *group_docs;
-	struct boundary_group *groups;
-	struct boundary_neighbour **neighbours; /* of each group */
-	size_t group_count;
-	struct place *places;
-	size_t place_count;
+	struct systems systems; /* of the policy, or of the enrolment alone */
 	struct netaddr addresses[ADDRESSES_MAX];
 	size_t address_count;
 	char network[NETADDR_TEXT_MAX];
@@ -48,44 +33,10 @@ struct scene {
 	char boot[64];
 };
 
-static void forget_places(struct scene *s)
-{
-	for (size_t i = 0; i < s->place_count; i++) {
-		struct place *p = &s->places[i];
-
-		for (size_t k = 0; k < p->address_count; k++)
-			locator_release(&p->addresses[k]);
-		free(p->addresses);
-		free(p->name);
-		free(p->uuid);
-		free(p->group);
-		free(p->inbox);
-	}
-	free(s->places);
-	s->places = NULL;
-	s->place_count = 0;
-}
-
-static void forget_groups(struct scene *s)
-{
-	for (size_t i = 0; i < s->group_count; i++) {
-		docs_group_release(&s->group_docs[i]);
-		free(s->neighbours[i]);
-	}
-	free(s->group_docs);
-	free(s->groups);
-	free(s->neighbours);
-	s->group_docs = NULL;
-	s->groups = NULL;
-	s->neighbours = NULL;
-	s->group_count = 0;
-}
-
 /* All that scene_look reads anew. */
 static void forget_policy(struct scene *s)
 {
-	forget_places(s);
-	forget_groups(s);
+	systems_release(&s->systems);
 	docs_site_release(&s->site);
 	policyset_close(s->policy);
 	s->policy = NULL;
@@ -162,40 +113,6 @@ void scene_free(struct scene *s)
 
 /* ---- what policy says ---- */
 
-static struct place *add_place(struct scene *s)
-{
-	ALLOC_GROW(s->places, s->place_count);
-	s->places[s->place_count] = (struct place){ 0 };
-	return &s->places[s->place_count++];
-}
-
-static void add_address(struct place *p, const char *text)
-{
-	struct locator where = { 0 };
-	struct err err;
-
-	/* A kind of address that only newer clients know is no reason to lose the others. */
-	if (!locator_parse_argument(&where, text, &err)) {
-		log_warn("%s: address \"%s\": %s", p->name, text, err.why);
-		return;
-	}
-	ALLOC_GROW(p->addresses, p->address_count);
-	p->addresses[p->address_count++] = where;
-}
-
-static void add_system(struct scene *s, const struct docs_system *d)
-{
-	struct place *p = add_place(s);
-
-	p->name = alloc_text(d->name);
-	p->kind = d->kind == DOCS_CAP ? KIND_CAP : KIND_DP;
-	p->uuid = alloc_text(d->uuid);
-	p->group = alloc_text(d->group);
-	p->inbox = alloc_text(d->inbox);
-	for (size_t i = 0; i < d->address_count; i++)
-		add_address(p, d->addresses[i]);
-}
-
 /* Before the first policy there is only what the enrolment named. */
 static bool add_bootstrap(struct scene *s, struct err *err)
 {
@@ -204,54 +121,23 @@ static bool add_bootstrap(struct scene *s, struct err *err)
 	if (!state_load_identity(&id, &s->w->state, err))
 		return false;
 	for (size_t i = 0; i < id.cap_count; i++) {
-		struct place *p = add_place(s);
+		SCOPED_TEXT char *name = id.cap_count == 1 ? alloc_text("enrolment")
+							   : alloc_printf("enrolment-%zu", i + 1);
 
-		p->name = id.cap_count == 1 ? alloc_text("enrolment")
-					    : alloc_printf("enrolment-%zu", i + 1);
-		p->kind = KIND_CAP;
-		add_address(p, id.caps[i]);
+		systems_add_address(systems_add_place(&s->systems, KIND_CAP, name), id.caps[i]);
 	}
 	return true;
 }
 
-static struct boundary_neighbour *new_neighbours(const struct docs_group *d)
-{
-	struct boundary_neighbour *list = alloc_zeroed(d->neighbour_count, sizeof(*list));
-
-	for (size_t i = 0; i < d->neighbour_count; i++) {
-		list[i].group = d->neighbours[i].group;
-		list[i].minutes = (uint32_t)d->neighbours[i].minutes;
-	}
-	return list;
-}
-
 static void add_group(struct scene *s, const char *name)
 {
-	struct docs_group *d = &s->group_docs[s->group_count];
-	struct boundary_group *g = &s->groups[s->group_count];
+	struct docs_group doc = { 0 };
 	struct err err;
 
-	if (!policyset_group(d, s->policy, name, &err)) {
+	if (policyset_group(&doc, s->policy, name, &err))
+		systems_add_group(&s->systems, &doc);
+	else
 		log_warn("boundary group %s: %s", name, err.why);
-		return;
-	}
-	s->neighbours[s->group_count] = new_neighbours(d);
-	*g = (struct boundary_group){
-		.name = d->name,
-		.nets = d->boundaries,
-		.net_count = d->boundary_count,
-		.neighbours = s->neighbours[s->group_count],
-		.neighbour_count = d->neighbour_count,
-		.default_after_min = d->default_after_min == DOCS_NEVER
-					     ? BOUNDARY_NEVER
-					     : (uint32_t)d->default_after_min,
-		.is_fenced = d->fence,
-		.ways_cross_tiers = d->cross_tier,
-		.policy = d->policy,
-		.prefer = (const char *const *)d->prefer,
-		.prefer_count = d->prefer_count,
-	};
-	s->group_count++;
 }
 
 static bool read_policy(struct scene *s, struct err *err)
@@ -263,11 +149,7 @@ static bool read_policy(struct scene *s, struct err *err)
 	if (!policyset_open(&s->policy, &s->w->state, clock_wall_s(s->w->clock), err) ||
 	    !policyset_site(&s->site, s->policy, err))
 		return err_exit(err->code) != EXIT_LOCAL && add_bootstrap(s, err);
-	for (size_t i = 0; i < s->site.system_count; i++)
-		add_system(s, &s->site.systems[i]);
-	s->group_docs = alloc_zeroed(s->site.group_count, sizeof(*s->group_docs));
-	s->groups = alloc_zeroed(s->site.group_count, sizeof(*s->groups));
-	s->neighbours = alloc_zeroed(s->site.group_count, sizeof(*s->neighbours));
+	systems_add_site(&s->systems, &s->site);
 	for (size_t i = 0; i < s->site.group_count; i++)
 		add_group(s, s->site.groups[i]);
 	return true;
@@ -445,15 +327,15 @@ static bool add_own_address(struct scene_answer *a, struct filling *f, struct sc
 			    const struct scene_question *q, struct err *err)
 {
 	struct locator where = { 0 };
-	const struct place *of = NULL;
+	const struct systems_place *of = NULL;
 
 	if (!locator_parse_argument(&where, q->only, err))
 		return false;
-	for (size_t i = 0; i < s->place_count && of == NULL; i++)
-		for (size_t k = 0; k < s->places[i].address_count; k++)
-			if (s->places[i].kind == q->kind &&
-			    locator_equal(&s->places[i].addresses[k], &where))
-				of = &s->places[i];
+	for (size_t i = 0; i < s->systems.place_count && of == NULL; i++)
+		for (size_t k = 0; k < s->systems.places[i].address_count; k++)
+			if (s->systems.places[i].kind == q->kind &&
+			    locator_equal(&s->systems.places[i].addresses[k], &where))
+				of = &s->systems.places[i];
 	a->locators = alloc_zeroed(1, sizeof(*a->locators));
 	a->locators[0] = where;
 	a->locator_count = 1;
@@ -465,7 +347,7 @@ static bool add_own_address(struct scene_answer *a, struct filling *f, struct sc
 /* Each address that can be written is a candidate of its own: a web server's may refuse where the
  * share beside it takes. */
 static void add_writable(struct scene_answer *a, struct filling *f, struct scene *s,
-			 const struct scene_question *q, struct place *p)
+			 const struct scene_question *q, struct systems_place *p)
 {
 	for (size_t i = 0; i < p->address_count; i++) {
 		const struct provider *provider = provider_of_scheme(p->addresses[i].scheme);
@@ -478,7 +360,7 @@ static void add_writable(struct scene_answer *a, struct filling *f, struct scene
 
 /* An inbox elsewhere than beneath the CAP: no marker stands there, so no UUID is asked for. */
 static void add_inbox(struct scene_answer *a, struct filling *f, struct scene *s,
-		      const struct scene_question *q, const struct place *p)
+		      const struct scene_question *q, const struct systems_place *p)
 {
 	struct locator where = { 0 };
 	struct err err;
@@ -503,19 +385,19 @@ static bool add_candidates(struct scene_answer *a, struct scene *s, const struct
 	struct filling f = { 0 };
 	size_t addresses = 1;
 
-	for (size_t i = 0; i < s->place_count; i++)
-		addresses += s->places[i].address_count;
-	addresses += s->place_count; /* inboxes */
+	for (size_t i = 0; i < s->systems.place_count; i++)
+		addresses += s->systems.places[i].address_count;
+	addresses += s->systems.place_count; /* inboxes */
 	a->candidates = alloc_zeroed(addresses, sizeof(*a->candidates));
 	a->is_inbox = alloc_zeroed(addresses, sizeof(*a->is_inbox));
 	a->addresses = alloc_zeroed(addresses, sizeof(*a->addresses));
 	a->ways = alloc_zeroed((MOUNTS_PER_PLACE + 1) * addresses, sizeof(*a->ways));
 	if (q->writes)
-		a->locators = alloc_zeroed(s->place_count, sizeof(*a->locators));
+		a->locators = alloc_zeroed(s->systems.place_count, sizeof(*a->locators));
 	if (q->only != NULL && is_address(q->only))
 		return add_own_address(a, &f, s, q, err);
-	for (size_t i = 0; i < s->place_count; i++) {
-		struct place *p = &s->places[i];
+	for (size_t i = 0; i < s->systems.place_count; i++) {
+		struct systems_place *p = &s->systems.places[i];
 
 		if (p->kind != q->kind || !is_listed(q, p->name) ||
 		    (q->only != NULL && strcmp(q->only, p->name) != 0))
@@ -564,8 +446,8 @@ bool scene_choose(struct scene_answer *out, struct scene *s, const struct scene_
 	out->input = (struct select_input){
 		.kind = q->kind,
 		.object = q->object,
-		.groups = s->groups,
-		.group_count = s->group_count,
+		.groups = s->systems.groups,
+		.group_count = s->systems.group_count,
 		.addresses = s->addresses,
 		.address_count = s->address_count,
 		.preference = &s->preference,
@@ -723,7 +605,7 @@ const char *scene_network(const struct scene *s)
 
 /* ---- what is open ---- */
 
-static json_t *new_mount_row(const struct place *p, const struct mountmatch *m)
+static json_t *new_mount_row(const struct systems_place *p, const struct mountmatch *m)
 {
 	json_t *row = json_object();
 
@@ -736,7 +618,7 @@ static json_t *new_mount_row(const struct place *p, const struct mountmatch *m)
 	return row;
 }
 
-static void add_mount_rows(json_t *rows, const struct scene *s, const struct place *p)
+static void add_mount_rows(json_t *rows, const struct scene *s, const struct systems_place *p)
 {
 	const struct mountmatch_context context = context_of_this_process();
 	SCOPED(mountmatch_list) struct mountmatch_list list = { 0 };
@@ -754,7 +636,7 @@ json_t *scene_connections(struct scene *s)
 {
 	json_t *rows = conntab_json(s->conntab);
 
-	for (size_t i = 0; i < s->place_count; i++)
-		add_mount_rows(rows, s, &s->places[i]);
+	for (size_t i = 0; i < s->systems.place_count; i++)
+		add_mount_rows(rows, s, &s->systems.places[i]);
 	return rows;
 }
