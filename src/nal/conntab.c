@@ -1,11 +1,13 @@
 #include "nal/conntab.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/jsondoc.h"
+#include "nal/credential.h"
 #include "nal/folder.h"
 #include "nal/provider.h"
 #include "nal/timebox.h"
@@ -17,8 +19,9 @@ struct entry {
 	enum locator_scheme scheme;
 	char *host; /* folders: "" */
 	uint16_t port;
-	char *folder; /* folders: which one; others: NULL */
-	char *credential;
+	char *folder;     /* folders: which one; others: NULL */
+	char *credential; /* its name */
+	char fingerprint[CREDENTIAL_FINGERPRINT_SIZE];
 	char *context;
 	char *server; /* for lists */
 	char *share;  /* for lists */
@@ -98,6 +101,17 @@ static const char *text_or(const char *text, const char *fallback)
 	return text != NULL ? text : fallback;
 }
 
+static const char *credential_name(const struct way_target *target)
+{
+	return target->credential != NULL ? target->credential->name : "none";
+}
+
+/* A session that began with a secret which has changed since is nobody's any more. */
+static const char *credential_fingerprint(const struct way_target *target)
+{
+	return target->credential != NULL ? target->credential->fingerprint : "";
+}
+
 static bool is_folder(const struct way_target *target)
 {
 	return provider_for(target) == &provider_file;
@@ -106,7 +120,8 @@ static bool is_folder(const struct way_target *target)
 static bool is_to(const struct entry *e, const struct way_target *target)
 {
 	if (strcmp(e->context, text_or(target->context, "system")) != 0 ||
-	    strcmp(e->credential, text_or(target->credential, "none")) != 0)
+	    strcmp(e->credential, credential_name(target)) != 0 ||
+	    strcmp(e->fingerprint, credential_fingerprint(target)) != 0)
 		return false;
 	if (is_folder(target))
 		return e->folder != NULL && strcmp(e->folder, folder_of(target)) == 0;
@@ -148,7 +163,8 @@ static struct entry *add(struct conntab *tab, const struct way_target *target,
 	e->host = alloc_text(target->where->host);
 	e->port = target->where->port;
 	e->folder = is_folder(target) ? alloc_text(folder_of(target)) : NULL;
-	e->credential = alloc_text(text_or(target->credential, "none"));
+	e->credential = alloc_text(credential_name(target));
+	snprintf(e->fingerprint, sizeof(e->fingerprint), "%s", credential_fingerprint(target));
 	e->context = alloc_text(text_or(target->context, "system"));
 	e->server = alloc_text(text_or(target->server, target->where->host));
 	e->share = alloc_text(share_of(target));

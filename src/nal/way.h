@@ -30,6 +30,7 @@
 #define WAY_RANGES_MAX 65536             /* ranges in one call */
 #define WAY_GET_MAX    ((size_t)1 << 30) /* the highest cap of way_get */
 
+struct credential;
 struct session;
 struct timebox;
 
@@ -60,7 +61,7 @@ struct way_target {
 	const char *mount_at;        /* its content's folder beneath an OS mount; NULL: no mount */
 	const char *server;          /* the system's name, for lists; NULL: the host */
 	const char *context;         /* whose ways: "system" or a user's name; NULL: system */
-	const char *credential;      /* the account's name; NULL: none */
+	const struct credential *credential; /* whose (nal/credential.h); NULL: none is used */
 	enum way_marker_rule marker;
 	enum marker_kind kind; /* which marker */
 	const char *uuid;      /* the expected one; NULL: any */

@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "nal/conntab.h"
+#include "nal/credential.h"
 #include "support/webserver.h"
 
 struct world {
@@ -82,6 +83,26 @@ static void one_session_serves_all_folders_of_a_server(void **state UNUSED)
 	conntab_release(w.tab, c);
 	assert_int_equal(conntab_leases(w.tab), 0);
 	assert_int_equal(conntab_leaks(w.tab), 0);
+	end(&w);
+}
+
+static void sessions_are_told_apart_by_credential_and_its_change(void **state UNUSED)
+{
+	const struct credential first = { .name = "LON\\agent", .fingerprint = "01" };
+	const struct credential changed = { .name = "LON\\agent", .fingerprint = "02" };
+	struct world w;
+	struct way *a, *b, *c;
+
+	begin(&w);
+	a = acquire(&w, &(struct way_target){ .where = &w.where, .credential = &first }, &w);
+	b = acquire(&w, &(struct way_target){ .where = &w.beside, .credential = &first }, &w);
+	c = acquire(&w, &(struct way_target){ .where = &w.where, .credential = &changed }, &w);
+	assert_ptr_equal(a->session, b->session);
+	assert_ptr_not_equal(a->session, c->session);
+	assert_false(conntab_is_open(w.tab, &(struct way_target){ .where = &w.where }));
+	conntab_release(w.tab, a);
+	conntab_release(w.tab, b);
+	conntab_release(w.tab, c);
 	end(&w);
 }
 
@@ -211,6 +232,7 @@ static void unknown_schemes_have_no_provider(void **state UNUSED)
 }
 
 TESTING_MAIN(cmocka_unit_test(one_session_serves_all_folders_of_a_server),
+	     cmocka_unit_test(sessions_are_told_apart_by_credential_and_its_change),
 	     cmocka_unit_test(a_session_lingers_and_ends),
 	     cmocka_unit_test(a_broken_session_is_not_offered_again),
 	     cmocka_unit_test(leases_of_the_dead_are_leaks),
