@@ -15,7 +15,6 @@
 #include "common/path.h"
 #include "common/random.h"
 #include "nal/mounts.h"
-#include "nal/provider.h"
 #include "policy/systems.h"
 
 struct scene {
@@ -209,67 +208,68 @@ struct conntab *scene_conntab(const struct scene *s)
 
 /* ---- one choice ---- */
 
-static bool is_listed(const struct scene_question *q, const char *name)
-{
-	if (q->listed == NULL)
-		return true;
-	for (size_t i = 0; i < q->listed_count; i++)
-		if (strcmp(q->listed[i], name) == 0)
-			return true;
-	return false;
-}
-
 static struct mountmatch_context context_of_this_process(void)
 {
 	return (struct mountmatch_context){ .uid = (int64_t)geteuid(), .user = NULL };
 }
 
-static bool is_readable_scheme(const struct locator *where)
-{
-	const struct provider *p = provider_of_scheme(where->scheme);
-
-	return p != NULL;
-}
-
-/* Counts of what the answer has to hold, so that its arrays never move. */
-struct filling {
-	size_t addresses;
-	size_t ways;
+/* Whom an answer is for, while its candidates are found. */
+struct asking {
+	struct scene *scene;
+	const struct scene_question *question;
+	struct mountmatch_list *mounts; /* the answer's */
 };
 
-static void add_sessions(struct scene_answer *a, struct filling *f, const struct scene *s,
-			 const struct select_address *addresses, size_t count)
+static size_t add_sessions(struct select_open_way *out, size_t room, const struct scene *s,
+			   const struct select_address *addresses, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
+	size_t found = 0;
+
+	for (size_t i = 0; i < count && found < room; i++) {
 		const struct way_target target = { .where = addresses[i].where };
 
 		if (!conntab_is_open(s->conntab, &target))
 			continue;
-		a->ways[f->ways++] = (struct select_open_way){
+		out[found++] = (struct select_open_way){
 			.way = WAYKIND_SESSION,
 			.evidence = WAYKIND_EVIDENCE_PATH,
 			.address = i,
 		};
 	}
+	return found;
 }
 
-static void add_mounts(struct scene_answer *a, struct filling *f, const struct scene *s,
-		       const struct locator *const *where, size_t count, size_t room)
+static size_t add_mounts(struct select_open_way *out, size_t room, const struct asking *ask,
+			 const struct select_address *addresses, size_t count)
 {
 	const struct mountmatch_context context = context_of_this_process();
-	size_t before = a->mounts.count;
+	const struct locator **where = alloc_zeroed(count, sizeof(*where));
+	size_t before = ask->mounts->count, found = 0;
 
-	mountmatch_find(&a->mounts, &s->mounts, &context, where, count);
-	for (size_t i = before; i < a->mounts.count && room > 0; i++, room--) {
-		const struct mountmatch *m = &a->mounts.items[i];
+	for (size_t i = 0; i < count; i++)
+		where[i] = addresses[i].where;
+	mountmatch_find(ask->mounts, &ask->scene->mounts, &context, where, count);
+	free(where);
+	for (size_t i = before; i < ask->mounts->count && found < room; i++) {
+		const struct mountmatch *m = &ask->mounts->items[i];
 
-		a->ways[f->ways++] = (struct select_open_way){
+		out[found++] = (struct select_open_way){
 			.way = WAYKIND_MOUNT,
 			.evidence = m->evidence,
 			.address = m->address,
 			.at = m->at,
 		};
 	}
+	return found;
+}
+
+static size_t find_ways(struct select_open_way *out, size_t room,
+			const struct select_address *addresses, size_t count, void *ctx)
+{
+	const struct asking *ask = ctx;
+	size_t sessions = add_sessions(out, room, ask->scene, addresses, count);
+
+	return sessions + add_mounts(&out[sessions], room - sessions, ask, addresses, count);
 }
 
 /* A CAP that refuses records may serve policy all the same: what is learned is kept apart. */
@@ -278,141 +278,37 @@ static char *memory_name(const struct scene_question *q, const char *name)
 	return q->writes ? alloc_printf("%s/inbox", name) : alloc_text(name);
 }
 
-static struct memory_facts facts_of(const struct scene *s, const struct scene_question *q,
-				    const char *name)
+static struct memory_facts recall(const char *name, void *ctx)
 {
+	const struct asking *ask = ctx;
+	const struct scene_question *q = ask->question;
 	SCOPED_TEXT char *key = memory_name(q, name);
 
-	return memory_facts(s->memory, key, q->version_key, q->kind, s->network, "");
+	return memory_facts(ask->scene->memory, key, q->version_key, q->kind, ask->scene->network,
+			    "");
 }
 
-#define MOUNTS_PER_PLACE 16 /* more mounts of one server than that add nothing */
-
-static void add_candidate(struct scene_answer *a, struct filling *f, struct scene *s,
-			  const struct scene_question *q, const char *name, const char *uuid,
-			  const char *group, struct locator *locators, size_t count)
+static bool find_candidates(struct scene_answer *a, struct scene *s, const struct scene_question *q,
+			    struct err *err)
 {
-	struct select_candidate *c = &a->candidates[a->input.count++];
-	struct select_address *addresses = &a->addresses[f->addresses];
-	const struct locator **where = alloc_zeroed(count, sizeof(*where));
-	size_t first_way = f->ways;
-
-	for (size_t i = 0; i < count; i++) {
-		addresses[i] = (struct select_address){
-			.where = &locators[i],
-			.has_provider = is_readable_scheme(&locators[i]),
-			.has_credential = true,
-		};
-		where[i] = &locators[i];
-	}
-	f->addresses += count;
-	add_sessions(a, f, s, addresses, count);
-	add_mounts(a, f, s, where, count, MOUNTS_PER_PLACE);
-	free(where);
-	*c = (struct select_candidate){
-		.name = name,
-		.uuid = uuid,
-		.group = group,
-		.addresses = addresses,
-		.address_count = count,
-		.ways = &a->ways[first_way],
-		.way_count = f->ways - first_way,
-		.facts = facts_of(s, q, name),
+	struct asking ask = { .scene = s, .question = q, .mounts = &a->mounts };
+	const struct candidates_question question = {
+		.kind = q->kind,
+		.listed = q->listed,
+		.listed_count = q->listed_count,
+		.only = q->only,
+		.writes = q->writes,
 	};
-}
+	const struct candidates_knowledge knowledge = {
+		.find_ways = find_ways,
+		.recall = recall,
+		.ctx = &ask,
+	};
 
-/* The address given by --dp URL, as the one candidate; it keeps the name of the system it belongs
- * to. */
-static bool add_own_address(struct scene_answer *a, struct filling *f, struct scene *s,
-			    const struct scene_question *q, struct err *err)
-{
-	struct locator where = { 0 };
-	const struct systems_place *of = NULL;
-
-	if (!locator_parse_argument(&where, q->only, err))
+	if (!candidates_find(&a->candidates, &s->systems, &question, &knowledge, err))
 		return false;
-	for (size_t i = 0; i < s->systems.place_count && of == NULL; i++)
-		for (size_t k = 0; k < s->systems.places[i].address_count; k++)
-			if (s->systems.places[i].kind == q->kind &&
-			    locator_equal(&s->systems.places[i].addresses[k], &where))
-				of = &s->systems.places[i];
-	a->locators = alloc_zeroed(1, sizeof(*a->locators));
-	a->locators[0] = where;
-	a->locator_count = 1;
-	add_candidate(a, f, s, q, of != NULL ? of->name : q->only, of != NULL ? of->uuid : NULL,
-		      of != NULL ? of->group : NULL, a->locators, 1);
-	return true;
-}
-
-/* Each address that can be written is a candidate of its own: a web server's may refuse where the
- * share beside it takes. */
-static void add_writable(struct scene_answer *a, struct filling *f, struct scene *s,
-			 const struct scene_question *q, struct systems_place *p)
-{
-	for (size_t i = 0; i < p->address_count; i++) {
-		const struct provider *provider = provider_of_scheme(p->addresses[i].scheme);
-
-		if (provider == NULL || (provider->capabilities & PROVIDER_PUT) == 0)
-			continue;
-		add_candidate(a, f, s, q, p->name, p->uuid, p->group, &p->addresses[i], 1);
-	}
-}
-
-/* An inbox elsewhere than beneath the CAP: no marker stands there, so no UUID is asked for. */
-static void add_inbox(struct scene_answer *a, struct filling *f, struct scene *s,
-		      const struct scene_question *q, const struct systems_place *p)
-{
-	struct locator where = { 0 };
-	struct err err;
-
-	if (!locator_parse_argument(&where, p->inbox, &err)) {
-		log_warn("%s: inbox \"%s\": %s", p->name, p->inbox, err.why);
-		return;
-	}
-	a->locators[a->locator_count] = where;
-	a->is_inbox[a->input.count] = true;
-	add_candidate(a, f, s, q, p->name, NULL, p->group, &a->locators[a->locator_count++], 1);
-}
-
-static bool is_address(const char *text)
-{
-	return text[0] == '/' || strstr(text, "://") != NULL;
-}
-
-static bool add_candidates(struct scene_answer *a, struct scene *s, const struct scene_question *q,
-			   struct err *err)
-{
-	struct filling f = { 0 };
-	size_t addresses = 1;
-
-	for (size_t i = 0; i < s->systems.place_count; i++)
-		addresses += s->systems.places[i].address_count;
-	addresses += s->systems.place_count; /* inboxes */
-	a->candidates = alloc_zeroed(addresses, sizeof(*a->candidates));
-	a->is_inbox = alloc_zeroed(addresses, sizeof(*a->is_inbox));
-	a->addresses = alloc_zeroed(addresses, sizeof(*a->addresses));
-	a->ways = alloc_zeroed((MOUNTS_PER_PLACE + 1) * addresses, sizeof(*a->ways));
-	if (q->writes)
-		a->locators = alloc_zeroed(s->systems.place_count, sizeof(*a->locators));
-	if (q->only != NULL && is_address(q->only))
-		return add_own_address(a, &f, s, q, err);
-	for (size_t i = 0; i < s->systems.place_count; i++) {
-		struct systems_place *p = &s->systems.places[i];
-
-		if (p->kind != q->kind || !is_listed(q, p->name) ||
-		    (q->only != NULL && strcmp(q->only, p->name) != 0))
-			continue;
-		if (q->writes && p->inbox != NULL)
-			add_inbox(a, &f, s, q, p);
-		else if (q->writes)
-			add_writable(a, &f, s, q, p);
-		else
-			add_candidate(a, &f, s, q, p->name, p->uuid, p->group, p->addresses,
-				      p->address_count);
-	}
-	if (q->only != NULL && a->input.count == 0)
-		return err_set(err, ERR_NOT_FOUND, "no %s named %s holds this content",
-			       kind_name(q->kind), q->only);
+	a->input.candidates = a->candidates.items;
+	a->input.count = a->candidates.count;
 	return true;
 }
 
@@ -427,7 +323,7 @@ static void lift_tiers(struct scene_answer *a)
 	if (a->result.usable > 0 || is_fenced_off(a))
 		return;
 	for (size_t i = 0; i < a->input.count; i++)
-		a->candidates[i].group = NULL;
+		a->candidates.items[i].group = NULL;
 	a->input.groups = NULL;
 	a->input.group_count = 0;
 	select_result_release(&a->result);
@@ -457,11 +353,10 @@ bool scene_choose(struct scene_answer *out, struct scene *s, const struct scene_
 		.flags = q->for_person ? SELECT_TRIES_BACKED_OFF : 0,
 	};
 	if ((q->policy != NULL && !terms_need(&out->input.policy, q->policy, err)) ||
-	    !add_candidates(out, s, q, err)) {
+	    !find_candidates(out, s, q, err)) {
 		scene_answer_release(out);
 		return false;
 	}
-	out->input.candidates = out->candidates;
 	select_run(&out->result, &out->input);
 	if (q->only != NULL)
 		lift_tiers(out);
@@ -472,13 +367,7 @@ void scene_answer_release(struct scene_answer *a)
 {
 	select_result_release(&a->result);
 	mountmatch_list_release(&a->mounts);
-	for (size_t i = 0; i < a->locator_count; i++)
-		locator_release(&a->locators[i]);
-	free(a->locators);
-	free(a->candidates);
-	free(a->addresses);
-	free(a->ways);
-	free(a->is_inbox);
+	candidates_release(&a->candidates);
 	*a = (struct scene_answer){ 0 };
 }
 
@@ -540,7 +429,7 @@ bool scene_target(struct way_target *out, const struct scene_answer *a,
 
 bool scene_row_is_inbox(const struct scene_answer *a, size_t row)
 {
-	return a->is_inbox[a->result.rows[row].candidate - a->candidates];
+	return a->candidates.is_inbox[a->result.rows[row].candidate - a->candidates.items];
 }
 
 /*

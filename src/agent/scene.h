@@ -21,6 +21,7 @@
 #include "nal/memory.h"
 #include "nal/mountmatch.h"
 #include "nal/select.h"
+#include "policy/candidates.h"
 
 struct worker;
 struct scene;
@@ -67,13 +68,8 @@ struct scene_question {
 struct scene_answer {
 	struct select_input input;
 	struct select_result result;
-	struct select_candidate *candidates;
-	struct select_address *addresses;
-	struct select_open_way *ways;
-	struct locator *locators; /* what the addresses point to */
-	size_t locator_count;
-	struct mountmatch_list mounts;
-	bool *is_inbox; /* of each candidate, with q->writes */
+	struct candidates candidates;
+	struct mountmatch_list mounts; /* what its open ways point to */
 	uint64_t seed;
 };
 
