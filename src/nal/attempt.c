@@ -49,10 +49,9 @@ void attempt_failed(struct attempt *a, size_t index, enum nal_class class, uint6
 		return;
 	if (c->begun_ms != 0)
 		c->ms = (uint32_t)(now_ms - c->begun_ms);
+	a->owed += c->state == ATTEMPT_STATE_CONNECTING;
 	c->state = ATTEMPT_STATE_FAILED;
 	c->class = class;
-	/* A failure makes room: the next one need not wait for its turn. */
-	a->next_start_ms = MIN_OF(a->next_start_ms, now_ms);
 }
 
 /* The first candidate that has not failed, or `count`. */
@@ -119,13 +118,36 @@ static uint32_t wait_for(const struct attempt *a, bool may_start, uint64_t now_m
 	return due > now_ms ? (uint32_t)(due - now_ms) : 0;
 }
 
+/*
+ * True if a start is allowed now, and takes note of it. Starts that are late do not delay those
+ * behind them, or twenty of them would add up to a tenth of a second and more.
+ */
+static bool take_turn(struct attempt *a, size_t in_flight, uint64_t now_ms)
+{
+	bool is_due = now_ms >= a->next_start_ms;
+
+	if (in_flight == 0) {
+		a->owed = 0;
+		a->next_start_ms = now_ms + ATTEMPT_STAGGER_MS;
+		return true;
+	}
+	if (is_due)
+		a->next_start_ms += ATTEMPT_STAGGER_MS;
+	else if (a->owed > 0)
+		a->owed--;
+	else
+		return false;
+	if (now_ms >= a->next_start_ms) /* nobody asked for a long while: no burst */
+		a->next_start_ms = now_ms + ATTEMPT_STAGGER_MS;
+	return true;
+}
+
 static struct attempt_step start(struct attempt *a, size_t index, uint64_t now_ms)
 {
 	struct attempt_candidate *c = at(a, index);
 
 	c->state = ATTEMPT_STATE_CONNECTING;
 	c->begun_ms = now_ms;
-	a->next_start_ms = now_ms + ATTEMPT_STAGGER_MS;
 	return (struct attempt_step){ .action = ATTEMPT_CONNECT, .index = index };
 }
 
@@ -147,7 +169,7 @@ struct attempt_step attempt_next(struct attempt *a, uint64_t now_ms)
 		return use(a, hope, now_ms);
 	next = next_start(a, &in_flight);
 	may_start = next < a->count && in_flight < ATTEMPT_IN_FLIGHT_MAX;
-	if (may_start && (in_flight == 0 || now_ms >= a->next_start_ms))
+	if (may_start && take_turn(a, in_flight, now_ms))
 		return start(a, next, now_ms);
 	return (struct attempt_step){ .action = ATTEMPT_WAIT,
 				      .wait_ms = wait_for(a, may_start, now_ms) };

@@ -4,6 +4,11 @@
  * one has failed. There is no race against rank: a quick neighbour never beats a slower first
  * choice.
  *
+ * A start every tenth of a second is what is ventured beside connects that may still succeed. One
+ * that failed is replaced at once, besides: that start ventures nothing. So of candidates that drop
+ * every packet ten are begun in the first second, from then on twice as many, up to the limit in
+ * flight: 20 of them are over after 2.4 s, 100 after 6.5 s.
+ *
  *     attempt_init → { attempt_next → do what it says → attempt_opened, attempt_connected,
  *     attempt_failed } until ATTEMPT_EXHAUSTED or the caller is served → attempt_release
  *
@@ -22,7 +27,7 @@
 #include "common/macros.h"
 #include "nal/class.h"
 
-#define ATTEMPT_STAGGER_MS    100  /* between two starts, unless one fails before */
+#define ATTEMPT_STAGGER_MS    100  /* between two starts, those for failed ones aside */
 #define ATTEMPT_CONNECT_MS    1000 /* for one connect */
 #define ATTEMPT_IN_FLIGHT_MAX 20
 
@@ -47,6 +52,7 @@ struct attempt {
 	struct attempt_candidate *candidates; /* in rank order, best first */
 	size_t count;
 	uint64_t next_start_ms;
+	size_t owed; /* connects that failed, and whose successor may start at once */
 };
 
 enum attempt_action {

@@ -188,7 +188,7 @@ static void dead_candidates_cost_bounded_time(void **state UNUSED)
 	static const struct {
 		size_t count;
 		uint64_t within_ms;
-	} cases[] = { { 1, 1000 }, { 20, 3000 }, { 100, 12000 } };
+	} cases[] = { { 1, 1000 }, { 20, 2400 }, { 100, 6600 } };
 	struct peer peers[100];
 
 	for (size_t i = 0; i < COUNT_OF(peers); i++)
@@ -207,8 +207,45 @@ static void dead_candidates_cost_bounded_time(void **state UNUSED)
 	}
 }
 
+/* Ventured starts keep their pace; a failed connect's successor comes besides, and in rank order.
+ */
+static void a_failed_connect_is_replaced_at_once(void **state UNUSED)
+{
+	static const uint32_t want[] = { 0, 100, 130, 200, 300 };
+	SCOPED(attempt) struct attempt a;
+	size_t next = 0;
+
+	attempt_init(&a, COUNT_OF(want), BEGIN_MS);
+	for (uint64_t ms = 0; ms < 400; ms++) {
+		struct attempt_step step;
+
+		if (ms == 130)
+			attempt_failed(&a, 1, NAL_CLASS_UNREACHABLE, BEGIN_MS + ms);
+		while ((step = attempt_next(&a, BEGIN_MS + ms)).action == ATTEMPT_CONNECT) {
+			assert_int_equal(step.index, next);
+			assert_int_equal(ms, want[next++]);
+		}
+	}
+	assert_int_equal(next, COUNT_OF(want));
+}
+
+/* A start that comes late does not delay those behind it; after a pause there is no burst. */
+static void the_pace_neither_drifts_nor_bursts(void **state UNUSED)
+{
+	static const uint64_t asked[] = { 0, 107, 201, 305, 650, 651, 700 };
+	static const bool starts[] = { true, true, true, true, true, false, false };
+	SCOPED(attempt) struct attempt a;
+
+	attempt_init(&a, COUNT_OF(asked), BEGIN_MS);
+	for (size_t i = 0; i < COUNT_OF(asked); i++)
+		assert_int_equal(attempt_next(&a, BEGIN_MS + asked[i]).action == ATTEMPT_CONNECT,
+				 starts[i]);
+}
+
 TESTING_MAIN(cmocka_unit_test(the_best_ranked_that_connects_is_used),
 	     cmocka_unit_test(an_open_way_is_used_without_connecting),
 	     cmocka_unit_test(an_open_way_waits_for_better_ranks),
 	     cmocka_unit_test(a_failure_in_use_moves_on),
-	     cmocka_unit_test(dead_candidates_cost_bounded_time), )
+	     cmocka_unit_test(dead_candidates_cost_bounded_time),
+	     cmocka_unit_test(a_failed_connect_is_replaced_at_once),
+	     cmocka_unit_test(the_pace_neither_drifts_nor_bursts), )
