@@ -208,7 +208,8 @@ static bool load_history(struct journal_list *list, size_t *lines_out, const str
 	struct span rest, line;
 
 	*lines_out = 0;
-	if (!path_exists(path))
+	/* Only a history that is not there is an empty one: what it holds must not run again. */
+	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return true;
 	if (!path_read(&bytes, path, JOURNAL_HISTORY_MAX, err))
 		return false;
@@ -282,7 +283,10 @@ static bool has_started(struct journal_run *run, const char *folder)
 	struct stat st;
 	struct err ignored;
 
-	if (stat(path, &st) != 0 || st.st_size == 0)
+	/* What cannot be looked at is taken for started, as a lock is for held. */
+	if (stat(path, &st) != 0)
+		return errno != ENOENT;
+	if (st.st_size == 0)
 		return false;
 	run->started_s = st.st_mtime;
 	run->executed = path_read(&text, path, STARTED_MAX, &ignored) &&
@@ -536,7 +540,7 @@ static bool make_folder(int *lock_out, const struct journal *j, const char *fold
 		return err_sys(err, ERR_IO, errno, "run folder %s", folder);
 	}
 	if (!path_sync_dir(j->dir, err)) {
-		journal_abandon(folder, lock);
+		(void)!journal_abandon(folder, lock);
 		return false;
 	}
 	*lock_out = lock;
@@ -607,10 +611,17 @@ enum journal_begin journal_begin(char **folder_out, int *lock_out, const struct 
 	return JOURNAL_FAULT;
 }
 
-void journal_abandon(const char *folder, int lock)
+bool journal_abandon(const char *folder, int lock)
 {
-	remove_folder(folder);
+	SCOPED_TEXT char *result = path_join(folder, "result");
+	struct journal_run ignored;
+
+	/* Only once ours is gone does the lock tell whether others have it. */
 	close(lock);
+	if (!lock_is_free(folder) || has_started(&ignored, folder) || path_exists(result))
+		return false;
+	remove_folder(folder);
+	return true;
 }
 
 bool journal_read(json_t **intent_out, json_t **result_out, const struct journal *j,

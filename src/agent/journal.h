@@ -131,8 +131,12 @@ enum journal_begin journal_begin(char **folder_out, int *lock_out, const struct 
 				 json_t *intent, enum journal_again again, int64_t now_s,
 				 struct err *err) MUST_USE;
 
-/* Undo journal_begin for a run whose processes were never started. Closes `lock`. */
-void journal_abandon(const char *folder, int lock);
+/*
+ * Undo journal_begin after a failed start. Closes `lock`. False, and nothing is undone, if a
+ * process of the run is there all the same or it came to its start: then it is a run like any
+ * other.
+ */
+bool journal_abandon(const char *folder, int lock) MUST_USE;
 
 /* Intent and result of a run that is not settled; *result_out is NULL without one. */
 bool journal_read(json_t **intent_out, json_t **result_out, const struct journal *j,

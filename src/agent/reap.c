@@ -47,6 +47,7 @@ struct reap {
 	int output_fd; /* -1: at its end */
 	int signal_fd;
 	int started_fd;
+	bool has_started;
 	bool has_pin;   /* of the content, at REAP_PIN_FD */
 	pid_t program;  /* 0: not started or reaped */
 	int status;     /* of the program, once it is reaped */
@@ -117,6 +118,17 @@ static int write_started(void *ctx)
 	return fsync(r->started_fd) == 0 ? 0 : errno;
 }
 
+/*
+ * False if the new process was killed before it came to its start: the report of a start that
+ * worked and of a process that is gone look alike (spawn.h).
+ */
+static bool has_come_to_start(const struct reap *r)
+{
+	struct stat st;
+
+	return fstat(r->started_fd, &st) != 0 || st.st_size > 0;
+}
+
 /* In the run's parent, once execve is known to have worked. Only says so earlier: not flushed. */
 static void tell_executed(const struct reap *r)
 {
@@ -166,7 +178,9 @@ static bool spawn_program(struct reap *r, struct command *c, const char *content
 	fill_environment(&env, r->intent, account->home);
 	if (!spawn_start(&r->program, &s, err))
 		return false;
-	tell_executed(r);
+	r->has_started = has_come_to_start(r);
+	if (r->has_started)
+		tell_executed(r);
 	return true;
 }
 
@@ -473,13 +487,14 @@ static void run_to_the_end(const char *folder, bool has_pin)
 	r.began_ms = clock_mono_ms(r.clock);
 	if (!load_intent(&r, &err) || !start_program(&r, &err)) {
 		insist_on_result(&r, &err);
-	} else {
+	} else if (r.has_started) {
 		timeout_s = jsondoc_int(r.intent, "timeout_s", 0);
 		if (timeout_s > 0)
 			r.next_ms = r.began_ms + to_ms(timeout_s);
 		wait_for_tree(&r);
 		insist_on_result(&r, NULL);
 	}
+	/* Else nothing ran: without a result and with the lock free it may be run again. */
 	capture_release(&r.output);
 	json_decref(r.intent);
 }

@@ -82,7 +82,9 @@ enum run_start run_start(struct journal *j, const struct run_request *request,
 	if (begun != JOURNAL_BEGUN)
 		return refuse(begun);
 	if (!start_reaper(request->reaper, folder, lock, request->pin, err)) {
-		journal_abandon(folder, lock);
+		/* A first generation that was killed may have left a second, which runs it. */
+		if (!journal_abandon(folder, lock))
+			return RUN_STARTED;
 		err_what(err, "cannot start %s", jsondoc_text(intent, "program"));
 		return RUN_FAULT;
 	}

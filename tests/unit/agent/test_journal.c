@@ -216,7 +216,7 @@ static void a_new_serial_is_a_new_run(void **state)
 	assert_int_equal(journal_last(&list, "LON20001", 2)->phase, JOURNAL_RUNNING);
 	assert_null(journal_last(&list, "LON20001", 3));
 	assert_null(journal_last(&list, "LON20000", 1));
-	journal_abandon(folder, lock);
+	assert_true(journal_abandon(folder, lock));
 	journal_list_release(&list);
 	assert_done(journal_load(&list, &j, &err), &err);
 	assert_int_equal(list.count, 1);

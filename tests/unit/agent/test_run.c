@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,6 +31,8 @@
 #define LOCK_MS 10000
 #define SELF    "/proc/self/exe"
 #define ADV     "LON20001"
+
+#define REAPER_ROLE "PACKWAY_TEST_REAPER" /* in the environment: see play_reaper */
 
 struct place {
 	char dir[64];
@@ -421,6 +424,72 @@ static void a_missing_reaper_leaves_nothing(void **state)
 	assert_int_equal(last_run(p).phase, JOURNAL_UNSTARTED);
 }
 
+/* Kills at chosen moments: see play_reaper. */
+
+static size_t lines_of(const char *path)
+{
+	SCOPED(buf) struct buf text = { 0 };
+	struct span rest, line;
+	size_t count = 0;
+	struct err err;
+
+	if (!path_read(&text, path, 1u << 20, &err))
+		return 0;
+	rest = buf_span(&text);
+	while (span_take_line(&rest, &line))
+		count++;
+	return count;
+}
+
+static void a_first_generation_that_dies_late_repeats_nothing(void **state)
+{
+	struct place *p = *state;
+	SCOPED_TEXT char *ran = path_join(p->dir, "ran");
+	SCOPED_TEXT char *command = alloc_printf("sh -c 'echo ran >>%s'", ran);
+	json_auto_t *fine = NULL;
+	struct err err;
+
+	setenv(REAPER_ROLE, "dies-late", 1);
+	assert_int_equal(start(p, command, "root", 60, JOURNAL_ONCE, &err), RUN_STARTED);
+	unsetenv(REAPER_ROLE);
+	assert_int_not_equal(start(p, command, "root", 60, JOURNAL_ONCE, &err), RUN_STARTED);
+	collect_all(p);
+	assert_int_equal(start(p, command, "root", 60, JOURNAL_ONCE, &err), RUN_HAS_RUN);
+	assert_int_equal(lines_of(ran), 1);
+	fine = record_of(p, 1, 10008);
+	assert_non_null(fine);
+}
+
+static void a_first_generation_that_dies_early_leaves_nothing(void **state)
+{
+	struct place *p = *state;
+	struct err err;
+
+	setenv(REAPER_ROLE, "dies-early", 1);
+	assert_int_equal(start(p, "sh -c true", "root", 60, JOURNAL_ONCE, &err), RUN_FAULT);
+	unsetenv(REAPER_ROLE);
+	assert_int_equal(last_run(p).phase, JOURNAL_UNSTARTED);
+	run_and_collect(p, "sh -c true", 60);
+	assert_int_equal(last_run(p).outcome, JOURNAL_SUCCEEDED);
+}
+
+static void a_program_killed_before_its_start_runs_later(void **state)
+{
+	struct place *p = *state;
+	json_auto_t *early = NULL;
+	struct err err;
+
+	setenv(REAPER_ROLE, "cannot-start", 1);
+	assert_int_equal(start(p, "sh -c true", "root", 60, JOURNAL_ONCE, &err), RUN_STARTED);
+	unsetenv(REAPER_ROLE);
+	collect_all(p);
+	assert_false(path_exists(p->records));
+	assert_int_equal(start(p, "sh -c true", "root", 60, JOURNAL_ONCE, &err), RUN_STARTED);
+	collect_all(p);
+	early = record_of(p, 1, 10008);
+	assert_non_null(early);
+}
+
 /* Kills at random moments. */
 
 /* Every process whose command line names `folder`: the run's parent. */
@@ -441,21 +510,6 @@ static void kill_reapers(const char *folder)
 			kill((pid_t)atoi(e->d_name), SIGKILL);
 	}
 	closedir(proc);
-}
-
-static size_t lines_of(const char *path)
-{
-	SCOPED(buf) struct buf text = { 0 };
-	struct span rest, line;
-	size_t count = 0;
-	struct err err;
-
-	if (!path_read(&text, path, 1u << 20, &err))
-		return 0;
-	rest = buf_span(&text);
-	while (span_take_line(&rest, &line))
-		count++;
-	return count;
 }
 
 /* What the agent does, over and over. */
@@ -496,9 +550,6 @@ static void kills_neither_repeat_nor_lose_a_run(void **state)
 	struct random_seq r;
 	uint64_t seed;
 
-	/* Open: about one run of this in five sees a program run twice. ./check deep runs it. */
-	if (getenv("PACKWAY_TEST_OPEN") == NULL)
-		skip();
 	random_bytes(&seed, sizeof(seed));
 	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_seq_init(&r, seed, "kills");
@@ -539,6 +590,41 @@ static void kills_neither_repeat_nor_lose_a_run(void **state)
 
 #define CASE(behaviour) cmocka_unit_test_setup_teardown(behaviour, make_place, remove_place)
 
+/* Whether the `started` of a run is no longer empty, within a while. */
+static bool comes_to_start(const char *folder)
+{
+	SCOPED_TEXT char *path = path_join(folder, "started");
+	struct stat st;
+
+	for (int waited = 0; waited < WAIT_MS; waited += 5) {
+		if (stat(path, &st) == 0 && st.st_size > 0)
+			return true;
+		pause_ms(5);
+	}
+	return false;
+}
+
+/* The reaper, or one that meets its death where REAPER_ROLE says. */
+static int play_reaper(const char *folder)
+{
+	const char *role = getenv(REAPER_ROLE);
+	pid_t first = getpid();
+	int result;
+
+	if (role != NULL && strcmp(role, "dies-early") == 0)
+		raise(SIGKILL);
+	/* SIGXFSZ meets whoever writes to `started`; in the reaper itself it is ignored. */
+	if (role != NULL && strcmp(role, "cannot-start") == 0) {
+		(void)signal(SIGXFSZ, SIG_IGN);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 0, RLIM_INFINITY }), 0);
+	}
+	result = reap_main(folder);
+	if (role != NULL && strcmp(role, "dies-late") == 0 && getpid() == first &&
+	    comes_to_start(folder))
+		raise(SIGKILL);
+	return result;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest cases[] = {
@@ -554,11 +640,14 @@ int main(int argc, char **argv)
 		CASE(an_unknown_account_is_told),
 		CASE(the_pin_of_the_content_lasts_as_long_as_the_run),
 		CASE(a_missing_reaper_leaves_nothing),
+		CASE(a_first_generation_that_dies_late_repeats_nothing),
+		CASE(a_first_generation_that_dies_early_leaves_nothing),
+		CASE(a_program_killed_before_its_start_runs_later),
 		CASE(kills_neither_repeat_nor_lose_a_run),
 	};
 
 	if (argc == 3 && strcmp(argv[1], REAP_OPTION) == 0)
-		return reap_main(argv[2]);
+		return play_reaper(argv[2]);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("test_run", cases, NULL, NULL);
