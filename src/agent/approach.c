@@ -153,11 +153,18 @@ static bool was_tried(const struct approach *ap, size_t i)
 	return r.tried && !ap->tries[i].passed_over && (r.class != NAL_CLASS_OK || served);
 }
 
+/* That has a memory of its own, and says nothing about the server. */
+static bool is_refused_account(const struct approach *ap, size_t i)
+{
+	return connect_record(ap->connect, i).class == NAL_CLASS_DENIED &&
+	       !ap->tries[i].was_reached && scene_has_account(&ap->targets[i]);
+}
+
 /* A server is remembered for what it was at the last of its addresses that was tried. */
 static bool is_last_of_row(const struct approach *ap, size_t i)
 {
 	for (size_t k = i + 1; k < ap->count && ap->tries[k].row == ap->tries[i].row; k++)
-		if (was_tried(ap, k))
+		if (was_tried(ap, k) && !is_refused_account(ap, k))
 			return false;
 	return !ap->served || i == ap->at || ap->tries[i].row != ap->tries[ap->at].row;
 }
@@ -173,6 +180,10 @@ static void note_attempt(struct approach *ap, size_t i)
 	decision_attempted(ap->decision, server, way_of(ap, try), r.class, r.ms);
 	if (r.class == NAL_CLASS_OK && try->number > 0)
 		decision_reached(ap->decision, server, approach_address(ap));
+	if (is_refused_account(ap, i)) {
+		scene_refused(ap->scene, &ap->targets[i]);
+		return;
+	}
 	/* Where the whole folder is not there, nothing is known of the object. */
 	if (r.class == NAL_CLASS_NOT_FOUND && !try->was_reached)
 		r.class = NAL_CLASS_UNREACHABLE;

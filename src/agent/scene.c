@@ -8,12 +8,14 @@
 
 #include "agent/addresses.h"
 #include "agent/choices.h"
+#include "agent/logons.h"
 #include "agent/worker.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/newfile.h"
 #include "common/path.h"
 #include "common/random.h"
+#include "nal/logon.h"
 #include "nal/mounts.h"
 #include "policy/systems.h"
 
@@ -22,6 +24,7 @@ struct scene {
 	struct conntab *conntab;
 	struct memory *memory;
 	struct preference preference;
+	struct credential_set *credentials;
 	struct policyset *policy;
 	struct docs_site site;
 	struct systems systems; /* of the policy, or of the enrolment alone */
@@ -40,6 +43,8 @@ static void forget_policy(struct scene *s)
 	policyset_close(s->policy);
 	s->policy = NULL;
 	preference_release(&s->preference);
+	credential_set_free(s->credentials);
+	s->credentials = NULL;
 	mounts_release(&s->mounts);
 }
 
@@ -165,6 +170,17 @@ static void tick(struct scene *s)
 	memory_tick(s->memory, &now);
 }
 
+/* What is wrong with one file is no reason to do without the other servers. */
+static void read_credentials(struct scene *s)
+{
+	s->credentials = logons_load(&s->w->state);
+	for (size_t i = 0; i < credential_fault_count(s->credentials); i++) {
+		const struct err *fault = credential_fault(s->credentials, i);
+
+		log_warn("%s: %s", fault->what, fault->why);
+	}
+}
+
 bool scene_look(struct scene *s, struct err *err)
 {
 	struct err ignored;
@@ -183,6 +199,7 @@ bool scene_look(struct scene *s, struct err *err)
 	/* Without a mount table there are just no mounts. */
 	if (!mounts_read(&s->mounts, s->w->options.mounts, &ignored))
 		log_warn("mount table: %s", ignored.why);
+	read_credentials(s);
 	return choices_load_preference(&s->preference, &s->w->state, err) && read_policy(s, err);
 }
 
@@ -217,18 +234,30 @@ static struct mountmatch_context context_of_this_process(void)
 struct asking {
 	struct scene *scene;
 	const struct scene_question *question;
-	struct mountmatch_list *mounts; /* the answer's */
+	struct scene_answer *answer;
 };
 
-static size_t add_sessions(struct select_open_way *out, size_t room, const struct scene *s,
+static enum logon log_on(struct credential *out, const struct locator *where, void *ctx)
+{
+	const struct asking *ask = ctx;
+	const struct credential_context context = { .uid = geteuid() };
+
+	return logon_find(out, ask->scene->credentials, ask->scene->memory, where, &context);
+}
+
+static size_t add_sessions(struct select_open_way *out, size_t room, const struct asking *ask,
 			   const struct select_address *addresses, size_t count)
 {
 	size_t found = 0;
 
 	for (size_t i = 0; i < count && found < room; i++) {
-		const struct way_target target = { .where = addresses[i].where };
+		const struct way_target target = {
+			.where = addresses[i].where,
+			.credential = candidates_credential(&ask->answer->candidates,
+							    &addresses[i]),
+		};
 
-		if (!conntab_is_open(s->conntab, &target))
+		if (!conntab_is_open(ask->scene->conntab, &target))
 			continue;
 		out[found++] = (struct select_open_way){
 			.way = WAYKIND_SESSION,
@@ -244,14 +273,15 @@ static size_t add_mounts(struct select_open_way *out, size_t room, const struct 
 {
 	const struct mountmatch_context context = context_of_this_process();
 	const struct locator **where = alloc_zeroed(count, sizeof(*where));
-	size_t before = ask->mounts->count, found = 0;
+	struct mountmatch_list *mounts = &ask->answer->mounts;
+	size_t before = mounts->count, found = 0;
 
 	for (size_t i = 0; i < count; i++)
 		where[i] = addresses[i].where;
-	mountmatch_find(ask->mounts, &ask->scene->mounts, &context, where, count);
+	mountmatch_find(mounts, &ask->scene->mounts, &context, where, count);
 	free(where);
-	for (size_t i = before; i < ask->mounts->count && found < room; i++) {
-		const struct mountmatch *m = &ask->mounts->items[i];
+	for (size_t i = before; i < mounts->count && found < room; i++) {
+		const struct mountmatch *m = &mounts->items[i];
 
 		out[found++] = (struct select_open_way){
 			.way = WAYKIND_MOUNT,
@@ -267,7 +297,7 @@ static size_t find_ways(struct select_open_way *out, size_t room,
 			const struct select_address *addresses, size_t count, void *ctx)
 {
 	const struct asking *ask = ctx;
-	size_t sessions = add_sessions(out, room, ask->scene, addresses, count);
+	size_t sessions = add_sessions(out, room, ask, addresses, count);
 
 	return sessions + add_mounts(&out[sessions], room - sessions, ask, addresses, count);
 }
@@ -291,7 +321,7 @@ static struct memory_facts recall(const char *name, void *ctx)
 static bool find_candidates(struct scene_answer *a, struct scene *s, const struct scene_question *q,
 			    struct err *err)
 {
-	struct asking ask = { .scene = s, .question = q, .mounts = &a->mounts };
+	struct asking ask = { .scene = s, .question = q, .answer = a };
 	const struct candidates_question question = {
 		.kind = q->kind,
 		.listed = q->listed,
@@ -302,6 +332,7 @@ static bool find_candidates(struct scene_answer *a, struct scene *s, const struc
 	const struct candidates_knowledge knowledge = {
 		.find_ways = find_ways,
 		.recall = recall,
+		.log_on = log_on,
 		.ctx = &ask,
 	};
 
@@ -417,6 +448,9 @@ bool scene_target(struct way_target *out, const struct scene_answer *a,
 		.where = r->candidate->addresses[address].where,
 		.mount_at = by_mount ? r->at : NULL,
 		.server = r->candidate->name,
+		.credential = by_mount ? NULL
+				       : candidates_credential(&a->candidates,
+							       &r->candidate->addresses[address]),
 		/* Whoever writes a mount's source may name any server: only its marker counts. */
 		.marker = by_mount ? WAY_MARKER_NEEDED : WAY_MARKER_IF_PRESENT,
 		.kind = q->kind == KIND_CAP ? MARKER_CAP : MARKER_DP,
@@ -461,6 +495,22 @@ void scene_note(struct scene *s, const struct scene_question *q, const char *ser
 					 .config = "",
 					 .seed = seed,
 				 });
+	save_memory(s);
+}
+
+bool scene_has_account(const struct way_target *target)
+{
+	return target->credential != NULL && target->credential->kind != CREDENTIAL_GUEST;
+}
+
+void scene_refused(struct scene *s, const struct way_target *target)
+{
+	if (!scene_has_account(target))
+		return;
+	tick(s);
+	logon_refused(s->memory, target->credential);
+	log_warn("%s refused %s; it is not asked again with that before it changes",
+		 target->where->host, target->credential->name);
 	save_memory(s);
 }
 

@@ -66,7 +66,7 @@ static bool verb_reset(struct verb_call *call, struct err *err)
 		"client.key", "identity.json", "metadata",      "policy",         "cap.json",
 		"plan.json",  "told.json",     "waits.json",    "quiet.json",     "journal",
 		"outbox",     "receipts.json", "receipts.new",  "inventory.json", "decisions",
-		"nal.json",   "status.json",   "enrolment.env",
+		"nal.json",   "status.json",   "enrolment.env", "credential.key",
 	};
 	SCOPED(client) struct client c = { 0 };
 	SCOPED_FD int lock = -1;

@@ -12,6 +12,10 @@
 #include "nal/provider.h"
 #include "nal/timebox.h"
 
+enum {
+	REFUSED_MAX = 64, /* accounts that servers refused; the oldest is forgotten */
+};
+
 /* One open session. */
 struct entry {
 	struct entry *next;
@@ -54,7 +58,9 @@ struct conntab {
 	struct box *boxes;
 	size_t count; /* of entries */
 	uint64_t leaks;
-	struct session_counts closed; /* of sessions that are gone */
+	struct session_counts closed;                           /* of sessions that are gone */
+	char refused[REFUSED_MAX][CREDENTIAL_FINGERPRINT_SIZE]; /* a ring */
+	size_t refusals;
 };
 
 struct conntab *conntab_new(const struct conntab_options *options)
@@ -199,6 +205,33 @@ static void drop_link(struct way_link link)
 		close(link.fd);
 }
 
+/*
+ * One logon that fails is one step towards a locked account: two systems on one server, or a CAP
+ * and a DP, are no reason for a second (Q227033). What outlives this process is nal/logon.h's.
+ */
+static bool was_refused(const struct conntab *tab, const struct way_target *target, struct err *err)
+{
+	const char *fingerprint = credential_fingerprint(target);
+
+	if (fingerprint[0] == '\0' || target->credential->kind == CREDENTIAL_GUEST)
+		return false;
+	for (size_t i = 0; i < MIN_OF(tab->refusals, (size_t)REFUSED_MAX); i++)
+		if (strcmp(tab->refused[i], fingerprint) == 0)
+			return err_set(err, ERR_NET_DENIED, "%s refused %s a moment ago",
+				       target->where->host, target->credential->name) ||
+			       err_fix(err, "give the right secret: packway credential set") ||
+			       true;
+	return false;
+}
+
+static void note_refusal(struct conntab *tab, const struct way_target *target)
+{
+	if (target->credential == NULL || target->credential->kind == CREDENTIAL_GUEST)
+		return;
+	snprintf(tab->refused[tab->refusals++ % REFUSED_MAX], CREDENTIAL_FINGERPRINT_SIZE, "%s",
+		 target->credential->fingerprint);
+}
+
 static enum nal_class open_entry(struct entry **out, struct conntab *tab,
 				 const struct way_target *target, struct way_link link,
 				 struct err *err)
@@ -216,7 +249,13 @@ static enum nal_class open_entry(struct entry **out, struct conntab *tab,
 	}
 	if (provider == &provider_file && link.box == NULL)
 		link.box = conntab_box(tab, target);
+	if (was_refused(tab, target, err)) {
+		drop_link(link);
+		return NAL_CLASS_DENIED;
+	}
 	class = provider->open(&session, target, &tab->options.limits, link, err);
+	if (class == NAL_CLASS_DENIED)
+		note_refusal(tab, target);
 	if (class != NAL_CLASS_OK) {
 		err_what(err, "open %s", target->where->text);
 		return class;

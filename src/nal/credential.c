@@ -116,8 +116,9 @@ static void account_fingerprint(struct account *a, const struct credential_set *
 
 /* ---- reading ---- */
 
-static void add_fault(struct credential_set *set, const struct err *why)
+static void add_fault(struct credential_set *set, struct err *why)
 {
+	err_what(why, "cannot use all credentials");
 	if (set->fault_count >= FAULTS_MAX)
 		return;
 	ALLOC_GROW(set->faults, set->fault_count);
@@ -245,7 +246,6 @@ static void load_file(struct credential_set *set, char *path)
 	ALLOC_GROW(set->files, set->file_count);
 	set->files[set->file_count++] = l;
 	if (!read_file(&l->file, path, &err)) {
-		err_what(&err, "cannot use the credentials in %s", path);
 		add_fault(set, &err);
 		return;
 	}

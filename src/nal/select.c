@@ -236,7 +236,8 @@ static enum select_reason find_way(const struct scene *scene, struct select_row 
 			take_way(row, WAYKIND_NEW, i, NULL);
 			return SELECT_USABLE;
 		}
-		reason = SELECT_NO_CREDENTIAL;
+		if (reason != SELECT_DENIED)
+			reason = c->addresses[i].is_denied ? SELECT_DENIED : SELECT_NO_CREDENTIAL;
 	}
 	return reason;
 }

@@ -47,7 +47,7 @@ enum select_reason {
 	SELECT_FENCE,         /* outside the client's fenced group */
 	SELECT_NO_PROVIDER,   /* no address that this build can speak to, and no mount of it */
 	SELECT_NO_CREDENTIAL, /* no address for which there is a credential */
-	SELECT_DENIED,        /* the server refused ours; until configuration changes */
+	SELECT_DENIED,        /* the servers refused ours; until configuration changes */
 	SELECT_QUARANTINED,   /* its bytes of this object did not verify; `until` */
 	SELECT_KNOWN_MISSING, /* it lacked this object a moment ago; `until` */
 	SELECT_BACKING_OFF,   /* it failed a moment ago; `until` */
@@ -71,6 +71,7 @@ struct select_address {
 	const struct locator *where;
 	bool has_provider;   /* this build speaks its scheme */
 	bool has_credential; /* ours, a ticket or guest is not ruled out there */
+	bool is_denied;      /* it has none because the server refused what we have */
 };
 
 /* An open connection or mount that touches one of the candidate's addresses, in this context. */

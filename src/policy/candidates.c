@@ -25,9 +25,20 @@ static bool is_listed(const struct candidates_question *q, const char *name)
 	return false;
 }
 
-static bool has_credential(const struct candidates_knowledge *k, const struct locator *where)
+static void add_address(const struct finding *f, struct select_address *address,
+			const struct locator *where)
 {
-	return k->has_credential == NULL || k->has_credential(where, k->ctx);
+	const struct candidates_knowledge *k = f->knowledge;
+	struct credential *credential = &f->out->credentials[address - f->out->addresses];
+	bool is_refused = k->log_on != NULL &&
+			  k->log_on(credential, where, k->ctx) == LOGON_REFUSED;
+
+	*address = (struct select_address){
+		.where = where,
+		.has_provider = provider_of_scheme(where->scheme) != NULL,
+		.has_credential = !is_refused,
+		.is_denied = is_refused,
+	};
 }
 
 static struct memory_facts recall(const struct candidates_knowledge *k, const char *name)
@@ -54,11 +65,7 @@ static void add(struct finding *f, const struct systems_place *as, const struct 
 	struct select_candidate *c = &out->items[out->count++];
 
 	for (size_t i = 0; i < count; i++)
-		addresses[i] = (struct select_address){
-			.where = &locators[i],
-			.has_provider = provider_of_scheme(locators[i].scheme) != NULL,
-			.has_credential = has_credential(f->knowledge, &locators[i]),
-		};
+		add_address(f, &addresses[i], &locators[i]);
 	out->address_count += count;
 	*c = (struct select_candidate){
 		.name = as->name,
@@ -158,6 +165,7 @@ static void make_room(struct candidates *out, const struct systems *systems)
 	out->items = alloc_zeroed(count, sizeof(*out->items));
 	out->is_inbox = alloc_zeroed(count, sizeof(*out->is_inbox));
 	out->addresses = alloc_zeroed(count, sizeof(*out->addresses));
+	out->credentials = alloc_zeroed(count, sizeof(*out->credentials));
 	out->ways = alloc_zeroed((CANDIDATES_WAYS_MAX + 1) * count, sizeof(*out->ways));
 	out->locators = alloc_zeroed(systems->place_count + 1, sizeof(*out->locators));
 }
@@ -201,7 +209,16 @@ void candidates_release(struct candidates *c)
 	free(c->locators);
 	free(c->items);
 	free(c->addresses);
+	free(c->credentials);
 	free(c->ways);
 	free(c->is_inbox);
 	*c = (struct candidates){ 0 };
+}
+
+const struct credential *candidates_credential(const struct candidates *c,
+					       const struct select_address *address)
+{
+	const struct credential *credential = &c->credentials[address - c->addresses];
+
+	return credential->name != NULL ? credential : NULL;
 }

@@ -13,7 +13,9 @@
 
 #include "common/error.h"
 #include "common/macros.h"
+#include "nal/credential.h"
 #include "nal/kind.h"
+#include "nal/logon.h"
 #include "nal/memory.h"
 #include "nal/select.h"
 #include "policy/systems.h"
@@ -35,7 +37,8 @@ struct candidates_knowledge {
 	size_t (*find_ways)(struct select_open_way *out, size_t room,
 			    const struct select_address *addresses, size_t count, void *ctx);
 	struct memory_facts (*recall)(const char *name, void *ctx);
-	bool (*has_credential)(const struct locator *where, void *ctx); /* NULL: everywhere */
+	/* Which credential to use at an address; NULL: none that could be refused. */
+	enum logon (*log_on)(struct credential *out, const struct locator *where, void *ctx);
 	void *ctx;
 };
 
@@ -45,6 +48,7 @@ struct candidates {
 	size_t count;
 	bool *is_inbox; /* of each, with question.writes: an inbox that stands by itself */
 	struct select_address *addresses;
+	struct credential *credentials; /* of each address; zeroed where none is used */
 	struct select_open_way *ways;
 	struct locator *locators; /* of inboxes, and of an address given as `only` */
 	size_t locator_count;
@@ -57,6 +61,10 @@ bool candidates_find(struct candidates *out, const struct systems *systems,
 		     const struct candidates_question *question,
 		     const struct candidates_knowledge *knowledge, struct err *err) MUST_USE;
 void candidates_release(struct candidates *c);
+
+/* What to log on with at one of the addresses; NULL: nothing. */
+const struct credential *candidates_credential(const struct candidates *c,
+					       const struct select_address *address);
 SCOPED_RELEASE(candidates);
 
 #endif

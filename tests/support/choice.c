@@ -224,6 +224,9 @@ static bool server_word(struct choice *c, size_t s, const char *word, struct wor
 		c->addresses[s][server->address_count - 1].has_provider = false;
 	else if (strcmp(word, "no-credential") == 0)
 		c->addresses[s][server->address_count - 1].has_credential = false;
+	else if (strcmp(word, "refused") == 0)
+		c->addresses[s][server->address_count - 1].has_credential = !(
+			c->addresses[s][server->address_count - 1].is_denied = true);
 	else
 		return err_set(err, ERR_USAGE, "server: what is '%s'", word);
 	return true;
