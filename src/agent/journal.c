@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/orphan.h"
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/crc32.h"
@@ -358,29 +359,48 @@ static void take_result(struct journal_run *run, const json_t *intent, const jso
 			       strcmp(boot, boot_now) == 0;
 }
 
+/* In this order: a result is written before the lock is given up, and what holds the lock may yet
+ * start. */
+static enum journal_phase look(struct journal_run *run, const char *folder)
+{
+	SCOPED_TEXT char *result = path_join(folder, "result");
+	bool is_free = lock_is_free(folder);
+	bool started = has_started(run, folder);
+
+	if (path_exists(result))
+		return JOURNAL_ENDED;
+	if (!is_free)
+		return JOURNAL_RUNNING;
+	return started ? JOURNAL_ENDED : JOURNAL_UNSTARTED;
+}
+
+enum journal_phase journal_peek(const char *folder)
+{
+	struct journal_run ignored = { 0 };
+
+	return look(&ignored, folder);
+}
+
 static void load_folder(struct journal_run *run, const char *folder)
 {
 	SCOPED_TEXT char *told = path_join(folder, "told");
 	SCOPED_TEXT char *result_path = path_join(folder, "result");
+	SCOPED_TEXT char *overdue = path_join(folder, ORPHAN_MARK);
 	json_auto_t *intent = NULL, *result = NULL;
-	bool is_free, started;
 	struct err err;
 
 	if (!read_doc(&intent, folder, "intent", &err))
 		log_warn("run %s: %s", path_base(folder), err.why);
 	take_intent(run, intent);
 	run->started_told = path_exists(told);
-	/* In this order: a result is written before the lock is given up. */
-	is_free = lock_is_free(folder);
-	started = has_started(run, folder);
-	if (path_exists(result_path) && read_doc(&result, folder, "result", &err))
-		take_result(run, intent, result);
-	else if (!is_free)
-		run->phase = JOURNAL_RUNNING;
-	else if (started)
-		take_result(run, intent, NULL);
-	else
-		run->phase = JOURNAL_UNSTARTED;
+	run->overdue = path_exists(overdue);
+	run->phase = look(run, folder);
+	if (run->phase != JOURNAL_ENDED)
+		return;
+	/* A result that cannot be read is none. */
+	if (path_exists(result_path) && !read_doc(&result, folder, "result", &err))
+		result = NULL;
+	take_result(run, intent, result);
 }
 
 /* In the history already: the folder outlived the kill that came behind the line. */

@@ -59,6 +59,7 @@ struct journal_run {
 	int code;             /* exit code; 128 + signal for a signal; -1 for none */
 	int64_t started_s;    /* 0: unknown */
 	int64_t ended_s;      /* 0: unknown */
+	bool overdue;         /* over its time limit with its parent gone: see orphan.h */
 	bool executed;        /* execve has worked, as far as is known by now */
 	bool settled;         /* in the history, its folder is gone */
 	bool started_told;    /* journal_mark_told was called for the start */
@@ -155,6 +156,9 @@ bool journal_settle(const struct journal *j, const struct journal_run *run, stru
 
 /* The folder of a run that is not settled; the caller frees it. */
 char *journal_folder(const struct journal *j, const struct journal_run *run) MUST_USE;
+
+/* The phase of the run in `folder`, without reading its documents. */
+enum journal_phase journal_peek(const char *folder);
 
 /* A result by the exit-code lists of its intent; `result` NULL is an interruption. */
 enum journal_outcome journal_judge(int *code_out, const json_t *intent, const json_t *result);

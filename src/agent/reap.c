@@ -17,6 +17,7 @@
 #include "agent/account.h"
 #include "agent/capture.h"
 #include "agent/journal.h"
+#include "agent/orphan.h"
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/command.h"
@@ -112,7 +113,8 @@ static int write_started(void *ctx)
 	int size;
 
 	journal_boot_id(boot);
-	size = snprintf(line, sizeof(line), "%d %s\n", getpid(), boot);
+	size = snprintf(line, sizeof(line), "%d %s %" PRIu64 "\n", getpid(),
+			boot[0] != '\0' ? boot : "-", orphan_boot_ms());
 	if (write(r->started_fd, line, (size_t)size) != size)
 		return errno != 0 ? errno : EIO;
 	return fsync(r->started_fd) == 0 ? 0 : errno;
@@ -143,6 +145,8 @@ static bool create_started(struct reap *r, struct err *err)
 	r->started_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (r->started_fd < 0)
 		return err_sys(err, ERR_IO, errno, "file %s", path);
+	if (!orphan_hold(r->started_fd))
+		return err_sys(err, ERR_IO, errno, "lock %s", path);
 	return path_sync_dir(r->folder, err);
 }
 

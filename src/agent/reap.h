@@ -3,9 +3,9 @@
  * limit, waits for its whole process tree and writes the result.
  *
  * It is a process of its own, in a session of its own, and a child of nobody: the death of the
- * agent does not reach it or the program. If it is killed itself, the program goes on without a
- * time limit, keeps the lock and the pin, and its run counts as interrupted when the last process
- * is gone. Linux only (child subreaper).
+ * agent does not reach it or the program. If it is killed itself, the program goes on, keeps the
+ * lock and the pin, and its run counts as interrupted when the last process is gone; its time limit
+ * is then kept by whoever looks at the runs (orphan.h). Linux only (child subreaper).
  */
 #ifndef AGENT_REAP_H
 #define AGENT_REAP_H

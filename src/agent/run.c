@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/orphan.h"
 #include "agent/reap.h"
 #include "common/alloc.h"
 #include "common/path.h"
@@ -157,7 +158,10 @@ static json_t *new_ending(const struct journal_run *run, const json_t *result, i
 	const char *why = jsondoc_text(result, "error");
 	json_t *record, *data;
 
-	if (why != NULL)
+	if (run->outcome == JOURNAL_INTERRUPTED && run->overdue)
+		text = alloc_text("interrupted: its parent was killed, and it was ended at its "
+				  "time limit");
+	else if (why != NULL)
 		text = alloc_printf("%s: %s", endings[run->outcome].text, why);
 	else if (run->outcome == JOURNAL_FAILED)
 		text = alloc_printf("failed with %s %d", run->code > 128 ? "signal" : "exit code",
@@ -196,6 +200,17 @@ static bool was_started(const struct journal_run *run)
 	return run->started_s != 0 && run->outcome != JOURNAL_NOT_STARTED;
 }
 
+/* A run that nobody else ends when its time is over. */
+static void tend(const struct journal *j, const struct journal_run *run)
+{
+	SCOPED_TEXT char *folder = journal_folder(j, run);
+	json_auto_t *intent = NULL, *result = NULL;
+	struct err ignored;
+
+	if (orphan_is_alone(folder) && journal_read(&intent, &result, j, run, &ignored))
+		(void)orphan_tend(folder, intent, orphan_boot_ms());
+}
+
 static bool tell(struct run_summary *out, struct journal *j, const struct journal_run *run,
 		 const struct clock *clock, run_record_fn *record, void *ctx, struct err *err)
 {
@@ -204,8 +219,10 @@ static bool tell(struct run_summary *out, struct journal *j, const struct journa
 	out->running += is_running;
 	if (was_started(run) && !run->started_told && !tell_start(j, run, record, ctx, err))
 		return false;
-	if (is_running)
+	if (is_running) {
+		tend(j, run);
 		return true;
+	}
 	if (!tell_end(j, run, clock, record, ctx, err))
 		return false;
 	out->ended++;

@@ -426,6 +426,26 @@ static void a_missing_reaper_leaves_nothing(void **state)
 
 /* Kills at chosen moments: see play_reaper. */
 
+/* Every process whose command line names `folder`: the run's parent. */
+static void kill_reapers(const char *folder)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *e;
+
+	while ((e = readdir(proc)) != NULL) {
+		SCOPED_TEXT char *path = alloc_printf("/proc/%s/cmdline", e->d_name);
+		SCOPED_FD int fd = open(path, O_RDONLY);
+		char text[1024];
+		ssize_t size = fd >= 0 ? read(fd, text, sizeof(text)) : 0;
+
+		if (size > 0 &&
+		    memmem(text, (size_t)size, REAP_OPTION, strlen(REAP_OPTION)) != NULL &&
+		    memmem(text, (size_t)size, folder, strlen(folder)) != NULL)
+			kill((pid_t)atoi(e->d_name), SIGKILL);
+	}
+	closedir(proc);
+}
+
 static size_t lines_of(const char *path)
 {
 	SCOPED(buf) struct buf text = { 0 };
@@ -490,27 +510,55 @@ static void a_program_killed_before_its_start_runs_later(void **state)
 	assert_non_null(early);
 }
 
-/* Kills at random moments. */
-
-/* Every process whose command line names `folder`: the run's parent. */
-static void kill_reapers(const char *folder)
+/* Start a program that runs on when its parent is killed at once. */
+static void start_an_orphan(struct place *p, const char *command, int timeout_s)
 {
-	DIR *proc = opendir("/proc");
-	const struct dirent *e;
+	SCOPED_TEXT char *started = alloc_printf("%s/" ADV "-1-1/started", p->journal);
+	struct err err;
 
-	while ((e = readdir(proc)) != NULL) {
-		SCOPED_TEXT char *path = alloc_printf("/proc/%s/cmdline", e->d_name);
-		SCOPED_FD int fd = open(path, O_RDONLY);
-		char text[1024];
-		ssize_t size = fd >= 0 ? read(fd, text, sizeof(text)) : 0;
-
-		if (size > 0 &&
-		    memmem(text, (size_t)size, REAP_OPTION, strlen(REAP_OPTION)) != NULL &&
-		    memmem(text, (size_t)size, folder, strlen(folder)) != NULL)
-			kill((pid_t)atoi(e->d_name), SIGKILL);
-	}
-	closedir(proc);
+	assert_int_equal(start(p, command, "root", timeout_s, JOURNAL_ONCE, &err), RUN_STARTED);
+	for (int waited = 0; !last_run(p).executed && waited < WAIT_MS; waited += 10)
+		pause_ms(10);
+	assert_true(path_exists(started));
+	kill_reapers(p->journal);
 }
+
+static void a_run_that_lost_its_parent_ends_at_its_time_limit(void **state)
+{
+	struct place *p = *state;
+	json_auto_t *cut = NULL;
+
+	/* One that asks for no mercy, one in another session, one in the background. */
+	start_an_orphan(p,
+			"sh -c 'trap \"\" TERM; (setsid sleep 986.25 &); (sleep 986.25 &); "
+			"while :; do sleep 986.25; done'",
+			2);
+	assert_int_equal(collect(p).running, 1);
+	assert_true(processes_naming("986.25") > 0);
+	collect_all(p);
+	assert_int_equal(processes_naming("986.25"), 0);
+	assert_int_equal(last_run(p).outcome, JOURNAL_INTERRUPTED);
+	cut = record_of(p, 1, 11006);
+	assert_non_null(cut);
+	assert_non_null(strstr(jsondoc_text(cut, "text"), "time limit"));
+}
+
+static void a_run_that_lost_its_parent_is_left_alone_within_its_time(void **state)
+{
+	struct place *p = *state;
+	SCOPED_TEXT char *done = path_join(p->dir, "done");
+	SCOPED_TEXT char *command = alloc_printf("sh -c 'sleep 1; : >%s'", done);
+	json_auto_t *cut = NULL;
+
+	start_an_orphan(p, command, 60);
+	collect_all(p);
+	assert_true(path_exists(done));
+	cut = record_of(p, 1, 11006);
+	assert_non_null(cut);
+	assert_string_equal(jsondoc_text(cut, "text"), "interrupted");
+}
+
+/* Kills at random moments. */
 
 /* What the agent does, over and over. */
 static void be_agent(struct place *p, const char *command)
@@ -643,6 +691,8 @@ int main(int argc, char **argv)
 		CASE(a_first_generation_that_dies_late_repeats_nothing),
 		CASE(a_first_generation_that_dies_early_leaves_nothing),
 		CASE(a_program_killed_before_its_start_runs_later),
+		CASE(a_run_that_lost_its_parent_ends_at_its_time_limit),
+		CASE(a_run_that_lost_its_parent_is_left_alone_within_its_time),
 		CASE(kills_neither_repeat_nor_lose_a_run),
 	};
 
