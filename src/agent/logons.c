@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/path.h"
 
 struct credential_set *logons_load(const struct state *st)
 {
@@ -16,6 +17,19 @@ struct credential_set *logons_load(const struct state *st)
 	};
 
 	return credential_set_load(&places);
+}
+
+struct memory *logons_memory(const struct state *st)
+{
+	SCOPED_TEXT char *path = state_path(st, "nal.json");
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct memory *memory = NULL;
+	struct err ignored;
+
+	if (!path_read(&bytes, path, MEMORY_BYTES_MAX, &ignored) ||
+	    !memory_read(&memory, buf_span(&bytes), &ignored))
+		return NULL;
+	return memory;
 }
 
 char *logons_folder(const struct state *st)

@@ -8,9 +8,13 @@
 #include "agent/state.h"
 #include "common/macros.h"
 #include "nal/credential.h"
+#include "nal/memory.h"
 
 /* All that is configured; the caller frees it. */
 struct credential_set *logons_load(const struct state *st) MUST_USE;
+
+/* What servers refused, as of now, for lists; NULL: nothing is known. The caller frees it. */
+struct memory *logons_memory(const struct state *st) MUST_USE;
 
 /* Where `credential set` writes: the machine's folder for root's default state, else the state's
  * own. The caller frees it. */

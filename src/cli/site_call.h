@@ -20,5 +20,6 @@ extern const struct verb site_client_verbs[];
 extern const struct verb site_report_verbs[];
 extern const struct verb site_distribution_verbs[];
 extern const struct verb site_cycle_verbs[];
+extern const struct verb site_credential_verbs[];
 
 #endif

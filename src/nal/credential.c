@@ -55,11 +55,16 @@ static const char *const kind_names[] = {
 };
 static_assert(COUNT_OF(kind_names) == CREDENTIAL_KIND_COUNT_, "every kind has a name");
 
-static const enum credential_kind kind_of[] = {
+static const enum credential_kind kinds[] = {
 	[CREDENTIALFILE_ACCOUNT] = CREDENTIAL_ACCOUNT,
 	[CREDENTIALFILE_TICKET] = CREDENTIAL_TICKET,
 	[CREDENTIALFILE_GUEST] = CREDENTIAL_GUEST,
 };
+
+enum credential_kind credential_kind_of(enum credentialfile_kind kind)
+{
+	return kinds[kind];
+}
 
 const char *credential_kind_name(enum credential_kind kind)
 {
@@ -349,7 +354,6 @@ struct credential_row credential_row_at(const struct credential_set *set, size_t
 	return (struct credential_row){
 		.section = a->section,
 		.path = a->from->path,
-		.kind = kind_of[a->section->kind],
 		.fingerprint = a->fingerprint,
 	};
 }

@@ -91,6 +91,9 @@ bool credential_find(struct credential *out, const struct credential_set *set,
 bool credential_find_guest(struct credential *out, const struct credential_set *set,
 			   const struct locator *where) MUST_USE;
 
+/* What a section of a file means. */
+enum credential_kind credential_kind_of(enum credentialfile_kind kind);
+
 /* "guest", "account", "ticket"; never NULL. */
 const char *credential_kind_name(enum credential_kind kind);
 
@@ -98,7 +101,6 @@ const char *credential_kind_name(enum credential_kind kind);
 struct credential_row {
 	const struct credentialfile_section *section;
 	const char *path;
-	enum credential_kind kind;
 	const char *fingerprint; /* of accounts; "" for others, whose it depends on the place */
 };
 size_t credential_count(const struct credential_set *set);

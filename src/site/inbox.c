@@ -8,6 +8,7 @@
 #include "common/text.h"
 #include "site/capcopy.h"
 #include "site/own.h"
+#include "site/reach.h"
 
 /* ---- order ---- */
 
@@ -122,7 +123,7 @@ static enum nal_class reach(struct inbox *inbox, struct site *site, struct syste
 
 	if (!capcopy_inbox(&where, site, inbox->tab, cap, err))
 		return NAL_CLASS_UNKNOWN;
-	return conntab_acquire(&inbox->way, inbox->tab, &target, WAY_LINK_NONE, site, err);
+	return reach_acquire(&inbox->way, site, inbox->tab, &target, site, err);
 }
 
 bool inbox_open(struct inbox *out, struct site *site, struct system *cap, size_t max,

@@ -15,6 +15,7 @@
 #include "content/pack.h"
 #include "nal/mounts.h"
 #include "site/own.h"
+#include "site/reach.h"
 
 bool outlet_open(struct outlet *out, struct site *site, struct system *system, struct err *err)
 {
@@ -31,7 +32,7 @@ bool outlet_open(struct outlet *out, struct site *site, struct system *system, s
 		.kind = system->kind,
 		.uuid = system->uuid,
 	};
-	class = conntab_acquire(&out->way, out->tab, &target, WAY_LINK_NONE, out, err);
+	class = reach_acquire(&out->way, site, out->tab, &target, out, err);
 	out->began_ms = clock_mono_ms(site->clock);
 	return class == NAL_CLASS_OK;
 }
