@@ -341,25 +341,42 @@ void conntab_release_user(struct conntab *tab, const void *user)
 	}
 }
 
-struct timebox *conntab_box(struct conntab *tab, const struct way_target *target)
+static struct box *find_box(struct conntab *tab, const char *folder)
 {
-	const char *folder = folder_of(target);
 	struct box *b;
 
 	for (b = tab->boxes; b != NULL; b = b->next)
 		if (strcmp(b->folder, folder) == 0)
-			return &b->timebox;
+			return b;
 	b = alloc_zeroed(1, sizeof(*b));
 	b->folder = alloc_text(folder);
 	b->timebox = (struct timebox)TIMEBOX_EMPTY;
 	b->next = tab->boxes;
 	tab->boxes = b;
-	return &b->timebox;
+	return b;
 }
 
-bool conntab_is_hung(struct conntab *tab, const struct way_target *target)
+struct timebox *conntab_box(struct conntab *tab, const struct way_target *target)
 {
-	return timebox_is_stuck(conntab_box(tab, target));
+	struct timebox *box = &find_box(tab, folder_of(target))->timebox;
+
+	box->as = target->as;
+	return box;
+}
+
+static bool is_beneath(const char *path, const char *folder)
+{
+	size_t size = strlen(folder);
+
+	return strncmp(path, folder, size) == 0 && (path[size] == '\0' || path[size] == '/');
+}
+
+bool conntab_is_hung(struct conntab *tab, const char *folder)
+{
+	for (struct box *b = tab->boxes; b != NULL; b = b->next)
+		if (is_beneath(b->folder, folder) && timebox_is_hung(&b->timebox))
+			return true;
+	return false;
 }
 
 bool conntab_is_open(struct conntab *tab, const struct way_target *target)

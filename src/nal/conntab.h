@@ -65,12 +65,13 @@ void conntab_release_user(struct conntab *tab, const void *user);
 
 /*
  * The time box for I/O beneath the folder that the target means, the same for every use of that
- * folder; it remembers a child that hangs. Borrowed; valid as long as the table.
+ * folder; it remembers a child that hangs. Its children have the account that the target says.
+ * Borrowed; valid as long as the table.
  */
 struct timebox *conntab_box(struct conntab *tab, const struct way_target *target);
 
-/* True while a call beneath that folder hangs: a mount that is not worth a try. */
-bool conntab_is_hung(struct conntab *tab, const struct way_target *target);
+/* True while a call beneath that folder hangs: a mount point that is not worth a try. */
+bool conntab_is_hung(struct conntab *tab, const char *folder);
 
 /* True if a session to the target is open and its peer has not hung up. No traffic. */
 bool conntab_is_open(struct conntab *tab, const struct way_target *target);

@@ -166,6 +166,7 @@ static void take_answer(struct folder *f)
 	if (result == TIMEBOX_DONE && o.marker_size > 0 && o.marker_size <= sizeof(bytes))
 		result = timebox_read(f->box, bytes, o.marker_size, 100);
 	timebox_end(f->box);
+	timebox_came_in_time(f->box);
 	f->state = FOLDER_OPEN;
 	if (result != TIMEBOX_DONE) {
 		err_set(&f->err, ERR_IO, "folder %s: the child that opened it ended early", f->dir);
@@ -184,6 +185,7 @@ enum folder_state folder_step(struct folder *f, uint64_t now_ms)
 		take_answer(f);
 	if (f->state == FOLDER_BUSY && now_ms >= f->begun_ms + f->timeout_ms) {
 		timebox_end(f->box);
+		timebox_came_late(f->box);
 		err_set(&f->err, ERR_NET_TIMEOUT, "folder %s: it does not answer within %u ms",
 			f->dir, f->timeout_ms);
 		fail(f, NAL_CLASS_TIMEOUT);

@@ -32,6 +32,11 @@ static bool is_nfs(const struct mounts_entry *mount)
 	return strcmp(mount->fstype, "nfs") == 0 || strcmp(mount->fstype, "nfs4") == 0;
 }
 
+static bool is_sshfs(const struct mounts_entry *mount)
+{
+	return strcmp(mount->fstype, "fuse.sshfs") == 0;
+}
+
 /* File systems that carry a server's or another folder's content; never autofs, which only would.
  */
 static bool is_remote(const struct mounts_entry *mount)
@@ -42,7 +47,8 @@ static bool is_remote(const struct mounts_entry *mount)
 
 bool mountmatch_counts(const struct mounts_entry *mount, const struct mountmatch_context *context)
 {
-	if (mount->is_hidden)
+	if (mount->is_hidden ||
+	    (context->beyond != NULL && mountmatch_counts(mount, context->beyond)))
 		return false;
 	if (is_fuse(mount))
 		return mount->fuse_uid == context->uid ||
@@ -108,14 +114,16 @@ static bool parse_unc(struct locator *out, const char *source, const char *root)
 	return parse_place(out, "smb", v6, path);
 }
 
-/* server:/export/path, [2001:db8::1]:/export */
+/* server:/export/path, [2001:db8::1]:/export; sshfs: user@server:/path */
 static bool parse_nfs(struct locator *out, const char *source, const char *root)
 {
-	const char *colon = strstr(source, ":/");
+	const char *colon = strstr(source, ":/"), *at = strchr(source, '@');
 	SCOPED_TEXT char *host = NULL, *path = NULL;
 
 	if (colon == NULL)
 		return false;
+	if (at != NULL && at < colon)
+		source = at + 1;
 	host = alloc_copy(source, (size_t)(colon - source));
 	path = alloc_printf("%s%s", colon + 1, strcmp(root, "/") == 0 ? "" : root);
 	return parse_place(out, "nfs", host, path);
@@ -153,7 +161,7 @@ bool mountmatch_source(struct locator *out, const struct mounts_entry *entry)
 		return parse_unc(out, entry->source, root);
 	if (strstr(entry->source, "://") != NULL)
 		return parse_url(out, entry->source, root);
-	if (is_nfs(entry))
+	if (is_nfs(entry) || is_sshfs(entry))
 		return parse_nfs(out, entry->source, root);
 	return entry->source[0] == '/' && parse_folder(out, entry->source, root);
 }
@@ -177,22 +185,84 @@ static char *gvfs_value(const char *entry, const char *key)
 	return NULL;
 }
 
+/* What each kind of entry calls the parts of its address. */
+static const struct gvfs_kind {
+	const char *prefix, *scheme, *host, *path;
+} gvfs_kinds[] = {
+	{ "smb-share:", "smb", "server", "share" },
+	{ "dav:", "http", "host", "prefix" },
+	{ "nfs:", "nfs", "host", "prefix" },
+};
+
+static char *gvfs_url(const char *entry, const struct gvfs_kind *kind)
+{
+	SCOPED_TEXT char *host = gvfs_value(entry, kind->host);
+	SCOPED_TEXT char *path = gvfs_value(entry, kind->path);
+	SCOPED_TEXT char *port = gvfs_value(entry, "port");
+	SCOPED_TEXT char *ssl = gvfs_value(entry, "ssl");
+	bool is_share = strcmp(kind->scheme, "smb") == 0;
+	bool is_secure = ssl != NULL && strcmp(ssl, "true") == 0;
+	SCOPED(buf) struct buf url = { 0 };
+
+	if (host == NULL || (path == NULL && is_share))
+		return NULL;
+	if (is_share && port == NULL)
+		return alloc_printf("//%s/%s", host, path);
+	buf_printf(&url, strchr(host, ':') != NULL ? "%s%s://[%s]" : "%s%s://%s", kind->scheme,
+		   is_secure ? "s" : "", host);
+	if (port != NULL)
+		buf_printf(&url, ":%s", port);
+	buf_printf(&url, "%s", path == NULL || path[0] != '/' ? "/" : "");
+	locator_encode(&url, path != NULL ? path : "");
+	return alloc_text(buf_text(&url));
+}
+
 char *mountmatch_gvfs_source(const char *entry)
 {
-	SCOPED_TEXT char *server = gvfs_value(entry, "server");
-	SCOPED_TEXT char *share = gvfs_value(entry, "share");
+	for (size_t i = 0; i < COUNT_OF(gvfs_kinds); i++)
+		if (starts_with(entry, gvfs_kinds[i].prefix))
+			return gvfs_url(entry, &gvfs_kinds[i]);
+	return NULL;
+}
 
-	if (!starts_with(entry, "smb-share:") || server == NULL || share == NULL)
-		return NULL;
-	return alloc_printf("//%s/%s", server, share);
+/* Two mounts on the same file system: the one higher up was made later, or the other would lie on
+ * it. */
+static bool covers_from_above(const struct mounts_entry *above, const struct mounts_entry *below)
+{
+	return above->parent != 0 && above->parent == below->parent && above->id != below->id &&
+	       strcmp(above->target, below->target) != 0 &&
+	       rest_beneath(above->target, below->target) != NULL;
+}
+
+static bool is_on_hidden(const struct mounts *table, const struct mounts_entry *mount)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct mounts_entry *on = &table->entries[i];
+
+		if (on->id != 0 && on->id == mount->parent)
+			return on->is_hidden && strcmp(on->target, mount->target) != 0;
+	}
+	return false;
+}
+
+static bool is_covered(const struct mounts *table, size_t i)
+{
+	const struct mounts_entry *mount = &table->entries[i];
+
+	for (size_t k = 0; k < table->count; k++) {
+		const struct mounts_entry *other = &table->entries[k];
+
+		if ((k > i && strcmp(mount->target, other->target) == 0) ||
+		    covers_from_above(other, mount))
+			return true;
+	}
+	return is_on_hidden(table, mount);
 }
 
 void mountmatch_hide(struct mounts *table)
 {
 	for (size_t i = 0; i < table->count; i++)
-		for (size_t k = i + 1; k < table->count && !table->entries[i].is_hidden; k++)
-			table->entries[i].is_hidden = strcmp(table->entries[i].target,
-							     table->entries[k].target) == 0;
+		table->entries[i].is_hidden = is_covered(table, i);
 }
 
 /* --- network addresses ------------------------------------------------------------------------ */
@@ -222,13 +292,15 @@ static bool is_same_machine(const struct mounts_entry *mount, const struct locat
 	       is_short_for(host, address->host) || is_short_for(address->host, host);
 }
 
-/* Sources of smb and nfs name no port, so theirs cannot differ. */
+#define SMB_PORT 445
+
+/* Sources of nfs name no port, and those of smb hardly ever do, so theirs cannot differ. */
 static bool is_same_service(const struct locator *source, const struct locator *address)
 {
 	if (source->scheme != address->scheme)
 		return false;
-	return source->scheme == LOCATOR_SMB || source->scheme == LOCATOR_NFS ||
-	       source->port == address->port;
+	return source->scheme == LOCATOR_NFS || source->port == address->port ||
+	       (source->scheme == LOCATOR_SMB && source->port == SMB_PORT);
 }
 
 static char *place_beneath(const struct mounts_entry *mount, const char *rest)

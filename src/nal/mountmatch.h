@@ -8,6 +8,7 @@
  *
  * - Network file systems (cifs, smb3, nfs, davfs) and FUSE mounts count by their source, whether
  *   it names the server as the address does, by its IP address (addr=), or by its short name.
+ *   What sshfs shows are the server's own paths, which is how NFS names its exports.
  * - For folders (file://) these count: a network or FUSE mount that the folder lies on, a FUSE
  *   mount whose source is the folder, and a bind mount that shows the folder elsewhere.
  * - The system's context sees what root mounted, a user's what that user and root mounted.
@@ -29,7 +30,8 @@
 /* Whose mounts count. Without root the effective uid stands in for root's. */
 struct mountmatch_context {
 	int64_t uid;
-	const char *user; /* the user's name; NULL for the system */
+	const char *user;                        /* the user's name; NULL for the system */
+	const struct mountmatch_context *beyond; /* leave out what counts there; NULL: nothing */
 };
 
 struct mountmatch {
@@ -60,10 +62,14 @@ bool mountmatch_counts(const struct mounts_entry *mount, const struct mountmatch
  */
 bool mountmatch_source(struct locator *out, const struct mounts_entry *entry);
 
-/* The source that a GVFS folder's entry stands for ("//nas/pub"), or NULL; the caller frees it. */
+/*
+ * The source that a GVFS folder's entry stands for: "//nas/pub" or, with a port,
+ * "smb://nas:1445/pub", "https://web/packway", "nfs://nas/export"; NULL for other kinds. The caller
+ * frees it.
+ */
 char *mountmatch_gvfs_source(const char *entry) MUST_USE;
 
-/* Mark the entries that later ones at the same place have covered. */
+/* Mark the entries that others at the same place, or above it, have covered since. */
 void mountmatch_hide(struct mounts *table);
 
 #endif

@@ -74,6 +74,8 @@ static void add_fs(struct mounts *table, struct libmnt_fs *fs)
 		.addr = option(fs, "addr"),
 		.user = option(fs, "user"),
 		.device = mnt_fs_get_devno(fs),
+		.id = mnt_fs_get_id(fs),
+		.parent = mnt_fs_get_parent_id(fs),
 		.fuse_uid = uid_option(fs, "user_id"),
 		.cruid = uid_option(fs, "cruid"),
 		.allows_other = has_option(fs, "allow_other"),

@@ -28,6 +28,7 @@ struct mounts_entry {
 	char *addr;   /* the server's address, where the file system tells; else NULL */
 	char *user;   /* who mounted it by the user or users option; else NULL */
 	uint64_t device;
+	int id, parent;    /* of the table; 0: not from there */
 	int64_t fuse_uid;  /* FUSE: who mounted it; else MOUNTS_NOBODY */
 	int64_t cruid;     /* cifs: whose credentials; else MOUNTS_NOBODY */
 	bool allows_other; /* FUSE: others than fuse_uid may enter */

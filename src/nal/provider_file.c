@@ -103,16 +103,18 @@ static bool start(struct way *way, struct job *job, timebox_fn *work, enum nal_c
 	return false;
 }
 
-static enum nal_class late(const char *name, struct err *err)
+static enum nal_class late(struct way *way, const char *name, struct err *err)
 {
+	timebox_came_late(session_of(way)->box);
 	err_set(err, ERR_NET_TIMEOUT, "%s: the file system does not answer", name);
 	return NAL_CLASS_TIMEOUT;
 }
 
-static enum nal_class not_done(enum timebox_result result, const char *name, struct err *err)
+static enum nal_class not_done(enum timebox_result result, struct way *way, const char *name,
+			       struct err *err)
 {
 	if (result == TIMEBOX_LATE)
-		return late(name, err);
+		return late(way, name, err);
 	err_set(err, ERR_NET_PROTOCOL, "%s: it ends early", name);
 	return NAL_CLASS_PROTOCOL;
 }
@@ -124,7 +126,7 @@ static enum nal_class read_head(struct head *head, struct way *way, const char *
 						  way->limits.first_byte_ms);
 
 	if (result != TIMEBOX_DONE)
-		return not_done(result, name, err);
+		return not_done(result, way, name, err);
 	if (head->fault != 0)
 		return folder_errno_class(head->fault, name, err);
 	return NAL_CLASS_OK;
@@ -162,10 +164,11 @@ static void read_in_child(int socket, void *ctx)
 	free(piece);
 }
 
-static enum nal_class pace_class(enum pace_verdict verdict, const char *name, struct err *err)
+static enum nal_class pace_class(enum pace_verdict verdict, struct way *way, const char *name,
+				 struct err *err)
 {
 	if (verdict != PACE_SLOW)
-		return late(name, err);
+		return late(way, name, err);
 	err_set(err, ERR_NET_TIMEOUT, "%s: the file system is slower than the floor", name);
 	return NAL_CLASS_SLOW;
 }
@@ -179,11 +182,11 @@ static enum nal_class take_piece(size_t *got, struct way *way, struct pace *pace
 		enum timebox_result result;
 
 		if (verdict != PACE_FINE)
-			return pace_class(verdict, name, err);
+			return pace_class(verdict, way, name, err);
 		result = timebox_read_some(got, session_of(way)->box, piece, want,
 					   pace_wait_ms(pace, now()));
 		if (result == TIMEBOX_ENDED)
-			return not_done(result, name, err);
+			return not_done(result, way, name, err);
 		if (result == TIMEBOX_LATE)
 			continue;
 		pace_arrived(pace, *got, now());
@@ -256,7 +259,7 @@ static enum nal_class read_direct(struct way *way, struct job *job, way_sink_fn 
 				way->session->counts.bytes_in += (uint64_t)n;
 				stopped = !sink(i, span_of(piece, (size_t)n), ctx);
 			} else if (n == 0) {
-				class = not_done(TIMEBOX_ENDED, job->name, err);
+				class = not_done(TIMEBOX_ENDED, way, job->name, err);
 			} else if (errno != EINTR) {
 				class = folder_errno_class(errno, job->name, err);
 			}
@@ -421,7 +424,7 @@ static enum nal_class put_boxed(struct way *way, struct job *job, struct err *er
 	}
 	timebox_end(box);
 	if (result != TIMEBOX_DONE)
-		return not_done(result, job->name, err);
+		return not_done(result, way, job->name, err);
 	return put_result(said.fault, job->name, err);
 }
 
@@ -550,7 +553,7 @@ static enum nal_class file_list(struct way *way, const char *folder, size_t max_
 		;
 	timebox_end(session_of(way)->box);
 	if (result != TIMEBOX_DONE)
-		return not_done(result, folder, err);
+		return not_done(result, way, folder, err);
 	return put_result(fault, folder, err);
 }
 

@@ -1,6 +1,7 @@
 #include "nal/timebox.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -39,11 +40,22 @@ static void close_others(int socket, const int keep[TIMEBOX_KEEP_MAX])
 	(void)close_range(from, ~0U, 0);
 }
 
+/* For good: no saved id is left to go back to. What fails here must not go on with our rights. */
+static void take_account(const struct timebox_user *as)
+{
+	if (setgroups(as->group_count, as->groups) != 0 ||
+	    setresgid(as->gid, as->gid, as->gid) != 0 || setresuid(as->uid, as->uid, as->uid) != 0)
+		_exit(1);
+}
+
 static void be_child(int socket, timebox_fn *work, void *ctx, const int keep[TIMEBOX_KEEP_MAX],
-		     pid_t parent)
+		     const struct timebox_user *as, pid_t parent)
 {
 	sigset_t none;
 
+	if (as != NULL)
+		take_account(as);
+	/* A change of account takes this back, so it comes after. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
@@ -71,7 +83,7 @@ bool timebox_start(struct timebox *box, timebox_fn *work, void *ctx,
 		return false;
 	box->child = fork();
 	if (box->child == 0)
-		be_child(pair[1], work, ctx, keep, parent);
+		be_child(pair[1], work, ctx, keep, box->as, parent);
 	close(pair[1]);
 	if (box->child < 0) {
 		box->child = 0;
@@ -221,6 +233,23 @@ bool timebox_is_stuck(struct timebox *box)
 	if (box->stuck != 0 && is_gone(box->stuck))
 		box->stuck = 0;
 	return box->stuck != 0;
+}
+
+void timebox_came_late(struct timebox *box)
+{
+	box->late_ms = clock_mono_ms(clock_system());
+}
+
+void timebox_came_in_time(struct timebox *box)
+{
+	box->late_ms = 0;
+}
+
+bool timebox_is_hung(struct timebox *box)
+{
+	if (timebox_is_stuck(box))
+		return true;
+	return box->late_ms != 0 && clock_mono_ms(clock_system()) - box->late_ms < TIMEBOX_HUNG_MS;
 }
 
 bool timebox_write(int socket, const void *bytes, size_t size, int pass_fd)

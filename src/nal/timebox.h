@@ -7,7 +7,12 @@
  * The child runs `work` with one end of a socket pair, on which it writes what the parent wants to
  * know, and ends. At its deadline the parent kills it. A child that the kernel does not let die (a
  * hung mount) is *stuck*: it is remembered, and no further one is started for the same box until it
- * is gone; so at most one is stuck for each mount.
+ * is gone; so at most one is stuck for each mount. Where a call came too late the box counts as
+ * *hung* for a while, stuck or not (FUSE lets a waiting child die), so that a choice passes it
+ * over.
+ *
+ * On a user's mount the child takes on that user's account before it does anything: the kernel lets
+ * only that user enter, and what is written there reaches no process of ours that has more rights.
  *
  * The child keeps no descriptor but standard ones, its socket and those in `keep`. It must not
  * touch libcurl, databases or locks of the parent.
@@ -24,12 +29,23 @@
 #include "nal/class.h"
 
 #define TIMEBOX_KEEP_MAX 3
+#define TIMEBOX_HUNG_MS  60000 /* how long one call that came too late counts */
+
+/* The account that a child takes on. */
+struct timebox_user {
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups; /* supplementary ones */
+	size_t group_count;
+};
 
 /* A box may be reused, one child at a time. */
 struct timebox {
-	int socket;  /* to the child; -1 when none runs */
-	pid_t child; /* 0 when none runs */
-	pid_t stuck; /* killed, and not gone yet; 0: none */
+	int socket;       /* to the child; -1 when none runs */
+	pid_t child;      /* 0 when none runs */
+	pid_t stuck;      /* killed, and not gone yet; 0: none */
+	uint64_t late_ms; /* when a call came too late, monotonic; 0: the last one came in time */
+	const struct timebox_user *as; /* whose account the children have; borrowed. NULL: ours */
 };
 
 #define TIMEBOX_EMPTY        \
@@ -76,6 +92,13 @@ void timebox_end(struct timebox *box);
 
 /* True while a killed child is not gone; looks once more whether it is. */
 bool timebox_is_stuck(struct timebox *box);
+
+/* Note that a call was given up, or that one came in time. */
+void timebox_came_late(struct timebox *box);
+void timebox_came_in_time(struct timebox *box);
+
+/* True while a child is stuck, and for TIMEBOX_HUNG_MS after a call that came too late. */
+bool timebox_is_hung(struct timebox *box);
 
 /* For the child: write all of `bytes`, with a descriptor unless it is -1; false if the parent is
  * gone. */

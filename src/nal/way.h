@@ -33,6 +33,7 @@
 struct credential;
 struct session;
 struct timebox;
+struct timebox_user;
 
 /* How long a server may keep us waiting. WAY_LIMITS_DEFAULT holds the figures of the design. */
 struct way_limits {
@@ -62,6 +63,7 @@ struct way_target {
 	const char *server;          /* the system's name, for lists; NULL: the host */
 	const char *context;         /* whose ways: "system" or a user's name; NULL: system */
 	const struct credential *credential; /* whose (nal/credential.h); NULL: none is used */
+	const struct timebox_user *as; /* a user's mount: who may enter; outlives the table. NULL */
 	enum way_marker_rule marker;
 	enum marker_kind kind; /* which marker */
 	const char *uuid;      /* the expected one; NULL: any */

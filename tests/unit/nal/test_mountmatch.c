@@ -26,7 +26,22 @@ static const char table_text[] =
 	"39 27 0:50 / /mnt/view rw - fuse.bindfs /srv/dp10 rw,user_id=0,group_id=0\n"
 	"40 27 0:51 / /mnt/remote rw - fuse.sshfs admin@dp11:/srv/packway rw,user_id=0\n"
 	"41 27 0:52 / /mnt/alice rw - cifs //dp12/packway rw,user=alice\n"
-	"42 27 0:41 /deep /mnt/deep rw - cifs //DP4/Pkg$ rw,addr=10.1.0.4\n";
+	"42 27 0:41 /deep /mnt/deep rw - cifs //DP4/Pkg$ rw,addr=10.1.0.4\n"
+	"43 27 0:53 / /mnt/dp13 rw - smb3 //files/packway rw,vers=3.1.1,addr=10.1.0.13\n"
+	"44 27 0:54 / /mnt/dp14 rw - nfs dp14:/srv/packway rw,vers=3,addr=2001:db8::14\n"
+	"45 27 0:55 / /mnt/dp15 rw - fuse.rclone //dp15/packway rw,user_id=0,group_id=0,allow_other\n"
+	"46 27 0:56 / /home/eve/dp16 rw - fuse.rclone //dp16/packway rw,user_id=1000,group_id=1000,"
+	"allow_other\n"
+	"47 27 0:57 / /run/user/1000/gvfs rw - fuse.gvfsd-fuse gvfsd-fuse rw,user_id=1000\n"
+	"48 27 0:58 / /mnt/deeper/dp17 rw - cifs //dp17/packway rw,addr=10.1.0.17\n"
+	"49 48 0:59 / /mnt/deeper/dp17/in rw - cifs //dp18/packway rw,addr=10.1.0.18\n"
+	"50 27 0:60 / /mnt/deeper rw - tmpfs tmpfs rw\n"
+	"51 50 0:61 / /mnt/deeper/dp19 rw - cifs //dp19/packway rw,addr=10.1.0.19\n"
+	"52 27 0:62 / /mnt/dav2 rw - davfs https://web2/packway rw\n"
+	"53 27 0:63 / /mnt/six rw - cifs //2001:db8::20/packway rw,addr=2001:db8::20\n"
+	"54 27 0:64 / /mnt/odd rw - fuse.rclone smb://dp21:1445/packway rw,user_id=0\n"
+	"55 27 0:65 / /mnt/home rw - fuse.sshfs admin@dp22: rw,user_id=0\n"
+	"56 38 0:66 / /mnt/auto rw - cifs //dp23/packway rw,addr=10.1.0.23\n";
 
 static void read_table(struct mounts *table, const char *text)
 {
@@ -65,8 +80,9 @@ static char *best_match(const struct mounts *table, const struct mountmatch_cont
 static void mounts_are_matched_to_addresses(void **state UNUSED)
 {
 	static const struct mountmatch_context root = { 0 };
-	static const struct mountmatch_context eve = { 1000, "eve" };
-	static const struct mountmatch_context alice = { 1001, "alice" };
+	static const struct mountmatch_context eve = { 1000, "eve", NULL };
+	static const struct mountmatch_context alice = { 1001, "alice", NULL };
+	static const struct mountmatch_context eve_beyond = { 1000, "eve", &root };
 	static const struct {
 		const char *why;
 		const struct mountmatch_context *context;
@@ -109,6 +125,39 @@ static void mounts_are_matched_to_addresses(void **state UNUSED)
 		{ "mounted by a user's fstab line", &root, "smb://dp12/packway", "none" },
 		{ "for that user, too", &alice, "smb://dp12/packway", "same-path /mnt/alice" },
 		{ "covered by a later mount", &root, "smb://dp8/packway", "none" },
+		{ "covered by a later mount above it", &root, "smb://dp17/packway", "none" },
+		{ "what lies on a covered one is covered", &root, "smb://dp18/packway", "none" },
+		{ "what lies on the cover is not", &root, "smb://dp19/packway",
+		  "same-path /mnt/deeper/dp19" },
+		{ "smb3, and an alias of the server", &root, "smb://10.1.0.13/packway",
+		  "same-path /mnt/dp13" },
+		{ "an alias without its address says nothing", &root, "smb://dp13/packway",
+		  "none" },
+		{ "NFS 3 under an IPv6 address", &root, "nfs://[2001:db8::14]/srv/packway/x",
+		  "same-path /mnt/dp14/x" },
+		{ "an export below the one mounted above", &root, "nfs://dp14/srv", "same-share" },
+		{ "root's FUSE mount that others may enter", &root, "smb://dp15/packway",
+		  "same-path /mnt/dp15" },
+		{ "a user's, though others may enter", &root, "smb://dp16/packway", "none" },
+		{ "and not for another user", &alice, "smb://dp16/packway", "none" },
+		{ "davfs over TLS", &root, "https://web2/packway/x", "same-path /mnt/dav2/x" },
+		{ "plain HTTP is another service", &root, "http://web2/packway", "same-server" },
+		{ "a source with an IPv6 address", &root, "smb://[2001:db8::20]/packway",
+		  "same-path /mnt/six" },
+		{ "a source that names the port", &root, "smb://dp21:1445/packway",
+		  "same-path /mnt/odd" },
+		{ "another port is another server's service", &root, "smb://dp21/packway",
+		  "same-server" },
+		{ "sshfs shows the server's paths, as NFS does", &root, "nfs://dp11/srv/packway/x",
+		  "same-path /mnt/remote/x" },
+		{ "which are no shares", &root, "smb://dp11/packway", "same-server" },
+		{ "sshfs of a home folder names no place", &root, "nfs://dp22/", "none" },
+		{ "what an automounter has mounted is a mount", &root, "smb://dp23/packway",
+		  "same-path /mnt/auto" },
+		{ "GVFS itself names no share", &eve, "smb://gvfsd-fuse/x", "none" },
+		{ "beyond the system: a user's own", &eve_beyond, "smb://dp5/packway",
+		  "same-path /home/eve/dp5" },
+		{ "beyond the system: not root's", &eve_beyond, "smb://dp4/pkg$", "none" },
 		{ "an automounter is left alone", &root, "smb://dp9/packway", "none" },
 		{ "a bind mount of the folder", &root, "/srv/dp7", "same-path /mnt/dp7" },
 		{ "a folder inside it", &root, "/srv/dp7/a", "same-path /mnt/dp7/a" },
@@ -135,7 +184,7 @@ static void mounts_are_matched_to_addresses(void **state UNUSED)
 static void gvfs_folders_count_for_their_user(void **state UNUSED)
 {
 	SCOPED(mounts) struct mounts table = { 0 };
-	const struct mountmatch_context eve = { 1000, "eve" }, root = { 0 };
+	const struct mountmatch_context eve = { 1000, "eve", NULL }, root = { 0 };
 	SCOPED_TEXT char *hers = NULL, *roots = NULL, *odd = NULL;
 
 	mounts_add_gvfs(&table, "/run/user/1000/gvfs", "smb-share:server=nas,share=pub%20lic",
@@ -149,6 +198,33 @@ static void gvfs_folders_count_for_their_user(void **state UNUSED)
 	assert_string_equal(roots, "none");
 	odd = mountmatch_gvfs_source("smb-share:server=nas,share=%2e%2");
 	assert_null(odd);
+}
+
+static void gvfs_entries_name_places(void **state UNUSED)
+{
+	static const struct {
+		const char *entry, *want; /* NULL: no place */
+	} cases[] = {
+		{ "smb-share:server=nas,share=pub", "//nas/pub" },
+		{ "smb-share:domain=SITE,server=nas,share=pub,user=eve", "//nas/pub" },
+		{ "smb-share:port=1445,server=nas,share=pub lic", "smb://nas:1445/pub%20lic" },
+		{ "dav:host=web,ssl=true,prefix=%2Fpack%2520way", "https://web/pack%2520way" },
+		{ "dav:host=web,port=8080,ssl=false,prefix=%2Fp", "http://web:8080/p" },
+		{ "dav:host=web,ssl=false", "http://web/" },
+		{ "nfs:host=nas,prefix=%2Fexport", "nfs://nas/export" },
+		{ "smb-server:server=nas", NULL },
+		{ "smb-share:server=nas", NULL },
+		{ "sftp:host=nas", NULL },
+		{ "", NULL },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		SCOPED_TEXT char *got = mountmatch_gvfs_source(cases[i].entry);
+
+		if (got == NULL || cases[i].want == NULL ? got != cases[i].want
+							 : strcmp(got, cases[i].want) != 0)
+			fail_msg("%s: %s", cases[i].entry, got);
+	}
 }
 
 static void hostile_sources_name_no_place(void **state UNUSED)
@@ -197,6 +273,7 @@ static void a_missing_table_is_a_fault(void **state UNUSED)
 
 TESTING_MAIN(cmocka_unit_test(mounts_are_matched_to_addresses),
 	     cmocka_unit_test(gvfs_folders_count_for_their_user),
+	     cmocka_unit_test(gvfs_entries_name_places),
 	     cmocka_unit_test(hostile_sources_name_no_place),
 	     cmocka_unit_test(the_machines_own_table_is_read),
 	     cmocka_unit_test(odd_lines_hide_no_others),
