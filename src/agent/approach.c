@@ -113,6 +113,11 @@ const char *approach_address(const struct approach *ap)
 	return ap->targets[ap->at].where->text;
 }
 
+bool approach_is_users(const struct approach *ap)
+{
+	return ap->targets[ap->at].as != NULL;
+}
+
 bool approach_is_inbox(const struct approach *ap)
 {
 	return scene_row_is_inbox(ap->answer, ap->tries[ap->at].row);
@@ -128,7 +133,8 @@ static void pass_over_row(struct approach *ap, size_t row)
 void approach_failed(struct approach *ap, enum nal_class what, const struct err *err)
 {
 	ap->last = *err;
-	if (what == NAL_CLASS_CORRUPT || what == NAL_CLASS_WRONG_VERSION)
+	if ((what == NAL_CLASS_CORRUPT || what == NAL_CLASS_WRONG_VERSION) &&
+	    !approach_is_users(ap))
 		pass_over_row(ap, ap->tries[ap->at].row);
 	connect_reject(ap->connect, ap->at, what, err);
 	release_way(ap);
@@ -187,7 +193,8 @@ static void note_attempt(struct approach *ap, size_t i)
 	/* Where the whole folder is not there, nothing is known of the object. */
 	if (r.class == NAL_CLASS_NOT_FOUND && !try->was_reached)
 		r.class = NAL_CLASS_UNREACHABLE;
-	if (is_last_of_row(ap, i))
+	/* What a user put there is nothing to remember of the server, for better or worse. */
+	if (is_last_of_row(ap, i) && ap->targets[i].as == NULL)
 		scene_note(ap->scene, ap->question, server, r.class);
 }
 

@@ -38,6 +38,9 @@ const char *approach_server(const struct approach *ap);
 enum waykind approach_way(const struct approach *ap);
 const char *approach_address(const struct approach *ap); /* its text */
 
+/* True if it is a mount of the user who asks: what fails there says nothing of the server. */
+bool approach_is_users(const struct approach *ap);
+
 /* True if it is a CAP's inbox of its own, not the CAP's folder. */
 bool approach_is_inbox(const struct approach *ap);
 

@@ -403,14 +403,32 @@ bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, 
 
 /* ---- questions to a worker ---- */
 
+/*
+ * The question as the caller means it, in the context of the caller: who asks is what the socket
+ * says, never what the request does. The caller of this owns it.
+ */
+static json_t *new_question(const struct job *job, const json_t *request)
+{
+	json_t *question = json_copy((json_t *)(uintptr_t)request);
+
+	(void)json_object_del(question, "uid");
+	if (geteuid() == 0 && job->caller != 0)
+		jsondoc_set_int(question, "uid", (int64_t)job->caller);
+	return question;
+}
+
 bool jobs_locate(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
-	return job_ask_worker(result_out, job, request, err);
+	json_auto_t *question = new_question(job, request);
+
+	return job_ask_worker(result_out, job, question, err);
 }
 
 bool jobs_connections(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
-	return job_ask_worker(result_out, job, request, err);
+	json_auto_t *question = new_question(job, request);
+
+	return job_ask_worker(result_out, job, question, err);
 }
 
 bool jobs_doctor(json_t **result_out, struct job *job, const json_t *request, struct err *err)
@@ -434,14 +452,42 @@ static bool refuse_to_wait(const json_t *waiting, struct err *err)
 		       until != NULL ? until : "");
 }
 
+/* True if the choice would fall on a mount of the caller's own. */
+static bool is_through_callers_mount(struct job *job, const json_t *fetch)
+{
+	json_auto_t *question = json_copy((json_t *)(uintptr_t)fetch);
+	json_auto_t *decision = NULL;
+	struct err ignored;
+
+	jsondoc_set_text(question, "op", "locate");
+	return job_ask_worker(&decision, job, question, &ignored) &&
+	       jsondoc_text(json_object_get(decision, "chosen"), "context") != NULL;
+}
+
+/*
+ * Who controls a mount decides how fast it answers: that must hold up the caller's own request, not
+ * the worker that everybody shares. Over the system's ways the shared worker reads, with its
+ * sessions.
+ */
+static void settle_context(struct job *job, json_t *fetch)
+{
+	if (json_object_get(fetch, "uid") == NULL)
+		return;
+	if (is_through_callers_mount(job, fetch))
+		job_finish(job);
+	else
+		(void)json_object_del(fetch, "uid");
+}
+
 bool jobs_fetch(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
-	json_auto_t *question = json_copy((json_t *)(uintptr_t)request);
+	json_auto_t *question = new_question(job, request);
 	json_auto_t *answer = NULL;
 	const json_t *waiting;
 
 	jsondoc_set_int(question, "quota", (int64_t)job->settings->quota_bytes);
 	(void)json_object_del(question, "mend");
+	settle_context(job, question);
 	if (!job_ask_worker(&answer, job, question, err))
 		return false;
 	waiting = json_object_get(answer, "waiting");

@@ -176,7 +176,7 @@ static void measure(struct fetch *f, const struct approach *ap, uint64_t bytes, 
 {
 	uint64_t ms = clock_mono_ms(f->w->clock) - began_ms;
 
-	if (approach_way(ap) != WAYKIND_MOUNT || bytes > 0)
+	if (!approach_is_users(ap) && (approach_way(ap) != WAYKIND_MOUNT || bytes > 0))
 		scene_measured(f->w->scene, approach_server(ap), bytes, ms > 0 ? ms : 1);
 }
 
@@ -200,7 +200,8 @@ static bool fetch_from(enum assemble_result *result_out, struct fetch *f, struct
 		return true;
 	class = class_of(*result_out, &ws);
 	approach_failed(ap, class, err);
-	tell_server_fault(f, approach_server(ap), class, err);
+	if (!approach_is_users(ap))
+		tell_server_fault(f, approach_server(ap), class, err);
 	return false;
 }
 

@@ -22,11 +22,14 @@ static bool answer(json_t **result_out, struct scene *scene, const struct scene_
 {
 	SCOPED(scene_answer) struct scene_answer a = { 0 };
 	SCOPED(decision) struct decision *decision = NULL;
+	struct way_target first;
 
 	if (!scene_choose(&a, scene, q, err))
 		return false;
 	decision = scene_record(scene, q, &a, version);
 	*result_out = decision_json(decision);
+	if (a.result.usable > 0 && scene_target(&first, &a, q, 0, 0) && first.as != NULL)
+		jsondoc_set_text(json_object_get(*result_out, "chosen"), "context", first.context);
 	return true;
 }
 

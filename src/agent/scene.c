@@ -8,6 +8,7 @@
 
 #include "agent/addresses.h"
 #include "agent/choices.h"
+#include "agent/context.h"
 #include "agent/logons.h"
 #include "agent/worker.h"
 #include "common/alloc.h"
@@ -32,6 +33,7 @@ struct scene {
 	size_t address_count;
 	char network[NETADDR_TEXT_MAX];
 	struct mounts mounts;
+	struct context context;
 	char boot[64];
 };
 
@@ -94,8 +96,10 @@ bool scene_new(struct scene **out, const struct worker *w, struct err *err)
 	options.linger_ms = w->options.linger_s * 1000;
 	options.owner = "agent";
 	options.limits.tls_ca_file = w->options.tls_ca;
+	context_init(&s->context);
 	read_boot_id(s);
 	if (!load_memory(s, err)) {
+		context_release(&s->context);
 		free(s);
 		return false;
 	}
@@ -111,6 +115,7 @@ void scene_free(struct scene *s)
 	save_memory(s);
 	forget_policy(s);
 	conntab_free(s->conntab);
+	context_release(&s->context);
 	memory_free(s->memory);
 	free(s);
 }
@@ -200,6 +205,8 @@ bool scene_look(struct scene *s, struct err *err)
 	if (!mounts_read(&s->mounts, s->w->options.mounts, &ignored))
 		log_warn("mount table: %s", ignored.why);
 	read_credentials(s);
+	context_set(&s->context, s->w->viewer);
+	context_add_shares(&s->context, &s->mounts);
 	return choices_load_preference(&s->preference, &s->w->state, err) && read_policy(s, err);
 }
 
@@ -224,11 +231,6 @@ struct conntab *scene_conntab(const struct scene *s)
 }
 
 /* ---- one choice ---- */
-
-static struct mountmatch_context context_of_this_process(void)
-{
-	return (struct mountmatch_context){ .uid = (int64_t)geteuid(), .user = NULL };
-}
 
 /* Whom an answer is for, while its candidates are found. */
 struct asking {
@@ -268,17 +270,26 @@ static size_t add_sessions(struct select_open_way *out, size_t room, const struc
 	return found;
 }
 
+/* What a user mounted carries content, which is verified chunk by chunk; policy and records go
+ * over the system's ways. */
+static void find_mounts(struct mountmatch_list *out, const struct scene *s, enum kind kind,
+			const struct locator *const *where, size_t count)
+{
+	mountmatch_find(out, &s->mounts, &s->context.system, where, count);
+	if (s->context.has_user && kind == KIND_DP)
+		mountmatch_find(out, &s->mounts, &s->context.user, where, count);
+}
+
 static size_t add_mounts(struct select_open_way *out, size_t room, const struct asking *ask,
 			 const struct select_address *addresses, size_t count)
 {
-	const struct mountmatch_context context = context_of_this_process();
 	const struct locator **where = alloc_zeroed(count, sizeof(*where));
 	struct mountmatch_list *mounts = &ask->answer->mounts;
 	size_t before = mounts->count, found = 0;
 
 	for (size_t i = 0; i < count; i++)
 		where[i] = addresses[i].where;
-	mountmatch_find(mounts, &ask->scene->mounts, &context, where, count);
+	find_mounts(mounts, ask->scene, ask->question->kind, where, count);
 	free(where);
 	for (size_t i = before; i < mounts->count && found < room; i++) {
 		const struct mountmatch *m = &mounts->items[i];
@@ -288,6 +299,7 @@ static size_t add_mounts(struct select_open_way *out, size_t room, const struct 
 			.evidence = m->evidence,
 			.address = m->address,
 			.at = m->at,
+			.is_hung = conntab_is_hung(ask->scene->conntab, m->mount->target),
 		};
 	}
 	return found;
@@ -364,7 +376,7 @@ static void lift_tiers(struct scene_answer *a)
 bool scene_choose(struct scene_answer *out, struct scene *s, const struct scene_question *q,
 		  struct err *err)
 {
-	*out = (struct scene_answer){ 0 };
+	*out = (struct scene_answer){ .context = &s->context };
 	if (q->has_seed)
 		out->seed = q->seed;
 	else
@@ -409,7 +421,7 @@ struct decision *scene_record(const struct scene *s, const struct scene_question
 		.package = q->kind == KIND_DP ? q->object : NULL,
 		.version = version,
 		.kind = q->kind,
-		.context = "system",
+		.context = context_name(&s->context),
 		.seed = a->seed,
 		.time_s = clock_wall_s(s->w->clock),
 	};
@@ -434,6 +446,28 @@ static bool find_address(size_t *out, const struct select_row *r, size_t number)
 	return number == 0;
 }
 
+/* The mount that a row is reached by. */
+static const struct mounts_entry *mount_of(const struct scene_answer *a, const struct select_row *r)
+{
+	for (size_t i = 0; i < a->mounts.count; i++)
+		if (a->mounts.items[i].at == r->at)
+			return a->mounts.items[i].mount;
+	return NULL;
+}
+
+static void go_through_mount(struct way_target *target, const struct scene_answer *a,
+			     const struct select_row *r)
+{
+	const struct mounts_entry *mount = mount_of(a, r);
+
+	assert(mount != NULL);
+	target->mount_at = r->at;
+	/* Whoever writes a mount's source may name any server: only its marker counts. */
+	target->marker = WAY_MARKER_NEEDED;
+	target->context = context_name_of(a->context, mount);
+	target->as = context_user_of(a->context, mount);
+}
+
 bool scene_target(struct way_target *out, const struct scene_answer *a,
 		  const struct scene_question *q, size_t row, size_t number)
 {
@@ -446,16 +480,16 @@ bool scene_target(struct way_target *out, const struct scene_answer *a,
 		return false;
 	*out = (struct way_target){
 		.where = r->candidate->addresses[address].where,
-		.mount_at = by_mount ? r->at : NULL,
 		.server = r->candidate->name,
 		.credential = by_mount ? NULL
 				       : candidates_credential(&a->candidates,
 							       &r->candidate->addresses[address]),
-		/* Whoever writes a mount's source may name any server: only its marker counts. */
-		.marker = by_mount ? WAY_MARKER_NEEDED : WAY_MARKER_IF_PRESENT,
+		.marker = WAY_MARKER_IF_PRESENT,
 		.kind = q->kind == KIND_CAP ? MARKER_CAP : MARKER_DP,
 		.uuid = r->candidate->uuid,
 	};
+	if (by_mount)
+		go_through_mount(out, a, r);
 	if (scene_row_is_inbox(a, row))
 		out->marker = WAY_MARKER_IGNORED;
 	return true;
@@ -544,31 +578,33 @@ const char *scene_network(const struct scene *s)
 
 /* ---- what is open ---- */
 
-static json_t *new_mount_row(const struct systems_place *p, const struct mountmatch *m)
+static json_t *new_mount_row(const struct scene *s, const struct systems_place *p,
+			     const struct mountmatch *m)
 {
 	json_t *row = json_object();
 
 	jsondoc_set_text(row, "way", "mount");
 	jsondoc_set_text(row, "server", p->name);
 	jsondoc_set_text(row, "share", p->addresses[m->address].share);
-	jsondoc_set_text(row, "at", m->mount->target);
+	jsondoc_set(row, "at", jsondoc_new_text(m->mount->target));
 	jsondoc_set_text(row, "fstype", m->mount->fstype);
-	jsondoc_set_text(row, "context", "system");
+	jsondoc_set_text(row, "context", context_name_of(&s->context, m->mount));
+	if (conntab_is_hung(s->conntab, m->mount->target))
+		jsondoc_set_flag(row, "hung", true);
 	return row;
 }
 
 static void add_mount_rows(json_t *rows, const struct scene *s, const struct systems_place *p)
 {
-	const struct mountmatch_context context = context_of_this_process();
 	SCOPED(mountmatch_list) struct mountmatch_list list = { 0 };
 	const struct locator **where = alloc_zeroed(p->address_count, sizeof(*where));
 
 	for (size_t i = 0; i < p->address_count; i++)
 		where[i] = &p->addresses[i];
-	mountmatch_find(&list, &s->mounts, &context, where, p->address_count);
+	find_mounts(&list, s, p->kind, where, p->address_count);
 	free(where);
 	for (size_t i = 0; i < list.count; i++)
-		json_array_append_new(rows, new_mount_row(p, &list.items[i]));
+		json_array_append_new(rows, new_mount_row(s, p, &list.items[i]));
 }
 
 json_t *scene_connections(struct scene *s)

@@ -23,6 +23,7 @@
 #include "nal/select.h"
 #include "policy/candidates.h"
 
+struct context;
 struct worker;
 struct scene;
 
@@ -31,8 +32,8 @@ bool scene_new(struct scene **out, const struct worker *w, struct err *err) MUST
 /* Close every session and save what was learned. NULL is fine. */
 void scene_free(struct scene *s);
 
-/* Read policy, addresses, mounts and memory again. Without any trusted policy only bootstrap CAPs
- * are known. */
+/* Read policy, addresses, mounts and memory again, as the worker's viewer sees them. Without any
+ * trusted policy only bootstrap CAPs are known. */
 bool scene_look(struct scene *s, struct err *err) MUST_USE;
 
 /* Close sessions whose linger is over. */
@@ -70,6 +71,7 @@ struct scene_answer {
 	struct select_result result;
 	struct candidates candidates;
 	struct mountmatch_list mounts; /* what its open ways point to */
+	const struct context *context; /* the scene's */
 	uint64_t seed;
 };
 

@@ -120,6 +120,7 @@ static bool serve_peer(struct worker *w, struct peers *p, size_t i)
 		close(passed);
 	w->peer = p->fds[i].fd;
 	w->peer_gone = false;
+	w->viewer = jsondoc_int(request, "uid", -1);
 	answer(w, request);
 	return !w->peer_gone;
 }

@@ -38,6 +38,7 @@ struct worker {
 	const struct clock *clock;
 	struct scene *scene; /* what is known of the site and its servers; made when first needed */
 	int peer;            /* the socket of the request at hand */
+	int64_t viewer;      /* uid of the user who asks; -1: the system (context.h) */
 	bool peer_gone;      /* nobody listens to the request at hand any more */
 };
 

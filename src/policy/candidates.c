@@ -113,14 +113,16 @@ static bool add_own_address(struct finding *f, const char *text, struct err *err
 	return true;
 }
 
-/* Each address that can be written is a candidate of its own: a web server's may refuse where the
- * share beside it takes. */
+/*
+ * Each address that can be written is a candidate of its own: a web server's may refuse where the
+ * share beside it takes. What no provider speaks to may be mounted, and folders are written to.
+ */
 static void add_writable(struct finding *f, const struct systems_place *p)
 {
 	for (size_t i = 0; i < p->address_count; i++) {
 		const struct provider *provider = provider_of_scheme(p->addresses[i].scheme);
 
-		if (provider != NULL && (provider->capabilities & PROVIDER_PUT) != 0)
+		if (provider == NULL || (provider->capabilities & PROVIDER_PUT) != 0)
 			add(f, p, &p->addresses[i], 1);
 	}
 }
