@@ -55,6 +55,8 @@ struct approach *approach_begin(struct scene *s, const struct scene_question *q,
 	for (size_t i = 0; i < a->result.usable; i++)
 		add_tries(ap, i);
 	ap->connect = connect_begin(scene_conntab(s), ap->targets, ap->count, ap);
+	if (a->result.policy->ladder_first)
+		connect_look_first(ap->connect);
 	return ap;
 }
 
@@ -198,6 +200,17 @@ static void note_attempt(struct approach *ap, size_t i)
 		scene_note(ap->scene, ap->question, server, r.class);
 }
 
+/* The ladder at the server that served, or else at the last one where it ran. */
+static void note_presence(struct approach *ap)
+{
+	for (size_t i = 0; i < ap->count; i++) {
+		struct connect_record r = connect_record(ap->connect, i);
+
+		if (r.rung != NULL && (!ap->served || i <= ap->at))
+			decision_presence(ap->decision, r.rung, r.rung_ms);
+	}
+}
+
 json_t *approach_end(struct approach *ap, const struct state *st)
 {
 	json_t *record;
@@ -205,6 +218,7 @@ json_t *approach_end(struct approach *ap, const struct state *st)
 
 	for (size_t i = 0; i < ap->count; i++)
 		note_attempt(ap, i);
+	note_presence(ap);
 	decision_settle(ap->decision, ap->served ? approach_server(ap) : NULL);
 	record = decision_json(ap->decision);
 	if (st != NULL && !choices_save(st, record, &err))

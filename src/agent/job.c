@@ -29,7 +29,7 @@ static const struct {
 } verbs[] = {
 	{ "sync", cycle_sync },    { "run", cycle_run },      { "enroll", jobs_enroll },
 	{ "fetch", jobs_fetch },   { "locate", jobs_locate }, { "connections", jobs_connections },
-	{ "doctor", jobs_doctor }, { "verify", jobs_verify },
+	{ "doctor", jobs_doctor }, { "verify", jobs_verify }, { "probe", jobs_probe },
 };
 
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)

@@ -48,7 +48,7 @@ struct job {
 };
 
 /*
- * Run the verb `name` ("sync", "fetch", "locate", "connections", "doctor", "run",
+ * Run the verb `name` ("sync", "fetch", "locate", "connections", "doctor", "probe", "run",
  * "enroll", "verify") with the request's members as in docs/ARCHITECTURE.md 7. The caller owns
  * *result_out. Unknown verbs are ERR_USAGE.
  */

@@ -436,6 +436,11 @@ bool jobs_doctor(json_t **result_out, struct job *job, const json_t *request, st
 	return job_ask_worker(result_out, job, request, err);
 }
 
+bool jobs_probe(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	return job_ask_worker(result_out, job, request, err);
+}
+
 bool jobs_verify(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
 	return job_ask_offline(result_out, job, request, err);

@@ -12,6 +12,7 @@ job_verb_fn jobs_fetch;
 job_verb_fn jobs_locate;
 job_verb_fn jobs_connections;
 job_verb_fn jobs_doctor;
+job_verb_fn jobs_probe;
 job_verb_fn jobs_verify;
 
 /* The same as jobs_enroll for a caller that holds the cycle's lock already. */

@@ -17,6 +17,7 @@ worker_handler_fn op_connections;
 worker_handler_fn op_upload;
 worker_handler_fn op_receipts;
 worker_handler_fn op_doctor;
+worker_handler_fn op_probe;
 
 worker_handler_fn op_found;
 worker_handler_fn op_evaluate;

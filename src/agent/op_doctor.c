@@ -113,10 +113,12 @@ static void check_address(struct examination *e, const struct docs_system *s, co
 	probe_run(&probe, scene_conntab(e->w->scene), &target);
 	last = probe.count > 0 ? &probe.steps[probe.count - 1] : NULL;
 	add(e, s->kind == DOCS_CAP ? "cap" : "dp", address, probe.presence != PROBE_ABSENT,
-	    json_sprintf("%s: %s%s%s", s->name,
+	    json_sprintf("%s: %s%s%s%s%s", s->name,
 			 probe.presence == PROBE_PRESENT  ? "present"
 			 : probe.presence == PROBE_ABSENT ? "absent"
 							  : "not known",
+			 last != NULL ? " by " : "",
+			 last != NULL ? probe_rung_name(last->rung) : "",
 			 last != NULL && last->err.why[0] != '\0' ? ": " : "",
 			 last != NULL ? last->err.why : ""));
 	locator_release(&where);

@@ -23,7 +23,7 @@ static const struct {
 } needs[] = {
 	{ "connections", NEED_NOTHING }, { "locate", NEED_OFFER }, { "fetch", NEED_OFFER },
 	{ "run", NEED_OFFER },           { "sync", NEED_OWNER },   { "enroll", NEED_OWNER },
-	{ "doctor", NEED_OWNER },        { "verify", NEED_OWNER },
+	{ "doctor", NEED_OWNER },        { "verify", NEED_OWNER }, { "probe", NEED_OWNER },
 };
 
 static enum need need_of(const char *op)

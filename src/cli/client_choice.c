@@ -6,6 +6,7 @@
 #include "agent/choices.h"
 #include "cli/client.h"
 #include "common/log.h"
+#include "common/path.h"
 #include "nal/conntab.h"
 #include "nal/preference.h"
 #include "nal/probe.h"
@@ -131,6 +132,28 @@ static json_t *probe_once(const struct locator *where, const char *tls_ca)
 	return probe_json(&probe, where->text);
 }
 
+/*
+ * The agent of this state, where one listens and this user may ask it: it may have a session open
+ * to that server, and then none is to be made. NULL: it is for this process to look.
+ */
+static json_t *probe_by_agent(struct verb_call *call, const char *text)
+{
+	SCOPED(client) struct client c = { .content = -1 };
+	json_t *request, *result = NULL;
+	SCOPED_FD int socket = -1;
+	struct err err;
+
+	if (!client_open(&c, call, STATE_READ, &err) || !client_reach_agent(&socket, &c))
+		return NULL;
+	request = client_request("probe");
+	jsondoc_set_text(request, "locator", text);
+	if (!client_ask(&result, &c, request, &err)) {
+		log_debug("the agent does not probe: %s", err.why);
+		return NULL;
+	}
+	return result;
+}
+
 static bool verb_probe(struct verb_call *call, struct err *err)
 {
 	const char *text = options_argument(call->options, 0);
@@ -140,7 +163,9 @@ static bool verb_probe(struct verb_call *call, struct err *err)
 
 	if (!locator_parse_argument(&where, text, err))
 		return typed_wrong(err) || err_what(err, "cannot probe %s", text);
-	result = probe_once(&where, config_text(call->config, "tls-ca"));
+	result = probe_by_agent(call, text);
+	if (result == NULL)
+		result = probe_once(&where, config_text(call->config, "tls-ca"));
 	present = json_object_get(result, "present");
 	print_result(call->print, result, "%s is %s (rung %s)", text,
 		     json_is_true(present)    ? "present"

@@ -54,6 +54,14 @@ void attempt_failed(struct attempt *a, size_t index, enum nal_class class, uint6
 	c->class = class;
 }
 
+void attempt_away(struct attempt *a, uint64_t ms)
+{
+	a->next_start_ms += ms;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->candidates[i].state == ATTEMPT_STATE_CONNECTING)
+			a->candidates[i].begun_ms += ms;
+}
+
 /* The first candidate that has not failed, or `count`. */
 static size_t first_hope(const struct attempt *a)
 {

@@ -83,6 +83,9 @@ void attempt_connected(struct attempt *a, size_t index, uint64_t now_ms);
 /* `index` failed: while it connected, or later in use. */
 void attempt_failed(struct attempt *a, size_t index, enum nal_class class, uint64_t now_ms);
 
+/* The caller was busy elsewhere for `ms`: connects under way are given that much more. */
+void attempt_away(struct attempt *a, uint64_t ms);
+
 /* What is to be done now. */
 struct attempt_step attempt_next(struct attempt *a, uint64_t now_ms);
 

@@ -1,6 +1,7 @@
 #include "nal/connect.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,14 +10,21 @@
 #include "nal/dial.h"
 #include "nal/folder.h"
 #include "nal/httpsession.h"
+#include "nal/probe.h"
 #include "nal/provider.h"
+#include "nal/smbknock.h"
 
-/* One candidate's connect; at most one of `dial` and `folder` is in use. */
+/* One candidate's connect; at most one of `dial`, `knock` and `folder` is in use. */
 struct line {
 	const struct way_target *target;
 	struct dial *dial;
+	struct smbknock *knock;
 	struct folder folder;
-	struct way_link link; /* connected, not used yet */
+	struct way_link link; /* connected, not used yet; SMB: its address only */
+	uint64_t knock_begun_ms;
+	uint32_t knock_ms; /* until the NEGOTIATE was answered */
+	const char *rung;  /* of the presence ladder; NULL: it did not run */
+	uint32_t rung_ms;
 	struct err err;
 };
 
@@ -25,6 +33,8 @@ struct connect {
 	struct line *lines;
 	struct attempt attempt;
 	const void *user;
+	bool looks_first; /* the presence ladder runs before each connection to an SMB server */
+	uint64_t away_ms; /* since when the caller works with a way */
 };
 
 static uint64_t now(void)
@@ -50,10 +60,17 @@ struct connect *connect_begin(struct conntab *tab, const struct way_target *targ
 	return c;
 }
 
+void connect_look_first(struct connect *c)
+{
+	c->looks_first = true;
+}
+
 static void stop_line(struct line *l)
 {
 	dial_free(l->dial);
 	l->dial = NULL;
+	smbknock_free(l->knock);
+	l->knock = NULL;
 	folder_release(&l->folder);
 	if (l->link.fd >= 0)
 		close(l->link.fd);
@@ -98,6 +115,44 @@ static void start_line(struct connect *c, size_t index)
 	}
 }
 
+static bool is_smb(const struct line *l)
+{
+	return l->target->where->scheme == LOCATOR_SMB && l->target->mount_at == NULL;
+}
+
+/* Connected: ask whether an SMB server is behind the port, in what is left of its time. */
+static void start_knock(struct connect *c, size_t index)
+{
+	struct line *l = &c->lines[index];
+	uint64_t due = c->attempt.candidates[index].begun_ms + ATTEMPT_CONNECT_MS;
+
+	l->knock_begun_ms = now();
+	l->knock = smbknock_begin(l->link.fd, l->target->where->host, SMBKNOCK_NEGOTIATE,
+				  due > l->knock_begun_ms ? (uint32_t)(due - l->knock_begun_ms) : 0,
+				  l->knock_begun_ms);
+	l->link.fd = -1;
+}
+
+static void step_knock(struct connect *c, size_t index)
+{
+	struct line *l = &c->lines[index];
+	struct smbknock_result result;
+
+	if (smbknock_step(l->knock, now()) == SMBKNOCK_BUSY)
+		return;
+	smbknock_result(&result, l->knock, &l->err);
+	smbknock_free(l->knock);
+	l->knock = NULL;
+	l->knock_ms = (uint32_t)(now() - l->knock_begun_ms);
+	if (result.class == NAL_CLASS_OK)
+		attempt_connected(&c->attempt, index, now());
+	else /* Shut out is this machine, not its account: that would be held against the account.
+	      */
+		line_failed(c, index,
+			    result.class == NAL_CLASS_DENIED ? NAL_CLASS_UNREACHABLE
+							     : result.class);
+}
+
 static void step_dial(struct connect *c, size_t index)
 {
 	struct line *l = &c->lines[index];
@@ -107,7 +162,12 @@ static void step_dial(struct connect *c, size_t index)
 		line_failed(c, index, dial_fault(l->dial, &l->err));
 	} else if (state == DIAL_CONNECTED) {
 		l->link = dial_take(l->dial);
-		attempt_connected(&c->attempt, index, now());
+		dial_free(l->dial);
+		l->dial = NULL;
+		if (is_smb(l))
+			start_knock(c, index);
+		else
+			attempt_connected(&c->attempt, index, now());
 	}
 }
 
@@ -136,6 +196,8 @@ static void step_lines(struct connect *c)
 			continue;
 		if (c->lines[i].dial != NULL)
 			step_dial(c, i);
+		else if (c->lines[i].knock != NULL)
+			step_knock(c, i);
 		else
 			step_folder(c, i);
 	}
@@ -154,6 +216,9 @@ static void wait_lines(struct connect *c, uint32_t wait_ms)
 		if (l->dial != NULL) {
 			n += dial_poll(l->dial, fds + n);
 			wait_ms = MIN_OF(wait_ms, dial_wait_ms(l->dial, now()));
+		} else if (l->knock != NULL) {
+			fds[n++] = smbknock_poll(l->knock);
+			wait_ms = MIN_OF(wait_ms, smbknock_wait_ms(l->knock, now()));
 		} else if (folder_fd(&l->folder) >= 0) {
 			fds[n++] = (struct pollfd){ .fd = folder_fd(&l->folder), .events = POLLIN };
 			wait_ms = MIN_OF(wait_ms, folder_wait_ms(&l->folder, now()));
@@ -162,17 +227,69 @@ static void wait_lines(struct connect *c, uint32_t wait_ms)
 	(void)poll(fds, n, (int)wait_ms);
 }
 
+static void note_ladder(struct line *l, const struct probe *probe)
+{
+	const struct probe_step *last = probe_last(probe);
+
+	if (last == NULL)
+		return;
+	l->rung = probe_rung_name(last->rung);
+	l->rung_ms = probe_ms(probe);
+}
+
+/* What the ladder says before a connection; NAL_CLASS_OK unless the server is absent. */
+static enum nal_class look_before(struct connect *c, struct line *l)
+{
+	const struct probe_knocked knocked = { .address = l->link.address, .ms = l->knock_ms };
+	struct probe probe;
+
+	if (!c->looks_first || !is_smb(l))
+		return NAL_CLASS_OK;
+	probe_before(&probe, c->tab, l->target, l->link.address[0] != '\0' ? &knocked : NULL);
+	note_ladder(l, &probe);
+	if (probe.presence != PROBE_ABSENT)
+		return NAL_CLASS_OK;
+	l->err = probe_last(&probe)->err;
+	return probe_last(&probe)->class;
+}
+
+/* A session was not opened, and `class` says why. Where that is no reason, the ladder looks. */
+static enum nal_class look_after(struct connect *c, struct line *l, enum nal_class class)
+{
+	struct err before = l->err;
+	struct probe probe;
+
+	if (!is_smb(l) || l->rung != NULL ||
+	    (class != NAL_CLASS_UNKNOWN && class != NAL_CLASS_TIMEOUT))
+		return class;
+	probe_after(&probe, c->tab, l->target);
+	note_ladder(l, &probe);
+	if (probe.presence == PROBE_ABSENT) {
+		l->err = probe_last(&probe)->err;
+		return probe_last(&probe)->class;
+	}
+	if (probe.presence == PROBE_PRESENT)
+		err_set(&l->err, before.code, "%.300s; the server is there (%s)", before.why,
+			l->rung);
+	return class;
+}
+
 /* Turn the connected candidate into a leased way; false if that fails after all. */
 static bool use_line(struct way **way_out, struct connect *c, size_t index)
 {
 	struct line *l = &c->lines[index];
+	enum nal_class class = look_before(c, l);
 	struct way_link link = l->link;
-	enum nal_class class;
 
 	l->link = WAY_LINK_NONE;
-	class = conntab_acquire(way_out, c->tab, l->target, link, c->user, &l->err);
-	if (class == NAL_CLASS_OK)
-		return true;
+	if (class == NAL_CLASS_OK) {
+		class = conntab_acquire(way_out, c->tab, l->target, link, c->user, &l->err);
+		if (class == NAL_CLASS_OK)
+			return true;
+		class = look_after(c, l, class);
+	} else if (link.fd >= 0) {
+		close(link.fd);
+	}
 	line_failed(c, index, class);
 	return false;
 }
@@ -185,11 +302,20 @@ static void abandon_line(struct connect *c, size_t index)
 	stop_line(l);
 }
 
+/* Others go on connecting while one is in use, but nobody looks after them. */
+static void came_back(struct connect *c)
+{
+	if (c->away_ms != 0)
+		attempt_away(&c->attempt, now() - c->away_ms);
+	c->away_ms = 0;
+}
+
 bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, struct err *err)
 {
 	for (;;) {
 		struct attempt_step step;
 
+		came_back(c);
 		step_lines(c);
 		step = attempt_next(&c->attempt, now());
 		switch (step.action) {
@@ -204,6 +330,7 @@ bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, st
 			break;
 		case ATTEMPT_USE:
 			*index_out = step.index;
+			c->away_ms = now();
 			if (use_line(way_out, c, step.index))
 				return true;
 			break;
@@ -229,5 +356,7 @@ struct connect_record connect_record(const struct connect *c, size_t index)
 					.was_open = a->was_open,
 					.class = a->class,
 					.ms = a->ms,
+					.rung = c->lines[index].rung,
+					.rung_ms = c->lines[index].rung_ms,
 					.err = &c->lines[index].err };
 }

@@ -6,7 +6,9 @@
  *     connect_reject } → connect_record for each → connect_end
  *
  * An open session of the table is used at once when its rank allows. A folder or mount is reached
- * by reading its marker in a time box. Blocks in connect_next only; for one thread.
+ * by reading its marker in a time box. An SMB server has to answer a NEGOTIATE within the time of
+ * its connect (smbknock.h), since a session is opened by libsmbclient, whose own limit is 5 s.
+ * Blocks in connect_next only; for one thread.
  */
 #ifndef NAL_CONNECT_H
 #define NAL_CONNECT_H
@@ -28,6 +30,9 @@ struct connect_record {
 	bool was_open;        /* the way was a session open before */
 	enum nal_class class; /* NAL_CLASS_OK: reached, and not rejected since */
 	uint32_t ms;
+	const char
+		*rung; /* where the presence ladder of SMB ran: its last rung; NULL: it did not */
+	uint32_t rung_ms;      /* all of the ladder */
 	const struct err *err; /* the words for `class`; borrowed until connect_end */
 };
 
@@ -37,6 +42,13 @@ struct connect_record {
  */
 struct connect *connect_begin(struct conntab *tab, const struct way_target *targets, size_t count,
 			      const void *user) MUST_USE;
+
+/*
+ * From now on the presence ladder runs before each connection to an SMB server, and over a session
+ * that is open already, as SMS 2.0 did (nal/probe.h). Else it runs only where opening a session
+ * failed for no clear reason.
+ */
+void connect_look_first(struct connect *c);
 
 /*
  * Reach the best candidate that is left. On true, `*way_out` is leased to the caller, who gives it

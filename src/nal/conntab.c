@@ -9,6 +9,7 @@
 #include "common/jsondoc.h"
 #include "nal/credential.h"
 #include "nal/folder.h"
+#include "nal/presence.h"
 #include "nal/provider.h"
 #include "nal/timebox.h"
 
@@ -27,8 +28,9 @@ struct entry {
 	char *credential; /* its name */
 	char fingerprint[CREDENTIAL_FINGERPRINT_SIZE];
 	char *context;
-	char *server; /* for lists */
-	char *share;  /* for lists */
+	struct locator where; /* what it was opened for */
+	char *server;         /* for lists */
+	char *share;          /* for lists */
 	int64_t opened_s;
 	int64_t used_s;
 	uint64_t used_ms;
@@ -57,6 +59,7 @@ struct conntab {
 	struct lease *leases;
 	struct box *boxes;
 	size_t count; /* of entries */
+	struct presence *presence;
 	uint64_t leaks;
 	struct session_counts closed;                           /* of sessions that are gone */
 	char refused[REFUSED_MAX][CREDENTIAL_FINGERPRINT_SIZE]; /* a ring */
@@ -68,6 +71,7 @@ struct conntab *conntab_new(const struct conntab_options *options)
 	struct conntab *tab = alloc_zeroed(1, sizeof(*tab));
 
 	tab->options = *options;
+	tab->presence = presence_new();
 	if (tab->options.clock == NULL)
 		tab->options.clock = clock_system();
 	tab->options.owner = alloc_text(options->owner != NULL ? options->owner : "packway");
@@ -97,6 +101,7 @@ static void close_entry(struct conntab *tab, struct entry *e)
 	free(e->folder);
 	free(e->credential);
 	free(e->context);
+	locator_release(&e->where);
 	free(e->server);
 	free(e->share);
 	free(e);
@@ -172,6 +177,7 @@ static struct entry *add(struct conntab *tab, const struct way_target *target,
 	e->credential = alloc_text(credential_name(target));
 	snprintf(e->fingerprint, sizeof(e->fingerprint), "%s", credential_fingerprint(target));
 	e->context = alloc_text(text_or(target->context, "system"));
+	locator_copy(&e->where, target->where);
 	e->server = alloc_text(text_or(target->server, target->where->host));
 	e->share = alloc_text(share_of(target));
 	e->opened_s = e->used_s = clock_wall_s(tab->options.clock);
@@ -299,6 +305,23 @@ enum nal_class conntab_acquire(struct way **out, struct conntab *tab,
 	if (class == NAL_CLASS_OK)
 		*out = lease(tab, e, target, user);
 	return class;
+}
+
+struct way *conntab_borrow(struct conntab *tab, const struct locator *where, const void *user)
+{
+	for (struct entry *e = tab->entries; e != NULL; e = e->next) {
+		const struct way_target target = { .where = &e->where };
+
+		if (!e->broken && e->folder == NULL && e->scheme == where->scheme &&
+		    e->port == where->port && strcmp(e->host, where->host) == 0 && is_alive(e))
+			return lease(tab, e, &target, user);
+	}
+	return NULL;
+}
+
+struct presence *conntab_presence(struct conntab *tab)
+{
+	return tab->presence;
 }
 
 static bool is_worth_keeping(const struct conntab *tab, const struct entry *e)
@@ -434,6 +457,7 @@ void conntab_free(struct conntab *tab)
 		free(b->folder);
 		free(b);
 	}
+	presence_free(tab->presence);
 	alloc_text_free((char **)(uintptr_t)&tab->options.owner);
 	alloc_text_free((char **)(uintptr_t)&tab->options.limits.tls_ca_file);
 	free(tab);

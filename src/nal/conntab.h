@@ -26,6 +26,7 @@
 #define CONNTAB_SESSIONS_MAX 256    /* open at once; the longest idle one gives way */
 
 struct conntab;
+struct presence;
 
 struct conntab_options {
 	const struct clock *clock; /* NULL: the system's; outlives the table */
@@ -55,6 +56,18 @@ SCOPED_FREE(conntab);
 enum nal_class conntab_acquire(struct way **out, struct conntab *tab,
 			       const struct way_target *target, struct way_link link,
 			       const void *user, struct err *err) MUST_USE;
+
+/*
+ * Lease whatever session is open to the server of `where` (scheme, host, port), by whichever
+ * credential and for whichever context, at the place it was opened for. Never opens one: NULL if
+ * there is none. For looking whether the server answers; what others' credentials can read is not
+ * to be handed on.
+ */
+struct way *conntab_borrow(struct conntab *tab, const struct locator *where, const void *user)
+	MUST_USE;
+
+/* What is known of servers' presence; the table's, since it lives as long. */
+struct presence *conntab_presence(struct conntab *tab);
 
 /* Give the way back; the session is closed at once if the way's last class broke it. NULL is fine.
  */

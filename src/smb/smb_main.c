@@ -3,7 +3,7 @@
  * killed when it takes too long and takes every connection with it when it ends.
  *
  * This program alone is linked with them, and so is under their licence, the GPL version 3 or
- * later. It is started by the others (nal/serverinfo.h), not by people.
+ * later. It is started by the others (nal/netserver.h, for one), not by people.
  */
 #include <stdio.h>
 #include <string.h>

@@ -242,10 +242,29 @@ static void the_pace_neither_drifts_nor_bursts(void **state UNUSED)
 				 starts[i]);
 }
 
+/* While one is in use nobody looks after the others: that is not held against them. */
+static void time_elsewhere_is_not_counted(void **state UNUSED)
+{
+	SCOPED(attempt) struct attempt a;
+
+	attempt_init(&a, 2, BEGIN_MS);
+	assert_int_equal(attempt_next(&a, BEGIN_MS).action, ATTEMPT_CONNECT);
+	assert_int_equal(attempt_next(&a, BEGIN_MS + 100).action, ATTEMPT_CONNECT);
+	attempt_connected(&a, 0, BEGIN_MS + 150);
+	assert_int_equal(attempt_next(&a, BEGIN_MS + 150).action, ATTEMPT_USE);
+	attempt_failed(&a, 0, NAL_CLASS_TIMEOUT, BEGIN_MS + 5150);
+	attempt_away(&a, 5000);
+	assert_int_equal(attempt_next(&a, BEGIN_MS + 5150).action, ATTEMPT_WAIT);
+	attempt_connected(&a, 1, BEGIN_MS + 5160);
+	assert_int_equal(a.candidates[1].ms, 60);
+	assert_int_equal(attempt_next(&a, BEGIN_MS + 5160).action, ATTEMPT_USE);
+}
+
 TESTING_MAIN(cmocka_unit_test(the_best_ranked_that_connects_is_used),
 	     cmocka_unit_test(an_open_way_is_used_without_connecting),
 	     cmocka_unit_test(an_open_way_waits_for_better_ranks),
 	     cmocka_unit_test(a_failure_in_use_moves_on),
 	     cmocka_unit_test(dead_candidates_cost_bounded_time),
 	     cmocka_unit_test(a_failed_connect_is_replaced_at_once),
+	     cmocka_unit_test(time_elsewhere_is_not_counted),
 	     cmocka_unit_test(the_pace_neither_drifts_nor_bursts), )
