@@ -8,19 +8,30 @@
 
 #include "common/text.h"
 
+#define FAKE_MAX_S    (1ll << 40) /* far from any overflow */
+#define FAKE_RATE_MAX 100000
+
 /* Tests shift the wall clock through the environment: see the header. */
-static int64_t shifted(int64_t now_s)
+static int64_t shifted(const struct timespec *now)
 {
 	const char *fake = getauxval(AT_SECURE) != 0 ? NULL : getenv("PACKWAY_FAKE_TIME");
 	char *end;
-	long long value;
+	long long value, rate;
 
 	if (fake == NULL || fake[0] == '\0')
-		return now_s;
+		return now->tv_sec;
 	value = strtoll(fake, &end, 10);
+	if (value > FAKE_MAX_S || value < -FAKE_MAX_S)
+		return now->tv_sec;
+	if (*end == '*') {
+		rate = strtoll(end + 1, &end, 10);
+		if (*end != '\0' || rate < 1 || rate > FAKE_RATE_MAX)
+			return now->tv_sec;
+		return value + (now->tv_sec - value) * rate + now->tv_nsec / 1000 * rate / 1000000;
+	}
 	if (*end != '\0')
-		return now_s;
-	return fake[0] == '+' || fake[0] == '-' ? now_s + value : value;
+		return now->tv_sec;
+	return fake[0] == '+' || fake[0] == '-' ? now->tv_sec + value : value;
 }
 
 static int64_t system_wall_s(void *ctx UNUSED)
@@ -28,7 +39,7 @@ static int64_t system_wall_s(void *ctx UNUSED)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return shifted(now.tv_sec);
+	return shifted(&now);
 }
 
 static uint64_t system_mono_ms(void *ctx UNUSED)

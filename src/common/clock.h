@@ -19,8 +19,9 @@ struct clock {
 };
 
 /*
- * The machine's own clocks. PACKWAY_FAKE_TIME (seconds since 1970, or "+N"/"-N" from now) shifts
- * the wall clock for tests; it is ignored for programs with raised privileges (AT_SECURE).
+ * The machine's own clocks. PACKWAY_FAKE_TIME shifts the wall clock for tests: seconds since 1970,
+ * "+N"/"-N" from now, or "N*RATE", which since the time N runs RATE times as fast. It is ignored
+ * for programs with raised privileges (AT_SECURE).
  */
 const struct clock *clock_system(void);
 

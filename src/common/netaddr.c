@@ -6,6 +6,8 @@
 
 #include "common/text.h"
 
+#define MAPPING_BITS 96
+
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 static unsigned int bits_of(const struct netaddr *a)
@@ -59,7 +61,7 @@ bool netaddr_parse_net(struct netaddr_net *out, const char *text)
 	const char *slash = strchr(text, '/');
 	struct netaddr_net net;
 	char address[NETADDR_TEXT_MAX];
-	uint64_t prefix;
+	uint64_t prefix, mapping;
 	size_t size = slash != NULL ? (size_t)(slash - text) : strlen(text);
 
 	if (size >= sizeof(address))
@@ -68,10 +70,12 @@ bool netaddr_parse_net(struct netaddr_net *out, const char *text)
 	address[size] = '\0';
 	if (!netaddr_parse(&net.base, address))
 		return false;
-	prefix = bits_of(&net.base);
-	if (slash != NULL && !text_u64(&prefix, slash + 1, 0, bits_of(&net.base)))
+	/* The prefix of a mapped network counts the bits of the mapping too. */
+	mapping = net.base.family == 4 && strchr(address, ':') != NULL ? MAPPING_BITS : 0;
+	prefix = mapping + bits_of(&net.base);
+	if (slash != NULL && !text_u64(&prefix, slash + 1, mapping, prefix))
 		return false;
-	net.prefix = (uint8_t)prefix;
+	net.prefix = (uint8_t)(prefix - mapping);
 	if (has_host_bits(&net))
 		return false;
 	*out = net;
@@ -90,7 +94,7 @@ bool netaddr_net_equal(const struct netaddr_net *a, const struct netaddr_net *b)
 
 bool netaddr_net_contains(const struct netaddr_net *net, const struct netaddr *address)
 {
-	return net->base.family == address->family &&
+	return address->family != 0 && net->base.family == address->family &&
 	       same_front(net->base.bytes, address->bytes, net->prefix);
 }
 

@@ -27,7 +27,10 @@ struct netaddr_net {
 /* A literal address; no name, no zone, no brackets. */
 bool netaddr_parse(struct netaddr *out, const char *text) MUST_USE;
 
-/* "10.1.0.0/16" or a bare address (its whole length). Host bits that are set are refused. */
+/*
+ * "10.1.0.0/16" or a bare address (its whole length). Host bits that are set are refused.
+ * "::ffff:10.1.0.0/112" is the same network as the first.
+ */
 bool netaddr_parse_net(struct netaddr_net *out, const char *text) MUST_USE;
 
 bool netaddr_equal(const struct netaddr *a, const struct netaddr *b);

@@ -33,7 +33,10 @@ bool newfile_begin(struct newfile *nf, const char *path, mode_t mode, struct err
 /* Choose another name in the same folder for a file under way: one known only at its end. */
 void newfile_retarget(struct newfile *nf, const char *path);
 
-/* Make the content visible and durable. On failure the old file stands and `nf` is abandoned. */
+/*
+ * Make the content visible and durable. On failure the old file stands and `nf` is abandoned; only
+ * where the folder cannot be flushed at the very end the new one stands already, as whole.
+ */
 bool newfile_commit(struct newfile *nf, struct err *err) MUST_USE;
 
 /*

@@ -1,9 +1,10 @@
 #include "common/path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +15,8 @@
 #include "common/alloc.h"
 
 #define LOCK_POLL_MS 20
+#define READ_PIECE   4096
+#define DESCENT_MAX  32 /* folders open at a time while a tree is removed */
 
 char *path_join(const char *a, const char *b)
 {
@@ -70,13 +73,13 @@ static char *settled(const char *path)
 
 	if (real != NULL)
 		return real;
-	if (base == path)
-		return path_join(".", path);
 	if (base == path + 1)
 		return alloc_text(path);
-	parent = alloc_printf("%.*s", (int)(base - path - 1), path);
-	real_parent = settled(parent);
-	return path_join(real_parent, base);
+	parent = base == path ? alloc_text(".")
+			      : alloc_printf("%.*s", (int)(base - path - 1), path);
+	/* "." itself may be gone: then there is nothing more to find out. */
+	real_parent = strcmp(path, ".") == 0 ? alloc_text(".") : settled(parent);
+	return *base == '\0' ? alloc_text(real_parent) : path_join(real_parent, base);
 }
 
 bool path_contains(const char *outer, const char *inner)
@@ -94,17 +97,28 @@ bool path_make_dirs(const char *dir, mode_t mode, struct err *err)
 {
 	SCOPED_TEXT char *work = alloc_text(dir);
 	struct stat st;
+	int refused = 0;
 
+	if (*work == '\0')
+		return err_set(err, ERR_IO, "a folder without a name");
 	for (char *p = work + 1; *p != '\0'; p++) {
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(work, mode) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
+		if (mkdir(work, mode) == 0 || errno == EEXIST) {
+			*p = '/';
+			continue;
+		}
+		/* It may be there all the same, in a folder that may not be written. */
+		if (errno != EROFS && errno != EACCES)
 			return err_sys(err, ERR_IO, errno, "folder %s", work);
+		refused = errno;
 		*p = '/';
 	}
 	if (mkdir(work, mode) == 0)
 		return true;
+	if (errno == ENOENT && refused != 0)
+		return err_sys(err, ERR_IO, refused, "folder %s", dir);
 	if (errno != EEXIST)
 		return err_sys(err, ERR_IO, errno, "folder %s", dir);
 	if (stat(work, &st) != 0 || !S_ISDIR(st.st_mode))
@@ -112,11 +126,34 @@ bool path_make_dirs(const char *dir, mode_t mode, struct err *err)
 	return true;
 }
 
+/* All that is left of a file, piece by piece: what its size says is a hint only. */
+static bool read_rest(struct buf *out, int fd, const char *path, size_t piece, size_t max,
+		      struct err *err)
+{
+	size_t before = out->size;
+	ssize_t got;
+
+	do {
+		/* One byte more than promised shows a file that grows while it is read. */
+		got = path_read_fd(fd, buf_reserve(out, piece + 1), piece + 1);
+		if (got < 0)
+			return err_sys(err, ERR_IO, errno, "file %s", path);
+		buf_grew(out, (size_t)got);
+		if (out->size - before > max) {
+			out->size = before;
+			return err_set(err, ERR_LIMIT, "file %s grew past %zu bytes", path, max);
+		}
+		if ((size_t)got <= piece)
+			return true;
+		piece = MIN_OF(MAX_OF(piece, (size_t)READ_PIECE), max);
+	} while (true);
+}
+
 bool path_read(struct buf *out, const char *path, size_t max, struct err *err)
 {
-	SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* Not blocking: a pipe in the file's place must not stop us. */
+	SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
-	ssize_t got;
 
 	if (fd < 0)
 		return err_sys(err, ERR_IO, errno, "file %s", path);
@@ -127,41 +164,130 @@ bool path_read(struct buf *out, const char *path, size_t max, struct err *err)
 	if ((uint64_t)st.st_size > max)
 		return err_set(err, ERR_LIMIT, "file %s has %lld bytes, at most %zu are read", path,
 			       (long long)st.st_size, max);
-	/* One byte more than promised shows a file that grows while it is read. */
-	got = path_read_fd(fd, buf_reserve(out, (size_t)st.st_size + 1), (size_t)st.st_size + 1);
-	if (got < 0)
-		return err_sys(err, ERR_IO, errno, "file %s", path);
-	if ((uint64_t)got > max)
-		return err_set(err, ERR_LIMIT, "file %s grew past %zu bytes", path, max);
-	buf_grew(out, (size_t)got);
+	return read_rest(out, fd, path, (size_t)st.st_size, max, err);
+}
+
+/*
+ * A tree is removed by descriptors and single names, since whole paths in it may be longer than the
+ * system takes. What lies deeper than descriptors reach is moved up first.
+ */
+struct removal {
+	int top;
+	dev_t device;
+	unsigned int moved;
+	uint64_t removed;
+};
+
+static bool is_gone(int rc, struct removal *r)
+{
+	r->removed += rc == 0;
+	return rc == 0 || errno == ENOENT;
+}
+
+/* A package may hold folders that even their owner may not enter: they are opened up. */
+static int open_folder(int parent, const char *name)
+{
+	const int how = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(parent, name, how);
+	struct stat st;
+
+	if (fd < 0 && errno == EACCES && fchmodat(parent, name, S_IRWXU, 0) == 0)
+		fd = openat(parent, name, how);
+	if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_IRWXU) != S_IRWXU)
+		(void)fchmod(fd, S_IRWXU);
+	return fd;
+}
+
+static bool move_up(struct removal *r, int dir, const char *name)
+{
+	SCOPED_FD int opened_up = open_folder(dir, name);
+	char up[32];
+
+	do {
+		snprintf(up, sizeof(up), ".deep-%u", r->moved++);
+		if (renameat(dir, name, r->top, up) == 0) {
+			r->removed++;
+			return true;
+		}
+	} while (opened_up >= 0 && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR));
+	return false;
+}
+
+static bool empty_folder(struct removal *r, int fd, unsigned int depth);
+
+static bool remove_entry(struct removal *r, int dir, const char *name, unsigned int depth)
+{
+	int fd;
+
+	if (is_gone(unlinkat(dir, name, 0), r))
+		return true;
+	if (errno != EISDIR)
+		return false;
+	if (depth == DESCENT_MAX)
+		return move_up(r, dir, name);
+	fd = open_folder(dir, name);
+	if (fd < 0)
+		return errno == ENOENT;
+	return empty_folder(r, fd, depth) && is_gone(unlinkat(dir, name, AT_REMOVEDIR), r);
+}
+
+static bool is_elsewhere(const struct removal *r, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_dev == r->device)
+		return false;
+	errno = EBUSY; /* another file system is mounted here */
 	return true;
 }
 
-static int remove_entry(const char *path, const struct stat *st UNUSED, int flag,
-			struct FTW *ftw UNUSED)
+/* Takes `fd` over. Goes round until nothing is found any more: entries come while others go. */
+static bool empty_folder(struct removal *r, int fd, unsigned int depth)
 {
-	int rc = flag == FTW_DP ? rmdir(path) : unlink(path);
+	DIR *folder = is_elsewhere(r, fd) ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool done = true;
+	uint64_t before;
+	int reason;
 
-	return rc != 0 && errno != ENOENT ? -1 : 0;
+	if (folder == NULL) {
+		reason = errno;
+		close(fd);
+		errno = reason;
+		return false;
+	}
+	do {
+		before = r->removed;
+		rewinddir(folder);
+		while (done && (e = readdir(folder)) != NULL)
+			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+				done = remove_entry(r, fd, e->d_name, depth + 1);
+	} while (done && r->removed != before);
+	reason = errno;
+	closedir(folder);
+	errno = reason;
+	return done;
 }
 
-static int open_dirs(const char *path, const struct stat *st, int flag, struct FTW *ftw UNUSED)
+static bool remove_tree(const char *path)
 {
-	/* A package may hold folders without write permission; their content must go all the same.
-	 */
-	if ((flag == FTW_D || flag == FTW_DNR) && (st->st_mode & S_IRWXU) != S_IRWXU)
-		(void)chmod(path, S_IRWXU);
-	return 0;
+	struct removal r = { 0 };
+	struct stat st;
+
+	if (is_gone(unlink(path), &r))
+		return true;
+	if (errno != EISDIR)
+		return false;
+	r.top = open_folder(AT_FDCWD, path);
+	if (r.top < 0 || fstat(r.top, &st) != 0)
+		return false;
+	r.device = st.st_dev;
+	return empty_folder(&r, r.top, 0) && is_gone(rmdir(path), &r);
 }
 
 bool path_remove_tree(const char *path, struct err *err)
 {
-	if (!path_exists(path))
-		return true;
-	nftw(path, open_dirs, 16, FTW_PHYS | FTW_MOUNT);
-	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0 && errno != ENOENT)
-		return err_sys(err, ERR_IO, errno, "remove %s", path);
-	return true;
+	return remove_tree(path) || err_sys(err, ERR_IO, errno, "remove %s", path);
 }
 
 bool path_exists(const char *path)

@@ -31,11 +31,16 @@ bool path_contains(const char *outer, const char *inner);
 /* Make `dir` and its missing parents. An existing directory is fine. */
 bool path_make_dirs(const char *dir, mode_t mode, struct err *err) MUST_USE;
 
-/* Read a whole file of at most `max` bytes. ERR_LIMIT where it is larger, ERR_NOT_FOUND if absent.
+/*
+ * Append a whole file of at most `max` bytes. ERR_LIMIT where it is larger, ERR_NOT_FOUND if
+ * absent. Whatever is no regular file is refused without waiting for it.
  */
 bool path_read(struct buf *out, const char *path, size_t max, struct err *err) MUST_USE;
 
-/* Remove a tree without following symbolic links or leaving the file system. Absent is fine. */
+/*
+ * Remove a tree of any depth without following symbolic links or leaving the file system; folders
+ * that are closed are opened up. Absent is fine.
+ */
 bool path_remove_tree(const char *path, struct err *err);
 
 /* True if something exists under `path` (a symbolic link counts, dangling or not). */

@@ -1,6 +1,7 @@
 #include "common/random.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@ void random_bytes(void *dst, size_t size)
 	while (size > 0) {
 		ssize_t got = getrandom(p, size, 0);
 
+		/* While the pool is not ready, early at boot, a signal may come. */
+		if (got < 0 && errno == EINTR)
+			continue;
 		if (got <= 0)
 			abort(); /* only a kernel without getrandom */
 		p += got;

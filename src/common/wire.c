@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+
 #define REST_TIMEOUT_MS 30000
 
 bool wire_pair(int sockets_out[2], struct err *err)
@@ -117,15 +119,24 @@ static ssize_t receive_some(int socket, void *dst, size_t size, int *fd_out)
 	return n;
 }
 
+/* True if more came before `until_ms`: one end for all of a frame, however it trickles. */
+static bool rest_arrives(int socket, uint64_t until_ms)
+{
+	uint64_t now = clock_mono_ms(clock_system());
+
+	return now < until_ms && wait_readable(socket, (int)(until_ms - now));
+}
+
 /* Bytes read, fewer only at the end of the stream; -1 with err on a fault. */
-static ssize_t receive_all(int socket, void *dst, size_t size, int *fd_out, struct err *err)
+static ssize_t receive_all(int socket, void *dst, size_t size, int *fd_out, uint64_t until_ms,
+			   struct err *err)
 {
 	size_t have = 0;
 
 	while (have < size) {
 		ssize_t n;
 
-		if (!wait_readable(socket, REST_TIMEOUT_MS)) {
+		if (!rest_arrives(socket, until_ms)) {
 			err_set(err, ERR_INTERRUPTED, "the other process stopped in mid-frame");
 			return -1;
 		}
@@ -145,9 +156,10 @@ static ssize_t receive_all(int socket, void *dst, size_t size, int *fd_out, stru
 
 static enum wire_result receive_frame(struct buf *out, int *fd_out, int socket, struct err *err)
 {
+	const uint64_t until_ms = clock_mono_ms(clock_system()) + REST_TIMEOUT_MS;
 	uint8_t head[4];
 	uint32_t size = 0;
-	ssize_t n = receive_all(socket, head, sizeof(head), fd_out, err);
+	ssize_t n = receive_all(socket, head, sizeof(head), fd_out, until_ms, err);
 
 	if (n < 0)
 		return WIRE_FAILED;
@@ -164,7 +176,7 @@ static enum wire_result receive_frame(struct buf *out, int *fd_out, int socket, 
 			WIRE_FRAME_MAX);
 		return WIRE_FAILED;
 	}
-	n = receive_all(socket, buf_reserve(out, size), size, fd_out, err);
+	n = receive_all(socket, buf_reserve(out, size), size, fd_out, until_ms, err);
 	if (n < 0)
 		return WIRE_FAILED;
 	if ((uint32_t)n < size) {

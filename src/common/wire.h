@@ -31,7 +31,7 @@ bool wire_send(int socket, struct span frame, int pass_fd, struct err *err) MUST
 
 /*
  * Read one frame into `out` (cleared first), waiting up to `timeout_ms` for its first byte
- * (-1: for ever) and 30 s for the rest. A passed descriptor is stored in `fd_out`, which the
+ * (-1: for ever) and 30 s for all of the rest. A passed descriptor is stored in `fd_out`, which the
  * caller closes; with NULL it is closed at once; *fd_out is -1 where none came.
  */
 enum wire_result wire_receive(struct buf *out, int *fd_out, int socket, int timeout_ms,
