@@ -15,6 +15,7 @@
 #include "content/frame.h"
 #include "content/index.h"
 #include "content/manifest.h"
+#include "content/patchwriter.h"
 
 #define SOLO .same_as = MANIFEST_NOT_SAME
 
@@ -198,6 +199,56 @@ static void frames(void)
 	save_frame("stored_short", FRAME_STORED, size + 1, buf_span(&raw));
 }
 
+#define PATCH_OLD_SIZE 4096u /* as in patch.c */
+
+static bool append(struct span bytes, void *ctx, struct err *err UNUSED)
+{
+	buf_put_span(ctx, bytes);
+	return true;
+}
+
+/* From the old stream that patch.c gives to these bytes. */
+static void save_patch(const char *name, struct span new_stream)
+{
+	SCOPED(buf) struct buf old = { 0 };
+	SCOPED(buf) struct buf file = { 0 };
+	const struct delta_file whole = { .new_size = new_stream.size, .old_size = PATCH_OLD_SIZE };
+	struct delta_input in = {
+		.new_stream = new_stream,
+		.files = &whole,
+		.file_count = 1,
+		.memory_max = DELTA_MEMORY_MIN,
+	};
+	struct err err;
+
+	for (size_t i = 0; i < PATCH_OLD_SIZE; i++)
+		buf_put_u8(&old, (uint8_t)(i * 7));
+	in.old_stream = buf_span(&old);
+	buf_put_u8(&file, (uint8_t)(new_stream.size >> 16));
+	buf_put_u16(&file, (uint16_t)new_stream.size);
+	must(patchwriter_run(&in, 3, append, &file, &err), &err);
+	save("patch", name, buf_span(&file));
+}
+
+static void patches(void)
+{
+	SCOPED(buf) struct buf text = { 0 };
+
+	save_patch("empty", span_of(NULL, 0));
+	for (size_t i = 0; i < 3000; i++)
+		buf_put_u8(&text, (uint8_t)((i + 100) * 7));
+	save_patch("copied", buf_span(&text));
+	for (size_t i = 50; i < 3000; i += 97)
+		text.data[i] ^= 0x40;
+	save_patch("changed", buf_span(&text));
+	for (unsigned int i = 0; i < 100; i++)
+		buf_printf(&text, "%u bottles of something new\n", i * i);
+	save_patch("inserted", buf_span(&text));
+	while (text.size < 300000)
+		buf_put(&text, text.data, MIN_OF(text.size, 60000));
+	save_patch("long", buf_span(&text));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -206,5 +257,6 @@ int main(int argc, char **argv)
 	manifests();
 	indexes();
 	frames();
+	patches();
 	return EXIT_DONE;
 }

@@ -1,0 +1,445 @@
+#include "content/patchreader.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "common/alloc.h"
+#include "common/buf.h"
+#include "content/patchform.h"
+
+#define HEAD_MAX         (PATCHFORM_MAGIC_SIZE + 1 + 2 * 10) /* bytes of the file's head */
+#define SEGMENT_HEAD_MAX ((1 + PATCHFORM_PART_COUNT_) * 10)
+#define RAW_SIZE         (64u << 10)  /* decoded bytes of a part that wait */
+#define PIECE_SIZE       (256u << 10) /* new bytes that are made at once */
+
+struct part {
+	ZSTD_DCtx *zstd;
+	struct span block; /* of the segment, not decoded yet */
+	uint8_t *raw;
+	size_t at, end; /* in raw */
+	bool has_ended; /* its frame is complete */
+};
+
+/* How far the file was read. */
+enum state {
+	STATE_HEAD,
+	STATE_SEGMENT, /* its sizes come next */
+	STATE_BLOCKS,
+	STATE_DONE,
+};
+
+struct patchreader {
+	struct patchreader_target target;
+	enum state state;
+	struct buf waiting; /* of the file: the piece that is not complete yet */
+	struct part parts[PATCHFORM_PART_COUNT_];
+	uint64_t segment_size; /* new bytes */
+	size_t block_sizes[PATCHFORM_PART_COUNT_];
+	size_t blocks_size;
+	uint64_t old_at; /* behind the last copy */
+	uint64_t delivered;
+	uint8_t *piece;
+};
+
+struct patchreader *patchreader_new(const struct patchreader_target *target)
+{
+	struct patchreader *r = alloc_zeroed(1, sizeof(*r));
+
+	r->target = *target;
+	r->piece = alloc_zeroed(1, PIECE_SIZE);
+	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
+		struct part *part = &r->parts[i];
+
+		part->raw = alloc_zeroed(1, RAW_SIZE);
+		part->zstd = ZSTD_createDCtx();
+		if (part->zstd == NULL)
+			abort(); /* out of memory, as in alloc */
+		ZSTD_DCtx_setParameter(part->zstd, ZSTD_d_windowLogMax, patchform_window_log[i]);
+	}
+	return r;
+}
+
+void patchreader_free(struct patchreader *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
+		ZSTD_freeDCtx(r->parts[i].zstd);
+		free(r->parts[i].raw);
+	}
+	buf_release(&r->waiting);
+	free(r->piece);
+	free(r);
+}
+
+/* --- parts ------------------------------------------------------------------------------------ */
+
+static const char *const part_names[] = {
+	[PATCHFORM_CONTROL] = "control",
+	[PATCHFORM_RUNS] = "runs",
+	[PATCHFORM_CHANGES] = "changes",
+	[PATCHFORM_INSERTS] = "inserts",
+};
+static_assert(COUNT_OF(part_names) == PATCHFORM_PART_COUNT_, "every part has a name");
+
+static bool is_short(const struct patchreader *r, const struct part *part, struct err *err)
+{
+	return err_set(err, ERR_FORMAT, "patch: the %s end too early", part_names[part - r->parts]);
+}
+
+/* Decode more of a part; false at the end of its block. */
+static bool refill(struct patchreader *r, struct part *part, struct err *err)
+{
+	ZSTD_inBuffer in = { part->block.data, part->block.size, 0 };
+	ZSTD_outBuffer out = { part->raw, RAW_SIZE, 0 };
+	size_t left;
+
+	if (part->has_ended)
+		return is_short(r, part, err);
+	left = ZSTD_decompressStream(part->zstd, &out, &in);
+	if (ZSTD_isError(left))
+		return err_set(err, ERR_FORMAT, "patch: %s: %s", part_names[part - r->parts],
+			       ZSTD_getErrorName(left));
+	part->block = span_skip(part->block, in.pos);
+	part->has_ended = left == 0;
+	part->at = 0;
+	part->end = out.pos;
+	return out.pos > 0 || is_short(r, part, err);
+}
+
+static bool take(void *dst, struct patchreader *r, enum patchform_part which, size_t size,
+		 struct err *err)
+{
+	struct part *part = &r->parts[which];
+	uint8_t *to = dst;
+
+	while (size > 0) {
+		size_t n;
+
+		if (part->at == part->end && !refill(r, part, err))
+			return false;
+		n = MIN_OF(size, part->end - part->at);
+		memcpy(to, part->raw + part->at, n);
+		part->at += n;
+		to += n;
+		size -= n;
+	}
+	return true;
+}
+
+/* An unsigned LEB128 number of at most `max`. */
+static bool take_number(uint64_t *out, struct patchreader *r, enum patchform_part which,
+			uint64_t max, struct err *err)
+{
+	unsigned int shift = 0;
+	uint8_t byte;
+
+	*out = 0;
+	do {
+		if (!take(&byte, r, which, 1, err))
+			return false;
+		if (shift > 56)
+			break;
+		*out |= (uint64_t)(byte & 0x7f) << shift;
+		shift += 7;
+	} while ((byte & 0x80) != 0);
+	return ((byte & 0x80) == 0 && *out <= max) ||
+	       err_set(err, ERR_FORMAT, "patch: a number of the %s is too large",
+		       part_names[which]);
+}
+
+/* --- operations ------------------------------------------------------------------------------- */
+
+static bool deliver(struct patchreader *r, size_t size, struct err *err)
+{
+	r->delivered += size;
+	return r->target.sink(span_of(r->piece, size), r->target.ctx, err);
+}
+
+/* The run that a copy is in: unchanged bytes, then changed ones. */
+struct run {
+	uint64_t same, changed;
+};
+
+static bool take_run(struct run *run, struct patchreader *r, uint64_t left, struct err *err)
+{
+	if (!take_number(&run->same, r, PATCHFORM_RUNS, left, err))
+		return false;
+	run->changed = 0;
+	if (run->same == left)
+		return true;
+	if (!take_number(&run->changed, r, PATCHFORM_RUNS, left - run->same, err))
+		return false;
+	return run->changed > 0 || err_set(err, ERR_FORMAT, "patch: a run of no changes");
+}
+
+static bool change(struct patchreader *r, uint8_t *bytes, size_t size, struct err *err)
+{
+	uint8_t by[256];
+
+	for (size_t done = 0; done < size;) {
+		size_t n = MIN_OF(size - done, sizeof(by));
+
+		if (!take(by, r, PATCHFORM_CHANGES, n, err))
+			return false;
+		for (size_t i = 0; i < n; i++)
+			bytes[done + i] = (uint8_t)(bytes[done + i] + by[i]);
+		done += n;
+	}
+	return true;
+}
+
+/* Apply the runs to one piece of a copy; `left` is what the copy has from its beginning on. */
+static bool change_piece(struct patchreader *r, struct run *run, size_t size, uint64_t left,
+			 struct err *err)
+{
+	for (size_t at = 0; at < size;) {
+		size_t n;
+
+		if (run->same == 0 && run->changed == 0 && !take_run(run, r, left - at, err))
+			return false;
+		n = (size_t)MIN_OF(run->same, size - at);
+		run->same -= n;
+		at += n;
+		if (run->same > 0 || at == size)
+			continue;
+		n = (size_t)MIN_OF(run->changed, size - at);
+		if (!change(r, r->piece + at, n, err))
+			return false;
+		run->changed -= n;
+		at += n;
+	}
+	return true;
+}
+
+static bool copy(struct patchreader *r, uint64_t old_at, uint64_t size, struct err *err)
+{
+	struct run run = { 0 };
+
+	while (size > 0) {
+		size_t n = (size_t)MIN_OF(size, PIECE_SIZE);
+
+		if (!r->target.old(r->piece, old_at, n, r->target.ctx, err) ||
+		    !change_piece(r, &run, n, size, err) || !deliver(r, n, err))
+			return false;
+		old_at += n;
+		size -= n;
+	}
+	return true;
+}
+
+static bool insert(struct patchreader *r, uint64_t size, struct err *err)
+{
+	while (size > 0) {
+		size_t n = (size_t)MIN_OF(size, PIECE_SIZE);
+
+		if (!take(r->piece, r, PATCHFORM_INSERTS, n, err) || !deliver(r, n, err))
+			return false;
+		size -= n;
+	}
+	return true;
+}
+
+static int64_t unfolded(uint64_t value)
+{
+	return (value & 1) != 0 ? -(int64_t)(value >> 1) - 1 : (int64_t)(value >> 1);
+}
+
+static bool take_place(struct patchreader *r, uint64_t size, struct err *err)
+{
+	uint64_t seek;
+	int64_t place;
+
+	if (!take_number(&seek, r, PATCHFORM_CONTROL, PATCHFORM_STREAM_MAX * 2, err))
+		return false;
+	place = (int64_t)r->old_at + unfolded(seek);
+	if (place < 0 || (uint64_t)place > r->target.old_size ||
+	    size > r->target.old_size - (uint64_t)place)
+		return err_set(err, ERR_FORMAT, "patch: a copy from outside the old stream");
+	r->old_at = (uint64_t)place;
+	return true;
+}
+
+static bool apply_op(uint64_t *left, struct patchreader *r, struct err *err)
+{
+	uint64_t copied, inserted;
+
+	if (!take_number(&copied, r, PATCHFORM_CONTROL, *left, err) ||
+	    !take_number(&inserted, r, PATCHFORM_CONTROL, *left - copied, err))
+		return false;
+	if (copied == 0 && inserted == 0)
+		return err_set(err, ERR_FORMAT, "patch: an operation that does nothing");
+	if (copied > 0) {
+		if (!take_place(r, copied, err) || !copy(r, r->old_at, copied, err))
+			return false;
+		r->old_at += copied;
+	}
+	*left -= copied + inserted;
+	return insert(r, inserted, err);
+}
+
+/* --- segments --------------------------------------------------------------------------------- */
+
+/* What a block decodes to belongs to its segment: nothing may be left of it. */
+static bool is_used_up(struct patchreader *r, struct part *part, struct err *err)
+{
+	ZSTD_inBuffer in = { part->block.data, part->block.size, 0 };
+	ZSTD_outBuffer out = { part->raw, RAW_SIZE, 0 };
+	size_t left = 0;
+
+	if (part->at == part->end && in.size > 0 && !part->has_ended) {
+		left = ZSTD_decompressStream(part->zstd, &out, &in);
+		if (!ZSTD_isError(left) && left == 0)
+			part->has_ended = true;
+	}
+	return (part->at == part->end && !ZSTD_isError(left) && out.pos == 0 &&
+		in.pos == in.size) ||
+	       err_set(err, ERR_FORMAT, "patch: the %s hold more than their segment needs",
+		       part_names[part - r->parts]);
+}
+
+static bool apply_segment(struct patchreader *r, struct span blocks, struct err *err)
+{
+	uint64_t left = r->segment_size;
+
+	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
+		r->parts[i].block = span_of(blocks.data, r->block_sizes[i]);
+		r->parts[i].at = r->parts[i].end = 0;
+		blocks = span_skip(blocks, r->block_sizes[i]);
+	}
+	while (left > 0)
+		if (!apply_op(&left, r, err))
+			return false;
+	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++)
+		if (!is_used_up(r, &r->parts[i], err))
+			return false;
+	return true;
+}
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+static bool is_finished(const struct patchreader *r)
+{
+	return r->delivered == r->target.new_size;
+}
+
+/* For the parsers: false without a fault says that more bytes are needed. */
+static bool parse_head(struct span *bytes, struct patchreader *r, struct err *err)
+{
+	struct span magic;
+	uint64_t old_size, new_size;
+	uint8_t format;
+
+	if (!span_take(bytes, &magic, PATCHFORM_MAGIC_SIZE) || !span_take_u8(bytes, &format) ||
+	    !span_take_varint(bytes, &old_size, PATCHFORM_STREAM_MAX) ||
+	    !span_take_varint(bytes, &new_size, PATCHFORM_STREAM_MAX))
+		return err_set(err, ERR_FORMAT, "patch: no head");
+	if (!span_equal(magic, span_of(PATCHFORM_MAGIC, PATCHFORM_MAGIC_SIZE)) ||
+	    format != PATCHFORM_FORMAT)
+		return err_set(err, ERR_FORMAT, "no patch of format %d", PATCHFORM_FORMAT);
+	if (old_size != r->target.old_size || new_size != r->target.new_size)
+		return err_set(err, ERR_FORMAT,
+			       "patch: from %llu to %llu bytes, wanted from %llu to %llu",
+			       (unsigned long long)old_size, (unsigned long long)new_size,
+			       (unsigned long long)r->target.old_size,
+			       (unsigned long long)r->target.new_size);
+	return true;
+}
+
+static bool parse_segment_head(struct span *bytes, struct patchreader *r, struct err *err)
+{
+	uint64_t left = r->target.new_size - r->delivered;
+
+	if (!span_take_varint(bytes, &r->segment_size, MIN_OF(left, PATCHFORM_SEGMENT_MAX)) ||
+	    r->segment_size == 0)
+		return err_set(err, ERR_FORMAT, "patch: no segment of its stream");
+	r->blocks_size = 0;
+	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
+		uint64_t size;
+
+		if (!span_take_varint(bytes, &size, PATCHFORM_BLOCK_MAX))
+			return err_set(err, ERR_FORMAT, "patch: no size of a block");
+		r->block_sizes[i] = (size_t)size;
+		r->blocks_size += (size_t)size;
+	}
+	return true;
+}
+
+/* True if `bytes` hold `count` whole numbers, so that a parser does not fail for lack of them. */
+static bool has_numbers(struct span bytes, size_t skip, size_t count)
+{
+	for (size_t i = skip; i < bytes.size && count > 0; i++)
+		count -= (bytes.data[i] & 0x80) == 0;
+	return count == 0;
+}
+
+/* Take the next thing of the file out of `bytes` if it is there whole; false: it is not yet. */
+static bool is_whole(const struct patchreader *r, struct span bytes)
+{
+	switch (r->state) {
+	case STATE_HEAD:
+		return bytes.size >= HEAD_MAX || has_numbers(bytes, PATCHFORM_MAGIC_SIZE + 1, 2);
+	case STATE_SEGMENT:
+		return bytes.size >= SEGMENT_HEAD_MAX ||
+		       has_numbers(bytes, 0, 1 + PATCHFORM_PART_COUNT_);
+	case STATE_BLOCKS:
+		return bytes.size >= r->blocks_size;
+	case STATE_DONE:
+	default:
+		return bytes.size > 0;
+	}
+}
+
+static bool take_next(struct span *bytes, struct patchreader *r, struct err *err)
+{
+	struct span blocks;
+
+	switch (r->state) {
+	case STATE_HEAD:
+		if (!parse_head(bytes, r, err))
+			return false;
+		r->state = is_finished(r) ? STATE_DONE : STATE_SEGMENT;
+		return true;
+	case STATE_SEGMENT:
+		r->state = STATE_BLOCKS;
+		return parse_segment_head(bytes, r, err);
+	case STATE_BLOCKS:
+		if (!span_take(bytes, &blocks, r->blocks_size) || !apply_segment(r, blocks, err))
+			return false;
+		r->state = is_finished(r) ? STATE_DONE : STATE_SEGMENT;
+		return true;
+	case STATE_DONE:
+	default:
+		return err_set(err, ERR_FORMAT, "patch: something follows its end");
+	}
+}
+
+bool patchreader_feed(struct patchreader *r, struct span bytes, struct err *err)
+{
+	struct span rest;
+
+	buf_put_span(&r->waiting, bytes);
+	rest = buf_span(&r->waiting);
+	while (is_whole(r, rest))
+		if (!take_next(&rest, r, err))
+			return false;
+	/* What is left moves to the front: the waiting bytes are never more than a segment's. */
+	if (rest.data != r->waiting.data) {
+		memmove(r->waiting.data, rest.data, rest.size);
+		r->waiting.size = rest.size;
+	}
+	return true;
+}
+
+bool patchreader_finish(const struct patchreader *r, struct err *err)
+{
+	return (r->state == STATE_DONE && r->waiting.size == 0) ||
+	       err_set(err, ERR_FORMAT, "patch: it ends %llu bytes before the stream does",
+		       (unsigned long long)(r->target.new_size - r->delivered));
+}
+
+uint64_t patchreader_delivered(const struct patchreader *r)
+{
+	return r->delivered;
+}
