@@ -4,6 +4,7 @@ static const struct provider *const providers[] = {
 	&provider_file,
 	&provider_http,
 	&provider_http_tls,
+	&provider_smb,
 };
 
 const struct provider *provider_of_scheme(enum locator_scheme scheme)

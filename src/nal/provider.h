@@ -90,5 +90,6 @@ const struct provider *provider_of_scheme(enum locator_scheme scheme);
 extern const struct provider provider_file;
 extern const struct provider provider_http;
 extern const struct provider provider_http_tls;
+extern const struct provider provider_smb;
 
 #endif

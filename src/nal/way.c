@@ -139,6 +139,11 @@ bool way_is_broken(const struct way *way)
 	return way->broken;
 }
 
+bool way_absence_may_pass(const struct way *way)
+{
+	return way->session->provider == &provider_smb;
+}
+
 bool way_can(const struct way *way, unsigned capabilities)
 {
 	return (way->session->provider->capabilities & capabilities) == capabilities;

@@ -106,6 +106,7 @@ SCOPED_RELEASE(way_object);
 struct way_get {
 	size_t max;        /* bytes; a larger object is NAL_CLASS_PROTOCOL with ERR_LIMIT */
 	const char *token; /* from an earlier get of that name; NULL or "": unconditional */
+	uint64_t size;     /* its length, if known: smb saves the question, and the token; 0: not */
 };
 
 struct way_stat {
@@ -133,15 +134,17 @@ typedef bool way_sent_fn(uint64_t bytes, void *ctx);
 
 enum way_put_mode {
 	WAY_PUT_CREATE,  /* NAL_CLASS_CONFLICT if the name exists */
-	WAY_PUT_REPLACE, /* readers see the old object or the new, whole */
+	WAY_PUT_REPLACE, /* readers see the old object or the new, whole; over SMB, for a moment,
+			    none: see way_absence_may_pass */
 };
 
 struct way_put {
 	enum way_put_mode mode;
-	struct span bytes; /* what to write, or data NULL: read it from `fd` */
-	int fd;            /* positioned; `size` bytes are read from it */
-	uint64_t size;     /* with fd only */
-	way_sent_fn *sent; /* NULL: nobody wants to know */
+	struct span bytes;    /* what to write, or data NULL: read it from `fd` */
+	int fd;               /* positioned; `size` bytes are read from it */
+	uint64_t size;        /* with fd only */
+	bool is_told_by_name; /* create: readers can tell a part by the name, so it may show */
+	way_sent_fn *sent;    /* NULL: nobody wants to know */
 	void *ctx;
 };
 
@@ -204,6 +207,12 @@ bool way_has_ranges(const struct way *way);
  * closed when released and not offered as an open way again.
  */
 bool way_is_broken(const struct way *way);
+
+/*
+ * True if an object that is replaced on this way is away for a moment (SMB: delete and rename).
+ * Whoever reads such an object takes NAL_CLASS_NOT_FOUND seriously at the third time only.
+ */
+bool way_absence_may_pass(const struct way *way);
 
 /* True if the session can do that (enum provider_capability); a server may still refuse. */
 bool way_can(const struct way *way, unsigned capabilities);

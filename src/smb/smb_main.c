@@ -3,7 +3,7 @@
  * killed when it takes too long and takes every connection with it when it ends.
  *
  * This program alone is linked with them, and so is under their licence, the GPL version 3 or
- * later. It is started by the others (nal/netserver.h, for one), not by people.
+ * later. It is started by the others (nal/netserver.h, nal/smbsession.h), not by people.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "common/macros.h"
 #include "smb/serverinfo.h"
+#include "smb/talk.h"
 
 struct mode {
 	const char *word;
@@ -22,6 +23,7 @@ struct mode {
 
 static const struct mode modes[] = {
 	{ "--server-info", 1, serverinfo_main },
+	{ "--session", 0, talk_main },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,568 @@
+/*
+ * SMB shares, over a process for each session (smbsession.h).
+ *
+ * Size and time of change stand in for an entity tag. An object of known length is opened and read,
+ * two round trips; one of unknown length costs a third, for its size, so that no read has to find
+ * the end. A pipeline of reads keeps the server busy while bytes are being used here.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/path.h"
+#include "common/random.h"
+#include "nal/dial.h"
+#include "nal/provider.h"
+#include "nal/smbplan.h"
+#include "nal/smbsession.h"
+
+#define PIECE_NEAR     ((uint64_t)8 << 20)  /* a read where a round trip costs little */
+#define PIECE_FAR      ((uint64_t)16 << 20) /* elsewhere */
+#define FAR_US         2000
+#define SLOTS_MAX      4
+#define CONFLICT_TRIES 10 /* a reader has the old object open for a moment */
+#define CONFLICT_MS    100
+
+static uint64_t now(void)
+{
+	return clock_mono_ms(clock_system());
+}
+
+static struct smbsession *session_of(const struct way *way)
+{
+	return (struct smbsession *)way->session;
+}
+
+/* Somebody listens there, or this ends within the limit: libsmbclient's own would be 5 s. */
+static enum nal_class smb_open(struct session **out, const struct way_target *target,
+			       const struct way_limits *limits, struct way_link link,
+			       struct err *err)
+{
+	enum nal_class class = NAL_CLASS_OK;
+
+	if (link.fd < 0)
+		class = dial_wait(&link, target->where->host, target->where->port,
+				  limits->connect_ms, err);
+	if (class != NAL_CLASS_OK)
+		return class;
+	return smbsession_open(out, target, limits, link, err);
+}
+
+/* A name beneath the way's folder as a path beneath the share. */
+static char *path_of(const struct way *way, const char *name)
+{
+	const char *base = way->where.path[0] == '/' ? way->where.path + 1 : way->where.path;
+
+	if (base[0] == '\0')
+		return alloc_text(name);
+	return name[0] == '\0' ? alloc_text(base) : alloc_printf("%s/%s", base, name);
+}
+
+/* A server that does not let us in at all is not worth another word on this session. */
+static enum nal_class judged(struct way *way, enum nal_class class)
+{
+	const struct smbsession *s = session_of(way);
+
+	if (class != NAL_CLASS_OK && (s->socket < 0 || !s->was_up))
+		way->broken = true;
+	return class;
+}
+
+static enum nal_class ask(struct smbwire_reply *reply, struct way *way, enum smbwire_op op,
+			  const char *path, const char *to, const char *name, struct err *err)
+{
+	const struct smbwire_request r = {
+		.op = op,
+		.share = way->where.share,
+		.path = path,
+		.to = to,
+	};
+	enum nal_class class = smbsession_ask(reply, session_of(way), &r, &way->limits, name, err);
+
+	return judged(way, class);
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+/* A read of pieces, some of them asked for ahead. */
+struct stream {
+	struct way *way;
+	const char *name;
+	const char *path;
+	struct smbplan plan;
+	struct pace pace;
+	uint64_t piece_max;
+	struct way_range slots[SLOTS_MAX]; /* what was asked for, by place in the area */
+	size_t slot_count;
+	size_t asked; /* pieces in all */
+	size_t taken;
+	uint8_t flags; /* of the last one */
+	uint64_t bytes;
+};
+
+static void stream_begin(struct stream *st, struct way *way, const char *name, const char *path,
+			 const struct way_range *ranges, size_t count)
+{
+	const struct smbsession *s = session_of(way);
+	uint32_t rtt_us = smbsession_rtt_us(s);
+
+	*st = (struct stream){ .way = way, .name = name, .path = path, .flags = SMBWIRE_LAST };
+	st->piece_max = rtt_us > FAR_US ? PIECE_FAR : PIECE_NEAR;
+	st->slot_count = (size_t)(SMBWIRE_AREA_BYTES / st->piece_max);
+	smbplan_init(&st->plan, ranges, count, smbplan_gap(s->bytes_per_s, rtt_us));
+	pace_begin(&st->pace, &way->limits, now());
+}
+
+static bool ask_ahead(struct stream *st)
+{
+	struct way_range piece;
+	size_t slot = st->asked % st->slot_count;
+	struct smbwire_request r = { .op = SMBWIRE_READ, .share = st->way->where.share };
+
+	if (st->asked - st->taken == st->slot_count ||
+	    !smbplan_next(&st->plan, &piece, st->piece_max))
+		return false;
+	r.path = st->path;
+	r.offset = piece.offset;
+	r.size = piece.size;
+	r.at = slot * st->piece_max;
+	r.flags = st->plan.at == st->plan.count ? st->flags : 0;
+	st->slots[slot] = piece;
+	st->asked++;
+	smbsession_send(session_of(st->way), &r);
+	return true;
+}
+
+/* The next piece, as bytes of the area; its place in the object is stored. */
+static enum nal_class take_piece(struct span *out, uint64_t *offset, struct stream *st,
+				 struct err *err)
+{
+	struct smbsession *s = session_of(st->way);
+	const struct way_range *piece = &st->slots[st->taken % st->slot_count];
+	struct smbwire_reply reply;
+	enum nal_class class = smbsession_receive(&reply, s, &st->pace, st->name, err);
+
+	if (class != NAL_CLASS_OK)
+		return class;
+	if (reply.op != SMBWIRE_READ || reply.size != piece->size) {
+		err_set(err, ERR_NET_PROTOCOL, "%s: it ends before byte %" PRIu64, st->name,
+			piece->offset + piece->size);
+		return NAL_CLASS_PROTOCOL;
+	}
+	s->session.counts.bytes_in += piece->size;
+	st->bytes += piece->size;
+	*offset = piece->offset;
+	*out = span_of(smbsession_area(s) + st->taken % st->slot_count * st->piece_max,
+		       (size_t)piece->size);
+	return NAL_CLASS_OK;
+}
+
+/* What was measured decides how large a gap is worth reading along. */
+static void stream_end(struct stream *st, uint64_t begun_ms)
+{
+	struct smbsession *s = session_of(st->way);
+	uint64_t ms = now() - begun_ms;
+
+	smbsession_abandon(s);
+	if (st->bytes >= PIECE_NEAR / 8 && ms > 0)
+		s->bytes_per_s = st->bytes * 1000 / ms;
+}
+
+static enum nal_class stream_run(struct stream *st, way_sink_fn *sink, void *ctx, struct err *err)
+{
+	uint64_t begun_ms = now();
+	enum nal_class class = NAL_CLASS_OK;
+	bool wanted = true;
+
+	while (wanted && class == NAL_CLASS_OK) {
+		struct span bytes;
+		uint64_t offset, before;
+
+		while (ask_ahead(st))
+			;
+		if (st->taken == st->asked)
+			break;
+		class = take_piece(&bytes, &offset, st, err);
+		if (class != NAL_CLASS_OK)
+			break;
+		before = now();
+		wanted = smbplan_deliver(&st->plan, offset, bytes, sink, ctx);
+		pace_away(&st->pace, now() - before);
+		st->taken++;
+	}
+	stream_end(st, begun_ms);
+	return judged(st->way, class);
+}
+
+static enum nal_class smb_read_ranges(struct way *way, const char *name,
+				      const struct way_range *ranges, size_t count,
+				      way_sink_fn *sink, void *ctx, struct err *err)
+{
+	SCOPED_TEXT char *path = path_of(way, name);
+	struct stream st;
+
+	stream_begin(&st, way, name, path, ranges, count);
+	return stream_run(&st, sink, ctx, err);
+}
+
+static void write_token(char out[WAY_TOKEN_SIZE], const struct smbwire_reply *reply)
+{
+	snprintf(out, WAY_TOKEN_SIZE, "%" PRIu64 "-%" PRId64, reply->size, reply->mtime_ns);
+}
+
+static enum nal_class look(struct smbwire_reply *reply, struct way *way, const char *name,
+			   const char *path, struct err *err)
+{
+	enum nal_class class = ask(reply, way, SMBWIRE_OPEN, path, NULL, name, err);
+
+	if (class != NAL_CLASS_OK || (reply->flags & SMBWIRE_FOLDER) == 0)
+		return class;
+	err_set(err, ERR_NET_PROTOCOL, "%s is a folder", name);
+	return NAL_CLASS_PROTOCOL;
+}
+
+static bool append(size_t range UNUSED, struct span piece, void *ctx)
+{
+	struct way_object *out = ctx;
+
+	buf_put_span(&out->bytes, piece);
+	return true;
+}
+
+static enum nal_class get_bytes(struct way_object *out, struct way *way, const char *name,
+				const char *path, uint64_t size, uint8_t flags, struct err *err)
+{
+	const struct way_range whole = { .offset = 0, .size = size };
+	struct stream st;
+
+	(void)buf_reserve(&out->bytes, (size_t)size);
+	stream_begin(&st, way, name, path, &whole, 1);
+	st.flags = flags;
+	return stream_run(&st, append, out, err);
+}
+
+static enum nal_class smb_get(struct way_object *out, struct way *way, const char *name,
+			      const struct way_get *get, struct err *err)
+{
+	SCOPED_TEXT char *path = path_of(way, name);
+	struct smbwire_reply reply = { .size = get->size };
+	enum nal_class class;
+
+	if (get->size > 0 && get->size <= get->max)
+		return get_bytes(out, way, name, path, get->size, SMBWIRE_LAST, err);
+	class = look(&reply, way, name, path, err);
+	if (class != NAL_CLASS_OK)
+		return class;
+	write_token(out->token, &reply);
+	if (get->token != NULL && strcmp(get->token, out->token) == 0) {
+		out->unchanged = true;
+		return NAL_CLASS_OK;
+	}
+	if (reply.size > get->max) {
+		err_set(err, ERR_LIMIT, "the object is larger than %zu bytes", get->max);
+		return NAL_CLASS_PROTOCOL;
+	}
+	if (reply.size == 0)
+		return NAL_CLASS_OK;
+	class = get_bytes(out, way, name, path, reply.size, SMBWIRE_LAST | SMBWIRE_NOW, err);
+	if (class != NAL_CLASS_OK)
+		buf_clear(&out->bytes);
+	return class;
+}
+
+static enum nal_class smb_stat(struct way_stat *out, struct way *way, const char *name,
+			       struct err *err)
+{
+	SCOPED_TEXT char *path = path_of(way, name);
+	struct smbwire_reply reply;
+	enum nal_class class = look(&reply, way, name, path, err);
+
+	if (class != NAL_CLASS_OK)
+		return class;
+	out->size = reply.size;
+	write_token(out->token, &reply);
+	return NAL_CLASS_OK;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+/* An object on its way to the server. */
+struct sending {
+	struct way *way;
+	const struct way_put *put;
+	const char *name;
+	struct pace pace;
+	struct span rest; /* of put->bytes */
+	uint64_t left;
+	size_t asked, taken;
+	uint64_t sizes[SLOTS_MAX];
+	bool stopped; /* by put->sent */
+};
+
+/* Fill a slot; false if our own file fails. */
+static bool fill(uint8_t *slot, struct sending *se, size_t size, struct err *err)
+{
+	if (se->put->bytes.data != NULL) {
+		memcpy(slot, se->rest.data, size);
+		se->rest = span_skip(se->rest, size);
+		return true;
+	}
+	errno = 0;
+	if (path_read_fd(se->put->fd, slot, size) == (ssize_t)size)
+		return true;
+	if (errno != 0)
+		return err_sys(err, ERR_IO, errno, "read what is to be sent");
+	return err_set(err, ERR_IO, "what is to be sent became shorter");
+}
+
+static bool send_ahead(struct sending *se, bool *failed, struct err *err)
+{
+	struct smbsession *s = session_of(se->way);
+	size_t slot = se->asked % SLOTS_MAX;
+	size_t size = (size_t)MIN_OF(se->left, PIECE_NEAR);
+	struct smbwire_request r = { .op = SMBWIRE_WRITE, .size = size, .at = slot * PIECE_NEAR };
+
+	if (se->left == 0 || se->asked - se->taken == SLOTS_MAX)
+		return false;
+	if (!fill(smbsession_area(s) + slot * PIECE_NEAR, se, size, err)) {
+		*failed = true;
+		return false;
+	}
+	se->left -= size;
+	se->sizes[slot] = size;
+	se->asked++;
+	smbsession_send(s, &r);
+	return true;
+}
+
+static enum nal_class sent_piece(struct sending *se, struct err *err)
+{
+	uint64_t size = se->sizes[se->taken++ % SLOTS_MAX], before;
+	struct smbsession *s = session_of(se->way);
+	struct smbwire_reply reply;
+	enum nal_class class = smbsession_receive(&reply, s, &se->pace, se->name, err);
+
+	if (class != NAL_CLASS_OK)
+		return class;
+	s->session.counts.bytes_out += size;
+	before = now();
+	se->stopped |= se->put->sent != NULL && !se->put->sent(size, se->put->ctx);
+	pace_away(&se->pace, now() - before);
+	return NAL_CLASS_OK;
+}
+
+static enum nal_class send_bytes(struct sending *se, struct err *err)
+{
+	enum nal_class class = NAL_CLASS_OK;
+	bool failed = false;
+
+	pace_begin(&se->pace, &se->way->limits, now());
+	while (class == NAL_CLASS_OK && !se->stopped && !failed) {
+		while (send_ahead(se, &failed, err))
+			;
+		if (failed || se->taken == se->asked)
+			break;
+		class = sent_piece(se, err);
+	}
+	smbsession_abandon(session_of(se->way));
+	return failed ? NAL_CLASS_UNKNOWN : class;
+}
+
+/* Write the whole object under `path`; nothing of it remains unless all went well. */
+static enum nal_class write_object(bool *stopped, struct way *way, const char *name,
+				   const char *path, const struct way_put *put, struct err *err)
+{
+	struct sending se = {
+		.way = way,
+		.put = put,
+		.name = name,
+		.rest = put->bytes,
+		.left = put->bytes.data != NULL ? put->bytes.size : put->size,
+	};
+	struct smbwire_reply reply;
+	struct err ignored;
+	enum nal_class class = ask(&reply, way, SMBWIRE_CREATE, path, NULL, name, err);
+
+	if (class != NAL_CLASS_OK)
+		return class;
+	class = judged(way, send_bytes(&se, err));
+	*stopped = se.stopped;
+	if (class == NAL_CLASS_OK && !se.stopped)
+		return ask(&reply, way, SMBWIRE_FINISH, NULL, NULL, name, err);
+	if (session_of(way)->socket >= 0)
+		(void)ask(&reply, way, SMBWIRE_DROP, NULL, NULL, name, &ignored);
+	return class;
+}
+
+static char *temporary_beside(const char *path)
+{
+	const char *base = path_base(path);
+	uint64_t salt;
+
+	random_bytes(&salt, sizeof(salt));
+	return alloc_printf("%.*s.new-%016" PRIx64, (int)(base - path), path, salt);
+}
+
+static void pause_ms(uint32_t ms)
+{
+	(void)usleep(ms * 1000);
+}
+
+/* Readers keep what they read open for a moment, and then it can be neither removed nor renamed. */
+static enum nal_class ask_patiently(struct way *way, enum smbwire_op op, const char *path,
+				    const char *to, const char *name, struct err *err)
+{
+	struct smbwire_reply reply;
+	enum nal_class class = NAL_CLASS_CONFLICT;
+
+	for (int i = 0; i < CONFLICT_TRIES && class == NAL_CLASS_CONFLICT; i++) {
+		if (i > 0)
+			pause_ms(CONFLICT_MS);
+		class = ask(&reply, way, op, path, to, name, err);
+		if (err->code != ERR_IN_USE)
+			break;
+	}
+	return class;
+}
+
+/*
+ * Take a new name for ourselves alone: libsmbclient's rename would remove what another had put
+ * there. An empty object marks it, which the rename replaces.
+ */
+static enum nal_class reserve(struct way *way, const char *path, const char *name, struct err *err)
+{
+	struct smbwire_reply reply;
+	enum nal_class class = ask(&reply, way, SMBWIRE_CREATE, path, NULL, name, err);
+
+	if (class == NAL_CLASS_OK)
+		class = ask(&reply, way, SMBWIRE_FINISH, NULL, NULL, name, err);
+	return class;
+}
+
+static enum nal_class put_beside(struct way *way, const char *name, const char *path,
+				 const struct way_put *put, struct err *err)
+{
+	SCOPED_TEXT char *temporary = temporary_beside(path);
+	bool stopped = false;
+	struct err ignored = { 0 };
+	enum nal_class class = write_object(&stopped, way, name, temporary, put, err);
+
+	if (class != NAL_CLASS_OK || stopped)
+		return class;
+	if (put->mode == WAY_PUT_CREATE)
+		class = reserve(way, path, name, err);
+	if (class == NAL_CLASS_OK)
+		class = ask_patiently(way, SMBWIRE_RENAME, temporary, path, name, err);
+	if (class != NAL_CLASS_OK && session_of(way)->socket >= 0) {
+		(void)ask_patiently(way, SMBWIRE_DELETE, temporary, NULL, name, &ignored);
+		if (put->mode == WAY_PUT_CREATE && class != NAL_CLASS_CONFLICT)
+			(void)ask_patiently(way, SMBWIRE_DELETE, path, NULL, name, &ignored);
+	}
+	return class;
+}
+
+static enum nal_class smb_put(struct way *way, const char *name, const struct way_put *put,
+			      struct err *err)
+{
+	SCOPED_TEXT char *path = path_of(way, name);
+	bool stopped = false;
+
+	if (put->mode == WAY_PUT_CREATE && put->is_told_by_name)
+		return write_object(&stopped, way, name, path, put, err);
+	return put_beside(way, name, path, put, err);
+}
+
+static enum nal_class smb_remove(struct way *way, const char *name, struct err *err)
+{
+	SCOPED_TEXT char *path = path_of(way, name);
+
+	return ask_patiently(way, SMBWIRE_DELETE, path, NULL, name, err);
+}
+
+/* --- listing --------------------------------------------------------------------------------- */
+
+struct listing {
+	size_t left; /* entries that may still come */
+	bool stopped;
+	way_entry_fn *entry;
+	void *ctx;
+};
+
+static enum nal_class take_entries(struct listing *l, struct span bytes, struct err *err)
+{
+	while (bytes.size > 0 && !l->stopped) {
+		struct smbwire_entry e;
+		struct way_entry entry = { .name = e.name };
+
+		if (!smbwire_take_entry(&e, &bytes, err))
+			return NAL_CLASS_PROTOCOL;
+		if (e.name[0] == '.')
+			continue;
+		if (l->left-- == 0) {
+			err_set(err, ERR_LIMIT, "the folder has too many entries");
+			return NAL_CLASS_PROTOCOL;
+		}
+		entry.size = e.size;
+		entry.mtime_s = e.mtime_s;
+		entry.is_folder = e.is_folder;
+		l->stopped = !l->entry(&entry, l->ctx);
+	}
+	return NAL_CLASS_OK;
+}
+
+/* A copy, since the bytes in the area may change while they are looked at. */
+static enum nal_class take_batch(struct listing *l, struct way *way, size_t size, struct err *err)
+{
+	uint8_t *copy;
+	enum nal_class class;
+
+	if (size > SMBWIRE_AREA_BYTES) {
+		err_set(err, ERR_NET_PROTOCOL, "the folder's entries do not fit");
+		return NAL_CLASS_PROTOCOL;
+	}
+	copy = alloc_copy(smbsession_area(session_of(way)), size);
+	class = take_entries(l, span_of(copy, size), err);
+	free(copy);
+	return class;
+}
+
+static enum nal_class smb_list(struct way *way, const char *folder, size_t max_entries,
+			       way_entry_fn *entry, void *ctx, struct err *err)
+{
+	SCOPED_TEXT char *path = path_of(way, folder);
+	struct listing l = { .left = max_entries, .entry = entry, .ctx = ctx };
+	struct smbwire_request r = { .op = SMBWIRE_LIST, .share = way->where.share };
+	struct smbwire_reply reply = { .flags = 0 };
+	enum nal_class class = NAL_CLASS_OK;
+
+	r.path = path;
+	r.size = SMBWIRE_AREA_BYTES;
+	while (class == NAL_CLASS_OK && !l.stopped && (reply.flags & SMBWIRE_END) == 0) {
+		class = judged(way, smbsession_ask(&reply, session_of(way), &r, &way->limits,
+						   folder, err));
+		r.flags = SMBWIRE_MORE;
+		if (class == NAL_CLASS_OK)
+			class = take_batch(&l, way, (size_t)reply.size, err);
+	}
+	return class;
+}
+
+const struct provider provider_smb = {
+	.scheme = LOCATOR_SMB,
+	.capabilities = PROVIDER_READ | PROVIDER_RANGE | PROVIDER_PUT | PROVIDER_REPLACE |
+			PROVIDER_LIST | PROVIDER_DELETE | PROVIDER_LINGERS,
+	.open = smb_open,
+	.close = smbsession_close,
+	.is_alive = smbsession_is_alive,
+	.get = smb_get,
+	.stat = smb_stat,
+	.read_ranges = smb_read_ranges,
+	.put = smb_put,
+	.remove = smb_remove,
+	.list = smb_list,
+};
