@@ -81,7 +81,7 @@ static void tell_choice(struct fetch *f)
 	if (f->decision == NULL)
 		return;
 	data = json_object();
-	jsondoc_set(data, "decision", json_incref(f->decision));
+	jsondoc_set(data, "decision", decision_excerpt(f->decision, DECISION_ATTACHED_MAX));
 	tell(f, 11002, json_incref(json_object_get(f->decision, "because")), data);
 }
 

@@ -5,39 +5,12 @@
 
 #include "agent/choices.h"
 #include "cli/client.h"
+#include "cli/explain.h"
 #include "common/log.h"
 #include "common/path.h"
 #include "nal/conntab.h"
 #include "nal/preference.h"
 #include "nal/probe.h"
-
-static const struct print_column candidate_columns[] = {
-	{ "server", PRINT_TEXT, NULL }, { "address", PRINT_TEXT, NULL },
-	{ "tier", PRINT_TEXT, NULL },   { "rank", PRINT_TEXT, NULL },
-	{ "way", PRINT_TEXT, NULL },    { "excluded", PRINT_TEXT, NULL },
-	{ "until", PRINT_TEXT, NULL },  { NULL },
-};
-
-static const struct print_column attempt_columns[] = {
-	{ "server", PRINT_TEXT, NULL },
-	{ "way", PRINT_TEXT, NULL },
-	{ "class", PRINT_TEXT, NULL },
-	{ "ms", PRINT_TEXT, NULL },
-	{ NULL },
-};
-
-/* The sentence first, then what it rests on. */
-static void print_decision(struct print *p, const json_t *decision)
-{
-	const json_t *attempts = json_object_get(decision, "attempts");
-
-	print_result(p, decision, "%s", jsondoc_text(decision, "because"));
-	if (print_is_json(p))
-		return;
-	print_section(p, "candidates", candidate_columns, json_object_get(decision, "candidates"));
-	if (json_array_size(attempts) > 0)
-		print_section(p, "attempts", attempt_columns, attempts);
-}
 
 static bool verb_locate(struct verb_call *call, struct err *err)
 {
@@ -61,7 +34,7 @@ static bool verb_locate(struct verb_call *call, struct err *err)
 	if (!client_open_guest(&c, call, err) ||
 	    !client_ask(&decision, &c, json_incref(request), err))
 		return err_what(err, "cannot choose a server for %s", cap ? "policy" : id);
-	print_decision(call->print, decision);
+	explain_print(call->print, decision);
 	/* A choice that chose nothing is told by the exit code as well. */
 	if (json_is_null(json_object_get(decision, "chosen")))
 		call->exit = EXIT_NETWORK;
@@ -76,7 +49,7 @@ static bool verb_explain(struct verb_call *call, struct err *err)
 	if (!client_open(&c, call, STATE_READ, err) ||
 	    !choices_load(&decision, &c.state, options_argument(call->options, 0), err))
 		return err_what(err, "cannot explain");
-	print_decision(call->print, decision);
+	explain_print(call->print, decision);
 	return true;
 }
 

@@ -18,6 +18,7 @@ extern const struct verb site_package_verbs[];
 extern const struct verb site_offer_verbs[];
 extern const struct verb site_client_verbs[];
 extern const struct verb site_report_verbs[];
+extern const struct verb site_choice_verbs[];
 extern const struct verb site_distribution_verbs[];
 extern const struct verb site_cycle_verbs[];
 extern const struct verb site_credential_verbs[];

@@ -43,17 +43,9 @@ bool site_call_open(struct site **out, const struct verb_call *call, struct err 
 }
 
 static const struct verb *const groups[] = {
-	site_base_verbs,
-	site_system_verbs,
-	site_group_verbs,
-	site_package_verbs,
-	site_distribution_verbs,
-	site_offer_verbs,
-	site_cycle_verbs,
-	site_client_verbs,
-	site_report_verbs,
-	site_credential_verbs,
-	NULL,
+	site_base_verbs,         site_system_verbs,     site_group_verbs,  site_package_verbs,
+	site_distribution_verbs, site_offer_verbs,      site_cycle_verbs,  site_client_verbs,
+	site_report_verbs,       site_credential_verbs, site_choice_verbs, NULL,
 };
 
 static const struct program program = {

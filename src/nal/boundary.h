@@ -51,6 +51,18 @@ struct boundary_match {
 struct boundary_match boundary_find(const struct boundary_group *groups, size_t group_count,
 				    const struct netaddr *addresses, size_t address_count);
 
+/*
+ * The same for very many clients: an index over all networks, which says what boundary_find says.
+ * The groups outlive it.
+ */
+struct boundary_index;
+struct boundary_index *boundary_index_new(const struct boundary_group *groups, size_t group_count)
+	MUST_USE;
+void boundary_index_free(struct boundary_index *index);
+SCOPED_FREE(boundary_index);
+struct boundary_match boundary_index_find(const struct boundary_index *index,
+					  const struct netaddr *addresses, size_t address_count);
+
 /* The neighbour entry for `group` (a name), or NULL. */
 const struct boundary_neighbour *boundary_neighbour_find(const struct boundary_group *of,
 							 const char *group);

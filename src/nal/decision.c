@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/buf.h"
 #include "common/clock.h"
 #include "nal/because.h"
 
@@ -266,6 +267,65 @@ json_t *decision_json(const struct decision *d)
 	if (d->wait != SELECT_WAIT_NONE)
 		jsondoc_set(doc, "waits", wait_json(d));
 	return doc;
+}
+
+static size_t size_of(const json_t *doc)
+{
+	SCOPED(buf) struct buf text = { 0 };
+
+	jsondoc_write(&text, doc);
+	return text.size;
+}
+
+static bool is_chosen(const json_t *doc, const json_t *candidate)
+{
+	const char *chosen = jsondoc_text(json_object_get(doc, "chosen"), "server");
+	const char *server = jsondoc_text(candidate, "server");
+
+	return chosen != NULL && server != NULL && strcmp(chosen, server) == 0;
+}
+
+/* The first `keep` of a list, and the chosen one wherever it stands. */
+static json_t *cut_list(const json_t *doc, const char *key, size_t keep)
+{
+	json_t *from = json_object_get(doc, key), *to = json_array(), *item;
+	bool is_candidates = strcmp(key, "candidates") == 0;
+	size_t i;
+
+	json_array_foreach (from, i, item)
+		if (i < keep || (is_candidates && is_chosen(doc, item)))
+			json_array_append(to, item);
+	return to;
+}
+
+static json_t *cut_to(json_t *doc, size_t keep)
+{
+	static const char *const lists[] = { "candidates", "attempts" };
+	json_t *copy = json_copy(doc), *left_out = json_object();
+
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		json_t *list = cut_list(doc, lists[i], keep);
+		size_t all = json_array_size(json_object_get(doc, lists[i]));
+
+		jsondoc_set_int(left_out, lists[i], (int64_t)(all - json_array_size(list)));
+		jsondoc_set(copy, lists[i], list);
+	}
+	jsondoc_set(copy, "left_out", left_out);
+	return copy;
+}
+
+json_t *decision_excerpt(json_t *doc, size_t bytes_max)
+{
+	size_t keep = MAX_OF(json_array_size(json_object_get(doc, "candidates")),
+			     json_array_size(json_object_get(doc, "attempts")));
+	json_t *excerpt = json_incref(doc);
+
+	while (keep > 0 && size_of(excerpt) > bytes_max) {
+		json_decref(excerpt);
+		keep /= 2;
+		excerpt = cut_to(doc, keep);
+	}
+	return excerpt;
 }
 
 static bool need_name(char **out, const json_t *object, const char *key, struct err *err)

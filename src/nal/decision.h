@@ -26,6 +26,7 @@
 
 #define DECISION_CANDIDATES_MAX 20000 /* of a record that is read */
 #define DECISION_ATTEMPTS_MAX   20000
+#define DECISION_ATTACHED_MAX   ((size_t)64 << 10) /* bytes of one that travels with a message */
 
 struct decision_candidate {
 	char *server;
@@ -105,6 +106,13 @@ void decision_settle(struct decision *d, const char *server);
 
 /* The record as JSON; the caller owns it. */
 json_t *decision_json(const struct decision *d) MUST_USE;
+
+/*
+ * The record as it travels: itself while its text has at most `bytes_max`; else without the last of
+ * its candidates and attempts, and `left_out` says how many. The chosen one stays. The caller owns
+ * the result.
+ */
+json_t *decision_excerpt(json_t *doc, size_t bytes_max) MUST_USE;
 
 /* Read a record back. ERR_FORMAT, ERR_LIMIT. */
 bool decision_parse(struct decision **out, const json_t *doc, struct err *err) MUST_USE;

@@ -9,6 +9,7 @@
 static const char *const reason_names[] = {
 	[SELECT_USABLE] = "usable",
 	[SELECT_FENCE] = "fence",
+	[SELECT_LEFT_OUT] = "left-out",
 	[SELECT_NO_PROVIDER] = "no-provider",
 	[SELECT_NO_CREDENTIAL] = "no-credential",
 	[SELECT_DENIED] = "denied",
@@ -274,6 +275,8 @@ static bool filter(const struct scene *scene, struct select_row *row)
 
 	if (is_outside_fence(scene, row->candidate))
 		return exclude(row, SELECT_FENCE, 0);
+	if (row->candidate->is_left_out)
+		return exclude(row, SELECT_LEFT_OUT, 0);
 	reason = find_way(scene, row);
 	if (reason != SELECT_USABLE)
 		return exclude(row, reason, 0);

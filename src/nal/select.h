@@ -45,6 +45,7 @@
 enum select_reason {
 	SELECT_USABLE,
 	SELECT_FENCE,         /* outside the client's fenced group */
+	SELECT_LEFT_OUT,      /* whoever asks takes it as down: what-if --without */
 	SELECT_NO_PROVIDER,   /* no address that this build can speak to, and no mount of it */
 	SELECT_NO_CREDENTIAL, /* no address for which there is a credential */
 	SELECT_DENIED,        /* the servers refused ours; until configuration changes */
@@ -92,6 +93,7 @@ struct select_candidate {
 	const struct select_open_way *ways;
 	size_t way_count;
 	struct memory_facts facts;
+	bool is_left_out;
 };
 
 enum select_flags {

@@ -50,3 +50,16 @@ bool checks_client(char *dst, struct site *site, const char *typed, struct err *
 	snprintf(dst, CHECKS_CLIENT_SIZE, "%s", typed);
 	return true;
 }
+
+bool checks_known_client(char *dst, struct site *site, const char *typed, struct err *err)
+{
+	int64_t exists;
+
+	if (!checks_client(dst, site, typed, err) ||
+	    !db_number(&exists, site->db, STMT_CLIENT_EXISTS, DB_ARGS(db_text(dst)), 0, err))
+		return false;
+	if (exists)
+		return true;
+	err_set(err, ERR_NOT_FOUND, "there is no client \"%s\"", typed);
+	return err_fix(err, "see 'packway-site client list'");
+}

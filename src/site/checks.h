@@ -23,4 +23,7 @@ bool checks_object_id(const char *id, const char *kind, struct err *err) MUST_US
 #define CHECKS_CLIENT_SIZE 33
 bool checks_client(char *dst, struct site *site, const char *typed, struct err *err) MUST_USE;
 
+/* The same for a client that is there, in whatever state: else ERR_NOT_FOUND. */
+bool checks_known_client(char *dst, struct site *site, const char *typed, struct err *err) MUST_USE;
+
 #endif

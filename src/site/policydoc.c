@@ -81,6 +81,22 @@ static void add_systems(struct docs_site *doc, const struct system_list *from,
 	}
 }
 
+static bool load_systems(struct system_list *caps, struct system_list *dps, struct site *site,
+			 struct err *err)
+{
+	return system_load(caps, site, MARKER_CAP, SYSTEM_LIVE, err) &&
+	       system_load(dps, site, MARKER_DP, SYSTEM_LIVE, err);
+}
+
+/* The array is allocated; its texts are those of the lists. */
+static void fill_systems(struct docs_site *doc, const struct system_list *caps,
+			 const struct system_list *dps)
+{
+	doc->systems = alloc_zeroed(caps->count + dps->count, sizeof(*doc->systems));
+	add_systems(doc, caps, DOCS_CAP);
+	add_systems(doc, dps, DOCS_DP);
+}
+
 static bool stage_site(struct stage *st, const json_t *groups, struct err *err)
 {
 	SCOPED(system_list) struct system_list caps = { 0 };
@@ -96,16 +112,12 @@ static bool stage_site(struct stage *st, const json_t *groups, struct err *err)
 	json_t *row;
 	size_t i;
 
-	if (!fill_keys(&doc, st, err) ||
-	    !system_load(&caps, st->site, MARKER_CAP, SYSTEM_LIVE, err) ||
-	    !system_load(&dps, st->site, MARKER_DP, SYSTEM_LIVE, err))
+	if (!fill_keys(&doc, st, err) || !load_systems(&caps, &dps, st->site, err))
 		return false;
 	doc.groups = alloc_zeroed(doc.group_count, sizeof(*doc.groups));
 	json_array_foreach (groups, i, row)
 		doc.groups[i] = jsondoc_text(row, "name");
-	doc.systems = alloc_zeroed(caps.count + dps.count, sizeof(*doc.systems));
-	add_systems(&doc, &caps, DOCS_CAP);
-	add_systems(&doc, &dps, DOCS_DP);
+	fill_systems(&doc, &caps, &dps);
 	docs_site_write(&text, &doc);
 	free(doc.groups);
 	free(doc.systems);
@@ -172,6 +184,20 @@ static bool warn_of_strangers(struct stage *st, struct err *err)
 	return true;
 }
 
+static bool read_group(struct buf *text, struct site *site, const char *name, struct err *err)
+{
+	SCOPED(db_rows)
+	struct db_rows rows = db_query(site->db, STMT_GROUP_SHOW, DB_ARGS(db_text(name)));
+	json_auto_t *group = NULL;
+
+	if (!db_rows_next(&rows))
+		return db_rows_finish(&rows, err) &&
+		       err_set(err, ERR_NOT_FOUND, "boundary group %s is gone", name);
+	group = db_rows_json(&rows);
+	write_group(text, group);
+	return true;
+}
+
 static bool stage_groups(struct stage *st, const json_t *groups, struct err *err)
 {
 	json_t *row;
@@ -179,17 +205,10 @@ static bool stage_groups(struct stage *st, const json_t *groups, struct err *err
 
 	json_array_foreach (groups, i, row) {
 		const char *name = jsondoc_text(row, "name");
-		SCOPED(db_rows)
-		struct db_rows rows = db_query(st->site->db, STMT_GROUP_SHOW,
-					       DB_ARGS(db_text(name)));
 		SCOPED(buf) struct buf text = { 0 };
-		json_auto_t *group = NULL;
 
-		if (!db_rows_next(&rows))
-			return db_rows_finish(&rows, err);
-		group = db_rows_json(&rows);
-		write_group(&text, group);
-		if (!put_bytes(st, docs_path_group(name), buf_span(&text), err))
+		if (!read_group(&text, st->site, name, err) ||
+		    !put_bytes(st, docs_path_group(name), buf_span(&text), err))
 			return false;
 	}
 	return true;
@@ -564,4 +583,55 @@ bool policydoc_stage(struct site *site, struct repository *repo,
 	       warn_of_strangers(&st, err) && stage_packages(&st, err) &&
 	       stage_advertisements(&st, err) && stage_collections(&st, err) &&
 	       remove_leftovers(&st, err);
+}
+
+/* ---- for a choice ---- */
+
+static bool add_group(struct systems *out, struct site *site, const char *name, struct err *err)
+{
+	SCOPED(buf) struct buf text = { 0 };
+	struct docs_group doc = { 0 };
+
+	if (!read_group(&text, site, name, err) || !docs_group_parse(&doc, buf_span(&text), err))
+		return false;
+	systems_add_group(out, &doc);
+	return true;
+}
+
+bool policydoc_systems(struct systems *out, struct site *site, struct err *err)
+{
+	SCOPED(system_list) struct system_list caps = { 0 };
+	SCOPED(system_list) struct system_list dps = { 0 };
+	json_auto_t *groups = NULL;
+	struct docs_site doc = { 0 };
+	json_t *row;
+	size_t i;
+
+	if (!load_systems(&caps, &dps, site, err) ||
+	    !db_list(&groups, site->db, STMT_GROUP_LIST, DB_NO_ARGS, err))
+		return false;
+	fill_systems(&doc, &caps, &dps);
+	systems_add_site(out, &doc);
+	free(doc.systems);
+	json_array_foreach (groups, i, row)
+		if (!add_group(out, site, jsondoc_text(row, "name"), err))
+			return false;
+	return true;
+}
+
+bool policydoc_location(struct docs_location *out, struct site *site, const char *id,
+			struct err *err)
+{
+	SCOPED(buf) struct buf text = { 0 };
+	json_auto_t *places = NULL;
+	int64_t latest;
+
+	if (!db_number(&latest, site->db, STMT_PACKAGE_LATEST, DB_ARGS(db_text(id)), 0, err))
+		return false;
+	if (latest == 0)
+		return err_set(err, ERR_NOT_FOUND, "there is no package %s", id);
+	if (!db_list(&places, site->db, STMT_LOCATION_ROWS, DB_ARGS(db_text(id)), err))
+		return false;
+	write_location(&text, id, places);
+	return docs_location_parse(out, buf_span(&text), err);
 }

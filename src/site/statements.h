@@ -368,7 +368,35 @@
 	X(REPORT_ALERTS, "SELECT time AS \"time:time\", client_id AS client, text FROM alert"      \
 		" ORDER BY id DESC LIMIT 50")                                                      \
 	X(REPORT_ADVERTISEMENTS, "SELECT id, package, program, collection, stopped"                \
-		" FROM advertisement WHERE ?1 IS NULL OR id = ?1 OR package = ?1 ORDER BY id")
+		" FROM advertisement WHERE ?1 IS NULL OR id = ?1 OR package = ?1 ORDER BY id")     \
+                                                                                                   \
+	/* choices: 11002 is "server chosen" (docs/formats/records.md) */                          \
+	X(CLIENT_EXISTS, "SELECT 1 FROM enrolment WHERE client_id = ?1")                           \
+	X(PACKAGE_LATEST, "SELECT latest FROM package WHERE id = ?1 AND removed IS NULL")          \
+	X(PACKAGE_BYTES, "SELECT bytes FROM package_version WHERE package = ?1 AND version = ?2")  \
+	X(CLIENT_ADDRESSES, "SELECT address FROM network WHERE client_id = ?1"                     \
+		/* as the client, which knows no place by link-local addresses */                  \
+		" AND address IS NOT NULL AND address NOT LIKE 'fe80:%' ORDER BY rowid")           \
+	X(EVERY_ADDRESS, "SELECT e.client_id, n.address"                                           \
+		" FROM enrolment AS e LEFT JOIN network AS n ON n.client_id = e.client_id"         \
+		" AND n.address NOT LIKE 'fe80:%'"                                                 \
+		" WHERE e.state = 'enrolled' ORDER BY e.client_id, n.rowid")                       \
+	X(DECISIONS_SINCE, "SELECT json_extract(r.data, '$.decision') AS \"decision:json\""        \
+		" FROM stream AS s JOIN record AS r ON r.stream = s.id"                            \
+		" WHERE s.client_id = ?1 AND r.id = 11002 AND coalesce(r.time, r.received) >= ?2"  \
+		" AND json_type(r.data, '$.decision') = 'object'"                                  \
+		" ORDER BY s.id DESC, r.sequence DESC LIMIT ?3")                                   \
+	X(PACKAGE_EXISTED, "SELECT 1 FROM package WHERE id = ?1")                                  \
+	X(DECISION_FIND, "SELECT json_extract(r.data, '$.decision') AS \"decision:json\""          \
+		" FROM stream AS s JOIN record AS r ON r.stream = s.id"                            \
+		" WHERE s.client_id = ?1 AND r.id = 11002 AND (?2 IS NULL OR r.package = ?2)"      \
+		" AND coalesce(r.time, r.received) <= ?3"                                          \
+		" AND json_type(r.data, '$.decision') = 'object'"                                  \
+		" ORDER BY coalesce(r.time, r.received) DESC, s.id DESC, r.sequence DESC LIMIT 1") \
+	X(DECISION_FIRST, "SELECT min(coalesce(r.time, r.received))"                               \
+		" FROM stream AS s JOIN record AS r ON r.stream = s.id"                            \
+		" WHERE s.client_id = ?1 AND r.id = 11002 AND (?2 IS NULL OR r.package = ?2)"      \
+		" AND json_type(r.data, '$.decision') = 'object'")
 /* clang-format on */
 
 enum site_statement {
