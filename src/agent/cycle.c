@@ -9,6 +9,7 @@
 
 #include "agent/assigned.h"
 #include "agent/bundle.h"
+#include "agent/generation.h"
 #include "agent/inventory.h"
 #include "agent/jobs.h"
 #include "agent/outbox.h"
@@ -246,12 +247,14 @@ static bool take_inventory(struct cycle *c, struct err *err)
 /* Which policy and which inventory a plan was made from. */
 static char *inputs_of(const struct cycle *c)
 {
+	SCOPED_TEXT char *generation = generation_name(c->job->state);
 	json_auto_t *cap = NULL;
 	struct err ignored;
 
 	if (!state_read_json(&cap, c->job->state, "cap.json", &ignored))
 		cap = NULL;
-	return alloc_printf("%" PRId64 " %016" PRIx64 " %s", jsondoc_int(cap, "complete", 0),
+	return alloc_printf("%s %" PRId64 " %016" PRIx64 " %s",
+			    generation != NULL ? generation : "-", jsondoc_int(cap, "root", 0),
 			    inventory_fingerprint(c->inventory), c->id.client);
 }
 
@@ -840,9 +843,9 @@ static bool work(json_t **result_out, struct cycle *c, struct err *err)
 
 static bool has_policy(const struct cycle *c)
 {
-	SCOPED_TEXT char *path = state_path(c->job->state, "metadata/timestamp.json");
+	SCOPED_TEXT char *generation = generation_name(c->job->state);
 
-	return path_exists(path);
+	return generation != NULL;
 }
 
 static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)

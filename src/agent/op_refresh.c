@@ -2,20 +2,18 @@
  * The operation `refresh`: bring the site's metadata and policy documents up to date from the first
  * CAP that serves what verifies. Whatever fails, what was trusted stays in force.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/approach.h"
+#include "agent/generation.h"
 #include "agent/op.h"
+#include "agent/renewal.h"
 #include "agent/scene.h"
 #include "common/alloc.h"
 #include "common/log.h"
-#include "common/newfile.h"
 #include "common/path.h"
-#include "trust/localmeta.h"
 
 #define FULL_EVERY_S   (24 * 3600)
 #define LOCK_WAIT_MS   120000
@@ -30,7 +28,7 @@ struct refresh {
 	json_t *cap_doc;            /* STATE/cap.json: what the last refresh left */
 	char token[WAY_TOKEN_SIZE]; /* of the timestamp.json just fetched */
 	enum nal_class class;       /* of the last failed request */
-	struct updater *updater;
+	bool may_be_unchanged;      /* the newest metadata is in force */
 	bool changed;
 };
 
@@ -40,7 +38,8 @@ static const char *token_for(const struct refresh *r, const struct updater_reque
 {
 	const char *address = jsondoc_text(r->cap_doc, "address");
 
-	if (!request->if_changed || address == NULL || strcmp(address, r->address) != 0)
+	if (!request->if_changed || !r->may_be_unchanged || address == NULL ||
+	    strcmp(address, r->address) != 0)
 		return NULL;
 	return jsondoc_text(r->cap_doc, "token");
 }
@@ -84,164 +83,7 @@ static enum updater_fetched fetch(void *ctx, const struct updater_request *reque
 	return UPDATER_GOT;
 }
 
-/* ---- policy documents ---- */
-
-static bool is_here(const struct refresh *r, const struct updater_target *t)
-{
-	SCOPED_TEXT char *file = policyset_file(&r->w->state, t->path);
-	SCOPED(buf) struct buf bytes = { 0 };
-	struct err ignored;
-
-	return path_read(&bytes, file, (size_t)t->listing.length, &ignored) &&
-	       updater_target_matches(t, buf_span(&bytes));
-}
-
-static bool keep(const struct refresh *r, const char *path, struct span bytes, struct err *err)
-{
-	SCOPED_TEXT char *file = policyset_file(&r->w->state, path);
-	SCOPED_TEXT char *folder = alloc_printf("%.*s", (int)(path_base(file) - file - 1), file);
-
-	return path_make_dirs(folder, 0700, err) && newfile_write(file, 0600, bytes, err);
-}
-
-/* Have one target here; false with err if this CAP cannot give it. */
-static bool ensure(struct refresh *r, const struct updater_target *t, struct err *err)
-{
-	SCOPED(buf) struct buf bytes = { 0 };
-	enum verdict verdict;
-
-	if (!path_is_beneath(span_of_text(t->path)) || is_here(r, t))
-		return true;
-	verdict = updater_fetch_target(r->updater, t, &bytes, err);
-	if (verdict != VERDICT_OK)
-		return err_what(err, "cannot get %s from %s (%s)", t->path, r->cap,
-				verdict_name(verdict));
-	r->changed = true;
-	return keep(r, t->path, buf_span(&bytes), err);
-}
-
-struct each {
-	struct refresh *r;
-	struct err *err;
-	bool done;
-};
-
-static bool ensure_each(void *ctx, const struct updater_target *t)
-{
-	struct each *e = ctx;
-
-	e->done = ensure(e->r, t, e->err);
-	return e->done;
-}
-
-static bool take_note(void *ctx UNUSED, const struct updater_target *t UNUSED)
-{
-	return true;
-}
-
-/* Have a role's own file here, for children without network; its targets are fetched when asked
- * for. */
-static bool ensure_listing(struct refresh *r, const char *role, struct err *err)
-{
-	enum verdict verdict = updater_each_target(r->updater, role, take_note, NULL, err);
-
-	return verdict == VERDICT_OK || verdict == VERDICT_MISSING_TARGET_ROLE ||
-	       err_what(err, "cannot read the site's policy (%s)", verdict_name(verdict));
-}
-
-/* Everything that a role lists: it concerns every client. */
-static bool ensure_role(struct refresh *r, const char *role, struct err *err)
-{
-	struct each e = { .r = r, .err = err, .done = true };
-	enum verdict verdict = updater_each_target(r->updater, role, ensure_each, &e, err);
-
-	if (!e.done)
-		return false;
-	/* A site that signs with one role has no such delegation. */
-	return verdict == VERDICT_OK || verdict == VERDICT_MISSING_TARGET_ROLE ||
-	       err_what(err, "cannot read the site's policy (%s)", verdict_name(verdict));
-}
-
-static bool ensure_path(struct refresh *r, const char *path, struct err *err)
-{
-	struct updater_target target;
-	enum verdict verdict = updater_find_target(r->updater, path, &target, err);
-
-	if (verdict == VERDICT_TARGET_NOT_FOUND) {
-		SCOPED_TEXT char *file = policyset_file(&r->w->state, path);
-
-		(void)unlink(file); /* what the site no longer lists is no policy any more */
-		return true;
-	}
-	if (verdict != VERDICT_OK)
-		return err_what(err, "cannot read the site's policy (%s)", verdict_name(verdict));
-	return ensure(r, &target, err);
-}
-
-/* What is here of packages and their places stays current; other packages are fetched when asked
- * for. */
-static bool ensure_folder(struct refresh *r, const char *folder, struct err *err)
-{
-	SCOPED_TEXT char *dir = policyset_file(&r->w->state, folder);
-	struct dirent **names;
-	int count = scandir(dir, &names, NULL, alphasort);
-	bool done = true;
-
-	for (int i = 0; i < count; i++) {
-		SCOPED_TEXT char *path = path_join(folder, names[i]->d_name);
-
-		if (done && names[i]->d_name[0] != '.')
-			done = ensure_path(r, path, err);
-		free(names[i]);
-	}
-	if (count >= 0)
-		free(names);
-	return done;
-}
-
-static bool ensure_asked(struct refresh *r, struct err *err)
-{
-	const json_t *path;
-	size_t i;
-
-	json_array_foreach (json_object_get(r->request, "targets"), i, path)
-		if (json_is_string(path) && !ensure_path(r, json_string_value(path), err))
-			return false;
-	return true;
-}
-
-/* With one signing role for everything, all but packages are listed by "targets" itself. */
-static bool ensure_all(struct refresh *r, struct err *err)
-{
-	return ensure_role(r, "site", err) && ensure_role(r, "assignments", err) &&
-	       ensure_listing(r, "packages", err) && ensure_listing(r, "locations", err) &&
-	       ensure_folder(r, "package", err) && ensure_folder(r, "location", err) &&
-	       ensure_folder(r, "advertisement", err) && ensure_folder(r, "collection", err);
-}
-
 /* ---- one CAP ---- */
-
-static bool is_complete(const struct refresh *r)
-{
-	struct updater_state state;
-
-	updater_state(&state, r->updater);
-	return jsondoc_int(r->cap_doc, "complete", 0) == state.timestamp;
-}
-
-static void note_complete(struct refresh *r)
-{
-	struct updater_state state;
-	struct err err;
-
-	updater_state(&state, r->updater);
-	jsondoc_set_int(r->cap_doc, "complete", state.timestamp);
-	jsondoc_set_text(r->cap_doc, "address", r->address);
-	if (r->token[0] != '\0')
-		jsondoc_set_text(r->cap_doc, "token", r->token);
-	if (!state_write_json(&r->w->state, "cap.json", r->cap_doc, &err))
-		log_debug("cap.json: %s", err.why);
-}
 
 static bool wants_full(const struct refresh *r)
 {
@@ -252,64 +94,56 @@ static bool wants_full(const struct refresh *r)
 	       now_s < last;
 }
 
-static enum verdict update(struct refresh *r, struct err *err)
+static void save_cap_doc(const struct refresh *r)
 {
-	bool full = wants_full(r);
-	enum verdict verdict;
-
-	verdict = full ? updater_refresh(r->updater, err) : updater_poll(r->updater, err);
-	if (verdict == VERDICT_OK) {
-		r->changed = true;
-		jsondoc_set_int(r->cap_doc, "full", clock_wall_s(r->w->clock));
-	}
-	return verdict;
-}
-
-static struct updater *new_updater(struct refresh *r, const char *metadata)
-{
-	const struct updater_store store = localmeta_store(metadata);
-	const struct updater_source source = { .fetch = fetch, .ctx = r };
-	const struct updater_options options = {
-		.now_s = clock_wall_s(r->w->clock),
-		.floor_s = localmeta_floor(metadata),
-	};
-
-	return updater_new(&store, &source, &options);
-}
-
-static void move_floor(const struct refresh *r, const char *metadata)
-{
-	struct updater_state state;
 	struct err err;
 
-	updater_state(&state, r->updater);
-	if (state.accepted && !localmeta_set_floor(metadata, state.now_s, &err))
-		log_warn("clock floor: %s", err.why);
+	if (!state_write_json(&r->w->state, "cap.json", r->cap_doc, &err))
+		log_debug("cap.json: %s", err.why);
+}
+
+/* What the next poll of this very address may be spared. */
+static void note_cap(struct refresh *r, const struct renewal_outcome *outcome)
+{
+	jsondoc_set_text(r->cap_doc, "address", r->address);
+	if (r->token[0] != '\0')
+		jsondoc_set_text(r->cap_doc, "token", r->token);
+	if (outcome->ran_full)
+		jsondoc_set_int(r->cap_doc, "full", clock_wall_s(r->w->clock));
+	save_cap_doc(r);
+}
+
+/* The supervisor makes a new plan after this: a new root may have withdrawn keys. */
+static void note_root(struct refresh *r, int64_t version)
+{
+	if (version == 0 || version == jsondoc_int(r->cap_doc, "root", 0))
+		return;
+	jsondoc_set_int(r->cap_doc, "root", version);
+	save_cap_doc(r);
 }
 
 /* The whole workflow with one CAP. */
 static enum verdict refresh_from(struct refresh *r, struct err *err)
 {
-	SCOPED_TEXT char *metadata = state_path(&r->w->state, "metadata");
+	const struct updater_source source = { .fetch = fetch, .ctx = r };
+	const struct renewal renewal = {
+		.state = &r->w->state,
+		.source = &source,
+		.now_s = clock_wall_s(r->w->clock),
+		.how = wants_full(r) ? RENEWAL_FULL : RENEWAL_POLL,
+		.targets = json_object_get(r->request, "targets"),
+	};
+	struct renewal_outcome outcome;
 	enum verdict verdict;
-	bool done;
 
 	r->class = NAL_CLASS_OK;
 	r->token[0] = '\0';
-	r->updater = new_updater(r, metadata);
-	verdict = update(r, err);
-	if (verdict == VERDICT_OK || verdict == VERDICT_UNCHANGED) {
-		move_floor(r, metadata);
-		done = (is_complete(r) || ensure_all(r, err)) && ensure_asked(r, err);
-		if (done)
-			note_complete(r);
-		else
-			verdict = r->class != NAL_CLASS_OK ? VERDICT_UNREACHABLE : VERDICT_MISSING;
-		if (!done && err_exit(err->code) == EXIT_LOCAL)
-			verdict = VERDICT_NOT_STORED;
-	}
-	updater_free(r->updater);
-	r->updater = NULL;
+	r->may_be_unchanged = renewal_is_complete(&r->w->state);
+	verdict = renewal_run(&outcome, &renewal, err);
+	r->changed = r->changed || outcome.changed;
+	note_root(r, outcome.root);
+	if (verdict == VERDICT_OK)
+		note_cap(r, &outcome);
 	return verdict;
 }
 
@@ -318,7 +152,7 @@ static enum verdict refresh_from(struct refresh *r, struct err *err)
 static void note_verdict(const struct refresh *r, enum verdict verdict, const struct err *fault)
 {
 	json_auto_t *status = NULL;
-	const char *name = verdict_name(verdict == VERDICT_UNCHANGED ? VERDICT_OK : verdict);
+	const char *name = verdict_name(verdict);
 	const char *before;
 	struct err err;
 	int64_t now_s = clock_wall_s(r->w->clock);
@@ -383,7 +217,7 @@ static bool refresh_from_any(struct refresh *r, struct approach *ap, struct err 
 		r->cap = approach_server(ap);
 		r->address = approach_address(ap);
 		verdict = refresh_from(r, err);
-		if (verdict == VERDICT_OK || verdict == VERDICT_UNCHANGED) {
+		if (verdict == VERDICT_OK) {
 			note_verdict(r, verdict, NULL);
 			approach_served(ap);
 			return true;
@@ -451,7 +285,11 @@ bool op_refresh(json_t **result_out, struct worker *w, const json_t *request, st
 	done = run(result_out, &r, err);
 	json_decref(r.cap_doc);
 	/* What this request brought is what the next one decides by. */
-	return done && scene_look(w->scene, err);
+	if (!done || !scene_look(w->scene, err))
+		return false;
+	if (r.changed)
+		generation_sweep(&w->state); /* the scene held the one before until now */
+	return true;
 }
 
 void op_refresh_if_old(struct worker *w)

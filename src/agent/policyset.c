@@ -4,43 +4,87 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/generation.h"
 #include "common/alloc.h"
 #include "common/path.h"
 #include "trust/localmeta.h"
 
 struct policyset {
-	const struct state *state;
-	char *metadata; /* folder */
+	char *newest; /* STATE/metadata: has the newest root */
+	struct generation in_force;
 	struct updater *updater;
+	bool withdrawn; /* the newest root no longer vouches for it */
 };
 
-static bool check_chain(struct policyset *p, struct err *err)
+/* The metadata in force, with the newest root in place of its own. */
+static bool load_by_newest_root(void *ctx, const char *file, size_t max, struct buf *out)
 {
-	enum verdict verdict = updater_load_trusted(p->updater, err);
+	const struct policyset *p = ctx;
+	bool is_root = strcmp(file, "root.json") == 0;
+	SCOPED_TEXT char *path = path_join(is_root ? p->newest : p->in_force.metadata, file);
+	struct err ignored;
 
-	if (verdict == VERDICT_OK || verdict == VERDICT_UNCHANGED)
+	return path_read(out, path, max, &ignored);
+}
+
+static enum verdict load_chain(struct policyset *p, const struct updater_store *store,
+			       int64_t now_s, struct err *err)
+{
+	const struct updater_options options = {
+		.now_s = now_s,
+		.floor_s = localmeta_floor(p->newest),
+	};
+
+	updater_free(p->updater);
+	p->updater = updater_new(store, NULL, &options);
+	return updater_load_trusted(p->updater, err);
+}
+
+static bool is_good(enum verdict verdict)
+{
+	return verdict == VERDICT_OK || verdict == VERDICT_UNCHANGED;
+}
+
+static bool check_chain(struct policyset *p, int64_t now_s, struct err *err)
+{
+	const struct updater_store newest = { .load = load_by_newest_root, .ctx = p };
+	const struct updater_store own = localmeta_store(p->in_force.metadata);
+	enum verdict verdict = load_chain(p, &newest, now_s, err);
+	struct err ignored;
+
+	if (is_good(verdict))
 		return true;
-	if (verdict == VERDICT_NO_ROOT || verdict == VERDICT_MISSING) {
-		err_set(err, ERR_NOT_ENROLLED, "there is no trusted policy in %s yet", p->metadata);
-		err_fix(err,
-			"enrol this machine (packway enroll FILE), or bring a CAP within reach: packway doctor");
-		return false;
-	}
-	return err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));
+	if (verdict == VERDICT_BELOW_THRESHOLD || verdict == VERDICT_MISSING)
+		p->withdrawn = is_good(load_chain(p, &own, now_s, &ignored));
+	return p->withdrawn ||
+	       err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));
+}
+
+/* A root is there, or nothing that is here can be trusted. */
+static bool has_root(const struct policyset *p)
+{
+	SCOPED_TEXT char *root = path_join(p->newest, "root.json");
+
+	return path_exists(root);
+}
+
+static bool hold(struct policyset *p, const struct state *st, struct err *err)
+{
+	if (has_root(p) && generation_hold(&p->in_force, st, err))
+		return true;
+	err_set(err, ERR_NOT_ENROLLED, "there is no trusted policy in %s yet", st->dir);
+	return err_fix(
+		err,
+		"enrol this machine (packway enroll FILE), or bring a CAP within reach: packway doctor");
 }
 
 bool policyset_open(struct policyset **out, const struct state *st, int64_t now_s, struct err *err)
 {
 	SCOPED(policyset) struct policyset *p = alloc_zeroed(1, sizeof(*p));
-	struct updater_options options = { .now_s = now_s };
-	struct updater_store store;
 
-	p->state = st;
-	p->metadata = state_path(st, "metadata");
-	options.floor_s = localmeta_floor(p->metadata);
-	store = localmeta_store(p->metadata);
-	p->updater = updater_new(&store, NULL, &options);
-	if (!check_chain(p, err))
+	p->in_force = (struct generation)GENERATION_EMPTY;
+	p->newest = state_path(st, "metadata");
+	if (!hold(p, st, err) || !check_chain(p, now_s, err))
 		return false;
 	*out = p;
 	p = NULL;
@@ -52,18 +96,18 @@ void policyset_close(struct policyset *p)
 	if (p == NULL)
 		return;
 	updater_free(p->updater);
-	free(p->metadata);
+	generation_release(&p->in_force);
+	free(p->newest);
 	free(p);
 }
 
 void policyset_state(struct updater_state *out, struct policyset *p)
 {
 	updater_state(out, p->updater);
-}
-
-char *policyset_file(const struct state *st, const char *path)
-{
-	return path_join3(st->dir, "policy", path);
+	if (!p->withdrawn || out->expires <= out->now_s)
+		return;
+	out->expires = out->now_s;
+	out->expires_role = "root";
 }
 
 static bool find(struct updater_target *out, struct policyset *p, const char *path, struct err *err)
@@ -79,7 +123,7 @@ static bool find(struct updater_target *out, struct policyset *p, const char *pa
 
 bool policyset_read(struct buf *out, struct policyset *p, const char *path, struct err *err)
 {
-	SCOPED_TEXT char *file = policyset_file(p->state, path);
+	SCOPED_TEXT char *file = path_join(p->in_force.targets, path);
 	struct updater_target target;
 
 	if (!find(&target, p, path, err) ||

@@ -1,12 +1,13 @@
 /*
- * What the site says, as this client trusts it: the stored metadata chain, verified without any
- * network, and the policy documents beneath it, each checked against its signed hash whenever it is
- * read.
+ * What the site says, as this client trusts it: the generation in force (agent/generation.h), its
+ * metadata chain verified without any network, its documents each checked against its signed hash
+ * whenever it is read. It is one publication as a whole, and held while it is open: whatever a
+ * refresh does meanwhile, all that is read is of one set.
  *
  *     policyset_open → policyset_site, policyset_package, … → policyset_close
  *
- * A document that is absent, or that does not match its listing (a refresh broke off), reads as
- * ERR_NOT_FOUND; the next refresh fetches it.
+ * A document that is absent (never asked for), or that does not match its listing (a disk that
+ * rots), reads as ERR_NOT_FOUND; a refresh that is asked for it fetches it.
  */
 #ifndef AGENT_POLICYSET_H
 #define AGENT_POLICYSET_H
@@ -25,8 +26,10 @@
 struct policyset;
 
 /*
- * Verify the stored chain. `now_s` is what expiry is measured by. ERR_NOT_ENROLLED without a
- * trusted root or metadata; ERR_TRUST if the chain does not verify.
+ * Verify the chain in force from the newest trusted root. `now_s` is what expiry is measured by.
+ * Where a new root has withdrawn keys that signed what is in force, the root that came with it
+ * vouches for it still, until a newer set is whole; but it counts as expired (policyset_state).
+ * ERR_NOT_ENROLLED without a trusted root or metadata; ERR_TRUST if the chain does not verify.
  */
 bool policyset_open(struct policyset **out, const struct state *st, int64_t now_s, struct err *err)
 	MUST_USE;
@@ -55,8 +58,5 @@ bool policyset_package(struct docs_package *out, struct policyset *p, const char
 		       struct err *err) MUST_USE;
 bool policyset_location(struct docs_location *out, struct policyset *p, const char *id,
 			struct err *err) MUST_USE;
-
-/* Where a target file is kept: STATE/policy/<path>; the caller frees it. */
-char *policyset_file(const struct state *st, const char *path) MUST_USE;
 
 #endif

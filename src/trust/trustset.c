@@ -371,6 +371,11 @@ const char *trustset_name(const struct trustset *set, const struct role *role)
 	return "";
 }
 
+const char *trustset_targets_name(const struct trustset *set, size_t i)
+{
+	return i < set->member_count ? set->members[i].name : NULL;
+}
+
 const struct role *trustset_root(const struct trustset *set)
 {
 	return set->root;

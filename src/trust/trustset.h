@@ -92,6 +92,9 @@ const struct role *trustset_find_targets(struct trustset *set, const char *name,
 /* The name under which a role from trustset_find_targets is held. Borrowed. */
 const char *trustset_name(const struct trustset *set, const struct role *role);
 
+/* The name of the i-th held targets role, NULL past the last. A name may come twice. Borrowed. */
+const char *trustset_targets_name(const struct trustset *set, size_t i);
+
 /* What the snapshot lists for the role; VERDICT_MISSING_TARGET_ROLE. */
 enum verdict trustset_listing(const struct trustset *set, const char *name,
 			      struct role_listing *out, struct err *err) MUST_USE;

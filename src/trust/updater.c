@@ -441,6 +441,28 @@ bool updater_target_matches(const struct updater_target *target, struct span byt
 	return verify_target(&target->listing, target->path, bytes, &ignored) == VERDICT_OK;
 }
 
+static bool tell_file(const char *name, bool (*each)(void *ctx, const char *file), void *ctx)
+{
+	SCOPED_TEXT char *file = rolename_file(name);
+
+	return each(ctx, file);
+}
+
+bool updater_each_file(const struct updater *u, bool (*each)(void *ctx, const char *file),
+		       void *ctx)
+{
+	const char *name;
+
+	if ((trustset_root(u->set) != NULL && !tell_file("root", each, ctx)) ||
+	    (trustset_timestamp(u->set) != NULL && !tell_file("timestamp", each, ctx)) ||
+	    (trustset_snapshot(u->set) != NULL && !tell_file("snapshot", each, ctx)))
+		return false;
+	for (size_t i = 0; (name = trustset_targets_name(u->set, i)) != NULL; i++)
+		if (!tell_file(name, each, ctx))
+			return false;
+	return true;
+}
+
 static int64_t version_of(const struct role *role)
 {
 	return role != NULL ? role->version : 0;

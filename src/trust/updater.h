@@ -149,6 +149,13 @@ enum verdict updater_fetch_target(struct updater *u, const struct updater_target
 /* True if `bytes` are the target's, as for a copy that was stored earlier. */
 bool updater_target_matches(const struct updater_target *target, struct span bytes);
 
+/*
+ * Call `each` with the store's file name of every role that is held: of those that this updater has
+ * verified, not of others that happen to be stored. False from `each` ends it, and is returned.
+ */
+bool updater_each_file(const struct updater *u, bool (*each)(void *ctx, const char *file),
+		       void *ctx);
+
 struct updater_state {
 	int64_t root, timestamp, snapshot, targets; /* versions held; 0: none */
 	int64_t expires;          /* earliest end of life of what is held; INT64_MAX: nothing is */

@@ -40,6 +40,7 @@ def world(t):
     w.site("program", "add", w.package, "second", "--command", "./install")
     w.site("advertise", w.package, "second", "--collection", "all", "--available", "now")
     w.site("group", "add", "branch")
+    w.site("collection", "add", "some", "--query", "SELECT client_id FROM os")
     w.site("publish")
     w.cap.hide()
     return w
@@ -51,8 +52,15 @@ def snapshot(*folders):
             for p in folder.rglob("*") if p.is_file()}
 
 
+def in_force(client):
+    """Every file of the generation that the client acts by."""
+    policy = client.state / "policy"
+    return snapshot(policy / (policy / "current").read_text())
+
+
 def trusted(client):
-    return {**snapshot(client.state / "metadata"), **snapshot(client.state / "policy")}
+    """That, and the newest metadata that was verified."""
+    return {**snapshot(client.state / "metadata"), **in_force(client)}
 
 
 class Copy(Client):
@@ -92,10 +100,11 @@ def refused(client, *verb, code=1):
     return status
 
 
-def none_is_forged(client, before, cap):
-    """Every trusted file is one that the site signed: the old one, or the new one."""
+def the_old_set_stays(client, before, cap):
+    """What was in force is, file by file; what was verified beyond it is signed by the site."""
+    equal(in_force(client), before, "the generation in force")
     signed = set(before.values()) | set(snapshot(cap.folder).values())
-    for name, body in trusted(client).items():
+    for name, body in snapshot(client.state / "metadata").items():
         need(body in signed or name.startswith("clock"), f"{name} was never signed")
 
 
@@ -126,7 +135,7 @@ def refuses_each(t, verb, names_of, changes_of):
     """Every change to every file that `verb` reads is refused, and healed by the honest file."""
     w, client = model_of(t)
     cap = w.cap
-    before = trusted(client)
+    before = in_force(client)
     names = names_of(read_by(client, cap, *verb(w)))
     need(len(names) >= 1, "nothing was read")
     for name in names:
@@ -136,7 +145,7 @@ def refuses_each(t, verb, names_of, changes_of):
             client.again()
             try:
                 refused(client, *verb(w))
-                none_is_forged(client, before, cap)
+                the_old_set_stays(client, before, cap)
             except Failed as fault:
                 raise Failed(f"{name}, {change.__doc__}: {fault}")
         cap.behaviour = hostile.honest
@@ -189,6 +198,68 @@ def _(t):
 @case("truncated metadata and policy documents are refused")
 def _(t):
     refuses_each(t, lambda w: ["sync"], signed, cuts)
+
+
+KINDS = ("site", "group", "package", "location", "advertisement", "collection")
+
+
+def changed(change):
+    return lambda r: r.serve(change(r.file.read_bytes()))
+
+
+SPOILS = (  # what happens to the document, and how that is called
+    (changed(lambda b: flip(len(b) // 2, 1)(b)), "bad-hash"),
+    (hostile.status(404), "missing"),
+    (changed(lambda b: b[:-1]), "bad-length"),
+    (changed(lambda b: b + b" " * 100_000), "too-large"),
+    (hostile.endless, "too-large"),
+)
+
+
+def offered(client):
+    return sorted(o["program"] for o in client.json("list"))
+
+
+def kind_of(name):
+    return "site" if name.endswith(".site.json") else name.split("/")[1]
+
+
+@case("beside good metadata one bad document of any kind leaves the old set in force and at work")
+def _(t):
+    w, client = model_of(t)
+    before = in_force(client)
+    names = {kind_of(n): n for n in targets(read_by(client, w.cap, "sync"))}
+    equal(sorted(names), sorted(KINDS), "kinds of documents that a sync reads")
+    for kind, name in names.items():
+        client.again()
+        for spoil, verdict in SPOILS:
+            w.cap.behaviour = hostile.on(lambda r, n=name: r.name == n, spoil)
+            status = refused(client, "sync")
+            equal(status["verdict"], verdict, f"{name}: verdict")
+            need(kind in status["verdict_text"], f"{name} is not named", status)
+            equal(in_force(client), before, f"{name}, {verdict}: the generation in force")
+        equal(offered(client), ["install"], f"{name} is bad: offers")
+        client("run", w.package, "install")
+        w.cap.behaviour = hostile.honest
+        client("sync")
+        equal(offered(client), ["install", "second"], f"{name} is whole: offers")
+        equal(client.json("status")["verdict"], "ok", f"{name} is whole: verdict")
+
+
+@case("a set that one CAP has not whole comes from another")
+def _(t):
+    site = t.site()
+    bad, good = add_cap(t, site, "bad"), add_cap(t, site, "good")
+    site("publish")
+    client = t.client().enroll(site, bad.url)
+    client("prefer", "bad", "--cap")
+    site("group", "add", "branch")
+    site("publish")
+    bad.hide(), good.hide()
+    bad.behaviour = hostile.on(lambda r: "group" in r.name, hostile.status(404))
+    client("sync")
+    equal(client.json("status")["verdict"], "ok", "verdict")
+    need("targets/group/branch.json" in in_force(client), "no new policy")
 
 
 @case("a receipt with a flipped byte is no receipt: nothing is forgotten")
@@ -287,7 +358,7 @@ def _(t):
     site("publish")
     client("sync")
     equal(client.json("status")["verdict"], "ok", "verdict")
-    need((client.state / "policy" / "group" / "branch.json").exists(), "no new policy")
+    need("targets/group/branch.json" in in_force(client), "no new policy")
 
 
 @case("another site's metadata is refused")
@@ -314,10 +385,10 @@ def _(t):
         nothing_moves(t, w, client, hostile.on(lambda r, n=name: r.name == n, hostile.endless),
                       verdict)
     w, client = model_of(t)
-    before = trusted(client)
+    before = in_force(client)
     w.cap.behaviour = hostile.on(lambda r: r.name.endswith(".snapshot.json"), hostile.endless)
     refused(client, "sync")
-    none_is_forged(client, before, w.cap)
+    the_old_set_stays(client, before, w.cap)
 
 
 @case("an empty CAP changes nothing")
@@ -362,7 +433,7 @@ def _(t):
         equal(attempts, [("bad", fault), ("good", "ok")], f"{why}: attempts")
         need(any(s == 200 for _, _, s in good.requests), f"{why}: the good CAP was not read")
         equal(client.json("status")["verdict"], "ok", f"{why}: verdict")
-        need((client.state / "policy" / "group" / f"g{number}.json").exists(), f"{why}: no policy")
+        need(f"targets/group/g{number}.json" in in_force(client), f"{why}: no policy")
         bad.show(), good.show()
     texts = [m["text"] for m in client.json("messages") if m.get("id") == 11008]
     need(texts and all("bad" in text for text in texts), "no message of the lie", texts)

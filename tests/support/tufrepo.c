@@ -499,9 +499,14 @@ static struct updater *new_client(struct tufrepo *r, const struct updater_source
 	return updater_new(&store, source, options);
 }
 
+struct updater_source tufrepo_source(struct tufrepo *r)
+{
+	return (struct updater_source){ .fetch = serve, .ctx = r };
+}
+
 struct updater *tufrepo_client(struct tufrepo *r, int64_t now_s, int64_t floor_s)
 {
-	const struct updater_source source = { .fetch = serve, .ctx = r };
+	const struct updater_source source = tufrepo_source(r);
 
 	return new_client(r, &source,
 			  &(struct updater_options){ .now_s = now_s, .floor_s = floor_s });

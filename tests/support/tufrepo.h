@@ -107,6 +107,9 @@ void tufrepo_publish_root(struct tufrepo *r);
 json_t *tufrepo_read(struct tufrepo *r, const char *path);
 void tufrepo_write(struct tufrepo *r, const char *path, json_t *document);
 
+/* The repository as a server for any updater. */
+struct updater_source tufrepo_source(struct tufrepo *r);
+
 /* The repository and its client's store as an updater's; offline without source. */
 struct updater *tufrepo_client(struct tufrepo *r, int64_t now_s, int64_t floor_s);
 struct updater *tufrepo_offline_client(struct tufrepo *r, int64_t now_s);
