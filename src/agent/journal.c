@@ -367,8 +367,11 @@ static enum journal_phase look(struct journal_run *run, const char *folder)
 	bool is_free = lock_is_free(folder);
 	bool started = has_started(run, folder);
 
-	if (path_exists(result))
+	if (path_exists(result)) {
+		/* Start and end may both have come since. */
+		(void)has_started(run, folder);
 		return JOURNAL_ENDED;
+	}
 	if (!is_free)
 		return JOURNAL_RUNNING;
 	return started ? JOURNAL_ENDED : JOURNAL_UNSTARTED;
