@@ -12,21 +12,19 @@
 #include "agent/generation.h"
 #include "agent/inventory.h"
 #include "agent/jobs.h"
-#include "agent/outbox.h"
+#include "agent/offer.h"
 #include "agent/overview.h"
-#include "agent/permit.h"
 #include "agent/run.h"
+#include "agent/supply.h"
+#include "agent/teller.h"
 #include "common/alloc.h"
 #include "common/helper.h"
 #include "common/log.h"
 #include "common/path.h"
-#include "content/store.h"
 
 #define CYCLE_WAIT_MS   600000
 #define JOURNAL_WAIT_MS 30000
-#define OUTBOX_WAIT_MS  10000
-#define LOOK_FIRST_MS   50   /* between two looks at a running program, at first … */
-#define LOOK_MAX_MS     2000 /* … and at one that takes its time */
+#define PATIENCE_MS     2000 /* for a program before the cycle goes on without its end */
 #define EVALUATIONS_MAX 3 /* an evaluation may ask for documents that the refresh did not bring */
 
 struct cycle {
@@ -38,11 +36,13 @@ struct cycle {
 	struct journal_list runs;
 	char *reaper;
 	bool outbox_full;
-	bool untold; /* a record found no room */
+	struct teller teller;
+	struct supply supply;
+	size_t running; /* programs when it was last looked */
 	size_t ran;
-	size_t failed;
 	size_t sent;
 	bool changed;
+	bool refreshed;           /* or tried, by an earlier cycle of the same request as well */
 	struct err refresh_error; /* why policy could not be refreshed; ERR_NONE: it was */
 };
 
@@ -57,87 +57,6 @@ static void cycle_scoped(struct cycle *c)
 }
 
 /* ---- records ---- */
-
-static json_t *new_record(const struct cycle *c, int id, json_t *text)
-{
-	json_t *record = json_object();
-
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", id);
-	jsondoc_set_time(record, "time", clock_wall_s(c->job->clock));
-	jsondoc_set(record, "text", text);
-	return record;
-}
-
-static bool open_outbox(struct outbox **out, const struct cycle *c, struct err *err)
-{
-	SCOPED_TEXT char *dir = state_path(c->job->state, "outbox");
-
-	return outbox_open(out, dir, c->id.stream, 0, OUTBOX_WAIT_MS, err);
-}
-
-static bool is_kept(enum outbox_result result, struct err *err)
-{
-	switch (result) {
-	case OUTBOX_KEPT:
-	case OUTBOX_KNOWN:
-		return true;
-	case OUTBOX_FULL:
-		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
-	case OUTBOX_FAULT:
-	default:
-		return false;
-	}
-}
-
-static void pass_on(const struct cycle *c, const json_t *record)
-{
-	json_auto_t *event = json_pack("{s:s,s:O}", "event", "record", "record", record);
-
-	if (c->job->event != NULL)
-		(void)c->job->event(event, c->job->event_ctx);
-}
-
-/* What a run tells. By its key: once, whatever is killed when. */
-static bool keep_record(const json_t *record, const char *key, void *ctx, struct err *err)
-{
-	const struct cycle *c = ctx;
-	SCOPED(outbox) struct outbox *outbox = NULL;
-
-	if (!open_outbox(&outbox, c, err) ||
-	    !is_kept(outbox_append_end(outbox, record, key, err), err))
-		return false;
-	pass_on(c, record);
-	return true;
-}
-
-/*
- * Tell once that an assignment has come into a state; `text` and `data` are taken over. The key
- * keeps it at once where a kill comes before assigned_save. What a full outbox has no room for is
- * told later; it is no reason to stop, for new programs wait for it.
- */
-static void tell_once(struct cycle *c, struct outbox *outbox, size_t index, const char *state,
-		      int id, json_t *text, json_t *data)
-{
-	const json_t *row = assigned_row(&c->plan, index);
-	json_auto_t *record = new_record(c, id, text);
-	SCOPED_TEXT char *key = assigned_key(&c->plan, index, state);
-	struct err err;
-
-	jsondoc_set_text(record, "advertisement", jsondoc_text(row, "advertisement"));
-	jsondoc_set_text(record, "package", jsondoc_text(row, "package"));
-	jsondoc_set_int(record, "version", jsondoc_int(row, "version", 0));
-	jsondoc_set_text(record, "program", jsondoc_text(row, "program"));
-	if (data != NULL)
-		jsondoc_set(record, "data", data);
-	if (!is_kept(outbox_append(outbox, record, key, &err), &err)) {
-		log_warn("record %d is not kept: %s", id, err.why);
-		c->untold = true;
-		return;
-	}
-	assigned_tell(&c->plan, index, state);
-	pass_on(c, record);
-}
 
 /* ---- beginning ---- */
 
@@ -176,6 +95,8 @@ static bool begin(struct cycle *c, struct job *job, struct err *err)
 {
 	c->job = job;
 	c->journal = (struct journal)JOURNAL_CLOSED;
+	c->teller = (struct teller){ .job = job, .stream = c->id.stream, .plan = &c->plan };
+	c->supply = (struct supply){ .job = job, .plan = &c->plan };
 	if (!state_load_identity(&c->id, job->state, err))
 		return false;
 	if (c->id.enrolment == STATE_NONE && job->settings->enroll_dir != NULL &&
@@ -196,7 +117,7 @@ static bool open_journal(struct cycle *c, struct err *err)
 /* What cannot be told for want of room is told once records have gone: that must not stop them. */
 static bool settle_runs(struct run_summary *summary, struct cycle *c, struct err *err)
 {
-	if (run_collect(summary, &c->journal, c->job->clock, keep_record, c, err))
+	if (run_collect(summary, &c->journal, c->job->clock, teller_keep, &c->teller, err))
 		return true;
 	if (err->code != ERR_OUTBOX_FULL)
 		return false;
@@ -289,54 +210,6 @@ static bool make_plan(json_t **plan_out, struct cycle *c, struct err *err)
 	return true;
 }
 
-static void tell_policy(struct cycle *c, const json_t *before, const json_t *now)
-{
-	const json_t *trusted = json_object_get(now, "trusted");
-	int64_t version = jsondoc_int(trusted, "timestamp", 0);
-	json_auto_t *status = NULL;
-	SCOPED_TEXT char *key = alloc_printf("policy/%" PRId64, version);
-	json_auto_t *record = NULL;
-	json_t *data;
-	struct err err;
-
-	if (version == jsondoc_int(json_object_get(before, "trusted"), "timestamp", 0))
-		return;
-	if (!state_read_json(&status, c->job->state, "status.json", &err))
-		return;
-	record = new_record(c, 11001,
-			    json_sprintf("policy version %" PRId64 " from %s", version,
-					 jsondoc_text(status, "verdict_server") != NULL
-						 ? jsondoc_text(status, "verdict_server")
-						 : "a CAP"));
-	data = json_object();
-	jsondoc_set_int(data, "timestamp", version);
-	jsondoc_set_text(data, "cap", jsondoc_text(status, "verdict_server"));
-	jsondoc_set(record, "data", data);
-	if (!keep_record(record, key, c, &err))
-		log_warn("record 11001 is not kept: %s", err.why);
-}
-
-static void tell_refused(struct cycle *c, const json_t *before, const json_t *now)
-{
-	const json_t *rows = json_object_get(now, "refused"), *row;
-	int64_t version = jsondoc_int(json_object_get(now, "trusted"), "timestamp", 0);
-	struct err err;
-	size_t i;
-
-	if (json_equal(rows, json_object_get(before, "refused")))
-		return;
-	json_array_foreach (rows, i, row) {
-		const char *adv = jsondoc_text(row, "advertisement");
-		SCOPED_TEXT char *key = alloc_printf("%s/refused/%" PRId64, adv, version);
-		json_auto_t *record = new_record(
-			c, 10018, json_sprintf("rejected: %s", jsondoc_text(row, "reason")));
-
-		jsondoc_set_text(record, "advertisement", adv);
-		if (!keep_record(record, key, c, &err))
-			log_warn("record 10018 is not kept: %s", err.why);
-	}
-}
-
 /* The identity learns its site from verified policy, for people and for messages. */
 static void note_site(struct cycle *c, const json_t *plan)
 {
@@ -372,8 +245,8 @@ static bool have_plan(struct cycle *c, struct err *err)
 	if (json_array_size(json_object_get(plan, "missing")) == 0)
 		jsondoc_set_text(plan, "inputs", inputs);
 	note_site(c, plan);
-	tell_policy(c, before, plan);
-	tell_refused(c, before, plan);
+	teller_policy(&c->teller, before, plan);
+	teller_refused(&c->teller, before, plan);
 	return state_write_json(c->job->state, "plan.json", plan, err) &&
 	       assigned_load(&c->plan, c->job->state, err);
 }
@@ -395,186 +268,35 @@ static void look_at_outbox(struct cycle *c)
 	SCOPED(outbox) struct outbox *outbox = NULL;
 	struct err err;
 
-	c->outbox_full = !open_outbox(&outbox, c, &err) || outbox_is_full(outbox);
+	c->outbox_full = !teller_open(&outbox, &c->teller, &err) || outbox_is_full(outbox);
 }
 
-static void tell_wait(struct cycle *c, struct outbox *outbox, size_t i,
-		      const struct schedule_verdict *v)
+/*
+ * A moment of patience for a program that is done at once; what takes longer goes on while the
+ * cycle does the rest. Tells what can be told by then.
+ */
+static bool see_run(struct cycle *c, struct err *err)
 {
-	const char *reason = schedule_reason_name(v->reason);
-	char until[CLOCK_TEXT_MAX] = "";
-	json_t *data = json_object();
-
-	if (v->until_s != SCHEDULE_NEVER)
-		clock_print(until, v->until_s);
-	jsondoc_set_text(data, "reason", reason);
-	jsondoc_set_text(data, "until", until[0] != '\0' ? until : NULL);
-	tell_once(c, outbox, i, reason, 11005,
-		  json_sprintf("waits: %s%s%s%s", v->text != NULL ? v->text : reason,
-			       until[0] != '\0' ? " (until " : "", until,
-			       until[0] != '\0' ? ")" : ""),
-		  data);
-}
-
-/* Changes worth a record. */
-static void tell_verdict(struct cycle *c, struct outbox *outbox, size_t i,
-			 const struct schedule_verdict *v)
-{
-	const char *reason = schedule_reason_name(v->reason);
-
-	if (v->state == SCHEDULE_EXPIRED && !assigned_is_told(&c->plan, i, "expired"))
-		tell_once(c, outbox, i, "expired", 10019,
-			  json_string("expired before it could run"), NULL);
-	if (v->state == SCHEDULE_STOPPED && !assigned_is_told(&c->plan, i, "stopped"))
-		tell_once(c, outbox, i, "stopped", 11010, json_string("stopped by the site"), NULL);
-	if (v->state == SCHEDULE_REJECTED && !assigned_is_told(&c->plan, i, "rejected"))
-		tell_once(c, outbox, i, "rejected", 10018,
-			  json_sprintf("rejected: %s", v->text != NULL ? v->text : ""), NULL);
-	if (v->state == SCHEDULE_WAITING && !assigned_is_told(&c->plan, i, reason))
-		tell_wait(c, outbox, i, v);
-}
-
-/* Before anything is done about it: the timeline begins with the arrival. */
-static bool tell_received(struct cycle *c, struct err *err)
-{
-	SCOPED(outbox) struct outbox *outbox = NULL;
-
-	if (!open_outbox(&outbox, c, err))
-		return false;
-	for (size_t i = 0; i < c->plan.count; i++)
-		if (assigned_is_new(&c->plan, i))
-			tell_once(c, outbox, i, "received", 10002, json_string("received"), NULL);
-	return true;
-}
-
-/* ---- content ---- */
-
-enum fetch_how {
-	FETCH_MISSING, /* what stands here as verified is believed */
-	FETCH_MEND,    /* what stands here was found changed: look at every chunk again */
-};
-
-static json_t *new_fetch(const struct cycle *c, size_t i, enum fetch_how how)
-{
-	const json_t *row = assigned_row(&c->plan, i);
-	json_t *question = json_object();
-
-	jsondoc_set_text(question, "op", "fetch");
-	jsondoc_set_text(question, "package", jsondoc_text(row, "package"));
-	jsondoc_set_int(question, "version", jsondoc_int(row, "version", 0));
-	jsondoc_set_text(question, "advertisement", jsondoc_text(row, "advertisement"));
-	jsondoc_set_text(question, "program", jsondoc_text(row, "program"));
-	jsondoc_set_int(question, "quota", (int64_t)c->job->settings->quota_bytes);
-	jsondoc_set_flag(question, "for_person", c->job->for_person);
-	if (how == FETCH_MEND)
-		jsondoc_set_flag(question, "mend", true);
-	return question;
-}
-
-/* Have the content of an assignment here, or note why not. *path_out is the caller's. */
-static bool fetch(char **path_out, char **way_out, struct cycle *c, size_t i, enum fetch_how how,
-		  struct err *err)
-{
-	json_auto_t *question = new_fetch(c, i, how);
-	json_auto_t *answer = NULL;
-	const json_t *waiting;
-
-	if (!job_ask_worker(&answer, c->job, question, err)) {
-		assigned_set_wait(&c->plan, i, err->why, SCHEDULE_NEVER);
-		return false;
-	}
-	waiting = json_object_get(answer, "waiting");
-	if (waiting != NULL) {
-		assigned_set_wait(&c->plan, i, jsondoc_text(waiting, "text"),
-				  schedule_time(waiting, "until"));
-		return err_set(err, ERR_NO_CANDIDATE, "%s", jsondoc_text(waiting, "text"));
-	}
-	assigned_set_ready(&c->plan, i);
-	*path_out = alloc_text(jsondoc_text(answer, "path"));
-	*way_out = alloc_text(jsondoc_text(answer, "way"));
-	return true;
-}
-
-/* ---- running ---- */
-
-/* Immediately before a run the tree is compared with the signed manifest once more. */
-static bool verify_content(struct cycle *c, size_t i, struct err *err)
-{
-	const json_t *row = assigned_row(&c->plan, i);
-	json_auto_t *question = json_object();
-	json_auto_t *answer = NULL;
-	const json_t *finding;
-
-	jsondoc_set_text(question, "op", "verify");
-	jsondoc_set_text(question, "package", jsondoc_text(row, "package"));
-	jsondoc_set_int(question, "version", jsondoc_int(row, "version", 0));
-	if (!job_ask_offline(&answer, c->job, question, err))
-		return false;
-	finding = json_array_get(json_object_get(answer, "findings"), 0);
-	if (finding == NULL)
-		return true;
-	return err_set(err, ERR_CORRUPT, "the content has changed since it was verified: %s is %s",
-		       jsondoc_text(finding, "path"), jsondoc_text(finding, "finding"));
-}
-
-/* From here on until the last process of the run has ended, nobody removes the content. */
-static bool pin_content(int *pin_out, const struct cycle *c, size_t i, struct err *err)
-{
-	const json_t *row = assigned_row(&c->plan, i);
-	SCOPED_TEXT char *dir = state_path(c->job->state, "store");
-	SCOPED(store) struct store *store = NULL;
-	const char *package;
-	int64_t version;
-	struct store_id id;
-
-	if (!jsondoc_need_text(&package, row, "package", err) ||
-	    !jsondoc_need_int(&version, row, "version", 1, STORE_VERSION_MAX, err))
-		return false;
-	if (!store_id_make(&id, package, (uint64_t)version))
-		return err_set(err, ERR_FORMAT, "\"%s\" is no package", package);
-	return store_open(&store, dir, c->job->clock, err) && store_pin(pin_out, store, &id, err);
-}
-
-/* Hold the content, verified. Somebody may have changed it since it came: that is mended once. */
-static bool hold_content(int *pin_out, struct cycle *c, size_t i, struct err *err)
-{
-	SCOPED_TEXT char *path = NULL;
-	SCOPED_TEXT char *way = NULL;
-
-	if (!pin_content(pin_out, c, i, err))
-		return false;
-	if (verify_content(c, i, err))
-		return true;
-	if (err->code != ERR_CORRUPT)
-		return false;
-	log_warn("%s; it is fetched again", err->why);
-	path_close_fd(pin_out);
-	*pin_out = -1;
-	return fetch(&path, &way, c, i, FETCH_MEND, err) && pin_content(pin_out, c, i, err) &&
-	       verify_content(c, i, err);
-}
-
-static void pause_ms(long ms)
-{
-	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	nanosleep(&pause, NULL);
-}
-
-/* Until nothing of this client runs any more. The program does not depend on us: it outlives a
- * kill. */
-static bool wait_for_runs(struct cycle *c, struct err *err)
-{
+	uint64_t end_ms = clock_mono_ms(c->job->clock) + PATIENCE_MS;
 	struct run_summary summary;
-	long look_ms = LOOK_FIRST_MS;
+	unsigned int look_ms = 0;
 
 	do {
-		pause_ms(look_ms);
-		look_ms = MIN_OF(look_ms + look_ms / 8, (long)LOOK_MAX_MS);
+		run_pause(&look_ms);
 		if (!collect(&summary, c, err))
 			return false;
-	} while (summary.running > 0);
+	} while (summary.running > 0 && clock_mono_ms(c->job->clock) < end_ms);
+	c->running = summary.running;
 	return true;
+}
+
+/* Without the cycle's lock: polls, records and other commands go on meanwhile. */
+static bool wait_for_end(const struct job *job, const struct run_key *only, uint64_t limit_ms,
+			 struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(job->state, "journal");
+
+	return run_wait(dir, only, limit_ms, job->clock, err);
 }
 
 /* As long as a run is not settled every cycle looks at everything: others may wait for it. */
@@ -600,7 +322,7 @@ static enum run_start start(struct cycle *c, size_t i, const char *path, const c
 	enum run_start result;
 
 	forget_quiet(c);
-	if (!hold_content(&pin, c, i, err) || !open_journal(c, err))
+	if (!supply_hold(&pin, &c->supply, i, err) || !open_journal(c, err))
 		return RUN_FAULT;
 	request.pin = pin;
 	result = run_start(&c->journal, &request, c->job->clock, err);
@@ -614,10 +336,10 @@ static bool run_assignment(struct cycle *c, size_t i, const char *path, const ch
 	switch (start(c, i, path, way, again, err)) {
 	case RUN_STARTED:
 		c->ran++;
-		return wait_for_runs(c, err);
+		return see_run(c, err);
 	case RUN_HAS_RUN:
 	case RUN_IS_BUSY:
-		return wait_for_runs(c, err);
+		return see_run(c, err);
 	case RUN_FAULT:
 	default:
 		return false;
@@ -639,7 +361,7 @@ static bool take_turn(struct cycle *c, size_t i, bool *tried)
 	if ((!v.wants_content && v.state != SCHEDULE_DUE) || tried[i])
 		return false;
 	tried[i] = true;
-	if (!fetch(&path, &way, c, i, FETCH_MISSING, &err))
+	if (!supply_fetch(&path, &way, &c->supply, i, SUPPLY_MISSING, &err))
 		return false;
 	schedule_evaluate(&v, &c->plan.assignments[i], &c->plan.contents[i], &facts);
 	if (v.state != SCHEDULE_DUE)
@@ -679,14 +401,14 @@ static json_t *judge_all(struct cycle *c, size_t *waiting_out, size_t *failed_ou
 	int64_t next;
 	struct err ignored;
 
-	c->untold = !open_outbox(&outbox, c, &ignored) || c->untold;
+	c->teller.untold = !teller_open(&outbox, &c->teller, &ignored) || c->teller.untold;
 	*waiting_out = *failed_out = 0;
 	read_facts(&facts, c);
 	for (size_t i = 0; i < c->plan.count; i++) {
 		schedule_evaluate(&verdicts[i], &c->plan.assignments[i], &c->plan.contents[i],
 				  &facts);
 		if (outbox != NULL)
-			tell_verdict(c, outbox, i, &verdicts[i]);
+			teller_verdict(&c->teller, outbox, i, &verdicts[i]);
 		*waiting_out += verdicts[i].state == SCHEDULE_WAITING;
 		*failed_out += verdicts[i].state == SCHEDULE_FAILED;
 	}
@@ -704,11 +426,20 @@ static bool has_open_run(const struct cycle *c)
 	return false;
 }
 
+/* A run has ended and could not be told. */
+static bool has_untold_end(const struct cycle *c)
+{
+	for (size_t i = 0; i < c->runs.count; i++)
+		if (!c->runs.runs[i].settled && c->runs.runs[i].phase == JOURNAL_ENDED)
+			return true;
+	return false;
+}
+
 /* True if what is open now may change without the time, policy or inventory changing. */
 static bool may_change(const struct cycle *c)
 {
 	return has_open_run(c) || json_object_size(c->plan.waits) > 0 ||
-	       c->refresh_error.code != ERR_NONE || c->outbox_full || c->untold;
+	       c->refresh_error.code != ERR_NONE || c->outbox_full || c->teller.untold;
 }
 
 /*
@@ -730,37 +461,6 @@ static void keep_quiet(struct cycle *c, json_t *quiet, size_t waiting, size_t fa
 		log_warn("quiet.json: %s", err.why);
 }
 
-static void queue_inventory(struct cycle *c)
-{
-	SCOPED(outbox) struct outbox *outbox = NULL;
-	json_auto_t *sent = NULL;
-	json_auto_t *record = NULL;
-	char digest[17];
-	const char *before;
-	struct err err;
-
-	snprintf(digest, sizeof(digest), "%016" PRIx64, inventory_fingerprint(c->inventory));
-	if (!state_read_json(&sent, c->job->state, "inventory.json", &err))
-		return;
-	before = jsondoc_text(sent, "digest");
-	if (!open_outbox(&outbox, c, &err)) {
-		log_warn("the inventory is not kept: %s", err.why);
-		return;
-	}
-	if (before != NULL && strcmp(before, digest) == 0 && !outbox_lacks_inventory(outbox))
-		return;
-	record = inventory_record(c->inventory, clock_wall_s(c->job->clock));
-	if (!is_kept(outbox_put_inventory(outbox, record, &err), &err)) {
-		log_warn("the inventory is not kept: %s", err.why);
-		return;
-	}
-	json_decref(sent);
-	sent = json_object();
-	jsondoc_set_text(sent, "digest", digest);
-	if (!state_write_json(c->job->state, "inventory.json", sent, &err))
-		log_warn("inventory.json: %s", err.why);
-}
-
 static json_t *new_summary(const struct cycle *c, size_t waiting, size_t failed)
 {
 	json_t *result = json_object();
@@ -771,6 +471,8 @@ static json_t *new_summary(const struct cycle *c, size_t waiting, size_t failed)
 	jsondoc_set_int(result, "waiting", (int64_t)waiting);
 	jsondoc_set_int(result, "failed", (int64_t)failed);
 	jsondoc_set_int(result, "sent", (int64_t)c->sent);
+	jsondoc_set_int(result, "running", (int64_t)c->running);
+	jsondoc_set_flag(result, "untold", has_untold_end(c));
 	return result;
 }
 
@@ -799,7 +501,11 @@ static bool is_quiet(json_t **result_out, struct cycle *c, const struct run_summ
 
 static bool deliver(struct cycle *c, struct err *err)
 {
-	if (jobs_deliver(&c->sent, c->job, &c->id, err))
+	size_t sent = 0;
+	bool done = jobs_deliver(&sent, c->job, &c->id, err);
+
+	c->sent += sent;
+	if (done)
 		return true;
 	/* Records wait; that a CAP is away was told by the refresh already. */
 	log_debug("records wait: %s", err->why);
@@ -815,8 +521,9 @@ static bool work(json_t **result_out, struct cycle *c, struct err *err)
 
 	if (!collect(&runs, c, err) || !take_inventory(c, err))
 		return false;
+	c->running = runs.running;
 	if (is_quiet(result_out, c, &runs)) {
-		queue_inventory(c);
+		teller_inventory(&c->teller, c->inventory);
 		if (!deliver(c, err))
 			return false;
 		jsondoc_set_int(*result_out, "sent", (int64_t)c->sent);
@@ -827,14 +534,14 @@ static bool work(json_t **result_out, struct cycle *c, struct err *err)
 	if (!have_plan(c, err))
 		return false;
 	look_at_outbox(c);
-	if (!tell_received(c, err))
+	if (!teller_received(&c->teller, err))
 		return false;
 	run_what_is_due(c);
 	quiet = judge_all(c, &waiting, &failed);
 	if (!assigned_save(&c->plan, c->job->state, err))
 		return false;
 	keep_quiet(c, quiet, waiting, failed);
-	queue_inventory(c);
+	teller_inventory(&c->teller, c->inventory);
 	if (!deliver(c, err))
 		return false;
 	*result_out = new_summary(c, waiting, failed);
@@ -852,7 +559,7 @@ static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)
 {
 	size_t sent;
 
-	if (!refresh(c, NULL, &c->refresh_error)) {
+	if (!c->refreshed && !refresh(c, NULL, &c->refresh_error)) {
 		/* What was trusted stays in force; without any there is nothing to do. */
 		if (!has_policy(c) || err_exit(c->refresh_error.code) == EXIT_LOCAL) {
 			*err = c->refresh_error;
@@ -860,6 +567,7 @@ static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)
 		}
 		log_debug("%s", c->refresh_error.why); /* told at the end of the cycle */
 	}
+	c->refreshed = true;
 	if (c->id.enrolment != STATE_ENROLLED) {
 		if (!jobs_deliver(&sent, c->job, &c->id, err) && c->refresh_error.code == ERR_NONE)
 			return false;
@@ -871,14 +579,57 @@ static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)
 	return work(result_out, c, err);
 }
 
-bool cycle_sync(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+static bool one_cycle(json_t **result_out, struct cycle *c, struct job *job, struct err *err)
 {
-	SCOPED(cycle) struct cycle c = { .journal = JOURNAL_CLOSED };
 	SCOPED_FD int lock = -1;
 
+	return state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) && begin(c, job, err) &&
+	       run_cycle(result_out, c, err);
+}
+
+/* What the next cycle of the same request takes over. */
+static void go_on(struct cycle *next, const struct cycle *c)
+{
+	*next = (struct cycle){
+		.journal = JOURNAL_CLOSED,
+		.refreshed = c->refreshed,
+		.refresh_error = c->refresh_error,
+		.changed = c->changed,
+		.ran = c->ran,
+		.sent = c->sent,
+	};
+}
+
+/*
+ * A person waits for the programs as well, and what follows them is run in cycles of the same
+ * request. The schedule's own cycle ends; the agent begins another when a program has ended.
+ */
+static bool cycle_until_done(json_t **result_out, struct cycle *last, struct job *job,
+			     struct err *err)
+{
+	*last = (struct cycle){ .journal = JOURNAL_CLOSED };
+	while (one_cycle(result_out, last, job, err)) {
+		struct cycle next;
+
+		if (last->running == 0 || !job->for_person)
+			return true;
+		json_decref(*result_out);
+		*result_out = NULL;
+		if (!wait_for_end(job, NULL, RUN_FOR_EVER, err))
+			return false;
+		go_on(&next, last);
+		cycle_scoped(last);
+		*last = next;
+	}
+	return false;
+}
+
+bool cycle_sync(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	SCOPED(cycle) struct cycle c;
+
 	job->for_person = jsondoc_flag(request, "for_person", true);
-	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
-	    !run_cycle(result_out, &c, err))
+	if (!cycle_until_done(result_out, &c, job, err))
 		return false;
 	if (c.refresh_error.code == ERR_NONE)
 		return true;
@@ -891,11 +642,6 @@ bool cycle_sync(json_t **result_out, struct job *job, const json_t *request, str
 }
 
 /* ---- one program by hand ---- */
-
-static bool is_runnable(const struct schedule_verdict *v)
-{
-	return v->state == SCHEDULE_DUE || v->state == SCHEDULE_OFFERED;
-}
 
 /* The plan of a client that was let out is still there. */
 static bool is_let_in(const struct cycle *c, struct err *err)
@@ -911,61 +657,19 @@ static bool is_let_in(const struct cycle *c, struct err *err)
 		       c->id.client);
 }
 
-/*
- * The program may be advertised more than once: the first that may run now, else the first, whose
- * state says why it may not.
- */
-static bool find_offer(size_t *index_out, struct schedule_verdict *v, struct cycle *c,
-		       const json_t *request, struct err *err)
-{
-	const struct schedule_content ready = { .ready = true, .until_s = SCHEDULE_NEVER };
-	const char *package, *program;
-	struct schedule_facts facts;
-
-	if (!jsondoc_need_text(&package, request, "package", err) ||
-	    !jsondoc_need_text(&program, request, "program", err))
-		return false;
-	read_facts(&facts, c);
-	facts.by_hand = true;
-	*index_out = SIZE_MAX;
-	for (size_t i = 0; (i = assigned_find(&c->plan, package, program, i)) != SIZE_MAX; i++) {
-		struct schedule_verdict here = { 0 };
-
-		if (!permit_offers(c->job->caller,
-				   jsondoc_text(assigned_row(&c->plan, i), "offer_to")))
-			continue;
-		schedule_evaluate(&here, &c->plan.assignments[i], &ready, &facts);
-		if (*index_out != SIZE_MAX && !is_runnable(&here))
-			continue;
-		*index_out = i;
-		*v = here;
-		if (is_runnable(v))
-			return true;
-	}
-	if (*index_out != SIZE_MAX)
-		return true;
-	err_set(err, ERR_NOT_FOUND, "%s of %s is not offered to this client", program, package);
-	return err_fix(err, "see what is offered: packway list");
-}
-
-static bool is_allowed(const struct schedule_verdict *v, struct err *err)
-{
-	if (is_runnable(v))
-		return true;
-	if (v->state == SCHEDULE_SUCCEEDED) {
-		err_set(err, ERR_REFUSED, "it has run already, and may run once");
-		return err_fix(err,
-			       "let the site's admin allow more: program add … --rerun always");
-	}
-	return err_set(err, ERR_REFUSED, "it cannot run now: %s%s%s", schedule_state_name(v->state),
-		       v->reason != SCHEDULE_NO_REASON ? ", " : "",
-		       schedule_reason_name(v->reason));
-}
-
-static bool tell_outcome(json_t **result_out, const struct cycle *c, size_t index, struct err *err)
+static struct run_key key_of(const struct cycle *c, size_t index)
 {
 	const struct schedule_assignment *a = &c->plan.assignments[index];
-	const struct journal_run *run = journal_last(&c->runs, a->advertisement, a->serial);
+	struct run_key key = { .serial = a->serial };
+
+	snprintf(key.advertisement, sizeof(key.advertisement), "%s", a->advertisement);
+	return key;
+}
+
+static bool tell_outcome(json_t **result_out, const struct cycle *c, const struct run_key *key,
+			 struct err *err)
+{
+	const struct journal_run *run = journal_last(&c->runs, key->advertisement, key->serial);
 	json_t *result;
 
 	if (run == NULL || run->phase != JOURNAL_ENDED)
@@ -981,30 +685,87 @@ static bool tell_outcome(json_t **result_out, const struct cycle *c, size_t inde
 	return true;
 }
 
-bool cycle_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+enum begun {
+	BEGUN,
+	BEGUN_LATER, /* another program has to end first */
+	BEGUN_FAULT, /* see err */
+};
+
+/* Start the program, upload that it runs, and let go of the cycle's lock. */
+static enum begun begin_by_hand(struct run_key *key_out, struct job *job, const json_t *request,
+				struct err *err)
 {
+	SCOPED_FD int lock = -1;
 	SCOPED(cycle) struct cycle c = { .journal = JOURNAL_CLOSED };
 	SCOPED_TEXT char *path = NULL;
 	SCOPED_TEXT char *way = NULL;
-	SCOPED_FD int lock = -1;
+	struct schedule_facts facts;
+	struct schedule_verdict v;
 	struct run_summary runs;
-	struct schedule_verdict v = { 0 };
 	struct err ignored;
 	size_t index;
 	bool done;
 
-	job->for_person = true;
 	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
 	    !is_let_in(&c, err) || !collect(&runs, &c, err) ||
-	    !assigned_load(&c.plan, job->state, err) || !tell_received(&c, err))
-		return false;
+	    !assigned_load(&c.plan, job->state, err) || !teller_received(&c.teller, err))
+		return BEGUN_FAULT;
 	look_at_outbox(&c);
-	if (!find_offer(&index, &v, &c, request, err) || !is_allowed(&v, err))
-		return false;
-	done = fetch(&path, &way, &c, index, FETCH_MISSING, err) &&
-	       run_assignment(&c, index, path, way, v.again, err) &&
-	       tell_outcome(result_out, &c, index, err);
+	read_facts(&facts, &c);
+	if (!offer_find(&index, &v, &c.plan, &facts, job->caller, request, err))
+		return BEGUN_FAULT;
+	*key_out = key_of(&c, index);
+	done = v.reason == SCHEDULE_BUSY ||
+	       (supply_fetch(&path, &way, &c.supply, index, SUPPLY_MISSING, err) &&
+		run_assignment(&c, index, path, way, v.again, err));
 	if (!assigned_save(&c.plan, job->state, &ignored) || !deliver(&c, &ignored))
 		log_debug("records wait: %s", ignored.why);
+	if (!done)
+		return BEGUN_FAULT;
+	return v.reason == SCHEDULE_BUSY ? BEGUN_LATER : BEGUN;
+}
+
+/* The programs of a client run one after another. */
+static bool begin_when_free(struct run_key *key_out, struct job *job, const json_t *request,
+			    struct err *err)
+{
+	uint64_t end_ms = clock_mono_ms(job->clock) + CYCLE_WAIT_MS;
+
+	for (;;) {
+		uint64_t now_ms = clock_mono_ms(job->clock);
+		enum begun begun = begin_by_hand(key_out, job, request, err);
+
+		if (begun != BEGUN_LATER)
+			return begun == BEGUN;
+		if (!wait_for_end(job, NULL, end_ms > now_ms ? end_ms - now_ms : 0, err))
+			return false;
+	}
+}
+
+static bool end_by_hand(json_t **result_out, struct job *job, const struct run_key *key,
+			struct err *err)
+{
+	SCOPED_FD int lock = -1;
+	SCOPED(cycle) struct cycle c = { .journal = JOURNAL_CLOSED };
+	struct run_summary runs;
+	struct err ignored;
+	bool done;
+
+	if (!state_lock(&lock, job->state, "cycle", CYCLE_WAIT_MS, err) || !begin(&c, job, err) ||
+	    !collect(&runs, &c, err))
+		return false;
+	done = tell_outcome(result_out, &c, key, err);
+	if (!deliver(&c, &ignored))
+		log_debug("records wait: %s", ignored.why);
 	return done;
+}
+
+bool cycle_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	struct run_key key;
+
+	job->for_person = true;
+	return begin_when_free(&key, job, request, err) &&
+	       wait_for_end(job, &key, RUN_FOR_EVER, err) &&
+	       end_by_hand(result_out, job, &key, err);
 }

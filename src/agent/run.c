@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/orphan.h"
@@ -12,6 +13,9 @@
 #include "common/path.h"
 #include "common/spawn.h"
 
+#define JOURNAL_WAIT_MS   30000
+#define LOOK_FIRST_MS     50    /* between two looks at a running program, at first … */
+#define LOOK_MAX_MS       2000  /* … and at one that takes its time */
 #define REAPER_TIMEOUT_MS 30000 /* for the first generation of the reaper, which only forks */
 
 /* Members of an assignment that an intent repeats. */
@@ -200,6 +204,22 @@ static bool was_started(const struct journal_run *run)
 	return run->started_s != 0 && run->outcome != JOURNAL_NOT_STARTED;
 }
 
+static bool tell(struct run_summary *out, struct journal *j, const struct journal_run *run,
+		 const struct clock *clock, run_record_fn *record, void *ctx, struct err *err)
+{
+	bool is_running = run->phase == JOURNAL_RUNNING;
+
+	out->running += is_running;
+	if (was_started(run) && !run->started_told && !tell_start(j, run, record, ctx, err))
+		return false;
+	if (is_running)
+		return true;
+	if (!tell_end(j, run, clock, record, ctx, err))
+		return false;
+	out->ended++;
+	return true;
+}
+
 /* A run that nobody else ends when its time is over. */
 static void tend(const struct journal *j, const struct journal_run *run)
 {
@@ -211,22 +231,66 @@ static void tend(const struct journal *j, const struct journal_run *run)
 		(void)orphan_tend(folder, intent, orphan_boot_ms());
 }
 
-static bool tell(struct run_summary *out, struct journal *j, const struct journal_run *run,
-		 const struct clock *clock, run_record_fn *record, void *ctx, struct err *err)
+bool run_load(struct journal_list *out, const struct journal *j, struct err *err)
 {
-	bool is_running = run->phase == JOURNAL_RUNNING;
-
-	out->running += is_running;
-	if (was_started(run) && !run->started_told && !tell_start(j, run, record, ctx, err))
+	if (!journal_load(out, j, err))
 		return false;
-	if (is_running) {
-		tend(j, run);
-		return true;
-	}
-	if (!tell_end(j, run, clock, record, ctx, err))
-		return false;
-	out->ended++;
+	for (size_t i = 0; i < out->count; i++)
+		if (out->runs[i].phase == JOURNAL_RUNNING)
+			tend(j, &out->runs[i]);
 	return true;
+}
+
+void run_pause(unsigned int *look_ms)
+{
+	unsigned int ms = *look_ms == 0 ? LOOK_FIRST_MS : *look_ms + *look_ms / 8;
+	struct timespec pause;
+
+	*look_ms = MIN_OF(ms, (unsigned int)LOOK_MAX_MS);
+	pause = (struct timespec){ .tv_sec = *look_ms / 1000,
+				   .tv_nsec = *look_ms % 1000 * 1000000L };
+	nanosleep(&pause, NULL);
+}
+
+static bool load_from(struct journal_list *out, const char *dir, struct err *err)
+{
+	SCOPED(journal) struct journal journal = JOURNAL_CLOSED;
+
+	return journal_open(&journal, dir, JOURNAL_WAIT_MS, err) && run_load(out, &journal, err);
+}
+
+static bool is_running(const struct journal_list *list, const struct run_key *only)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct journal_run *run = &list->runs[i];
+
+		if (run->phase == JOURNAL_RUNNING &&
+		    (only == NULL || (run->serial == only->serial &&
+				      strcmp(run->advertisement, only->advertisement) == 0)))
+			return true;
+	}
+	return false;
+}
+
+bool run_wait(const char *dir, const struct run_key *only, uint64_t limit_ms,
+	      const struct clock *clock, struct err *err)
+{
+	uint64_t began_ms = clock_mono_ms(clock);
+	unsigned int look_ms = 0;
+
+	for (;;) {
+		SCOPED(journal_list) struct journal_list list = { 0 };
+
+		if (!load_from(&list, dir, err))
+			return false;
+		if (!is_running(&list, only))
+			return true;
+		if (clock_mono_ms(clock) - began_ms >= limit_ms) {
+			err_set(err, ERR_LOCKED, "another program of this client runs");
+			return err_fix(err, "wait for its end; packway list shows it");
+		}
+		run_pause(&look_ms);
+	}
 }
 
 bool run_collect(struct run_summary *out, struct journal *j, const struct clock *clock,
@@ -236,7 +300,7 @@ bool run_collect(struct run_summary *out, struct journal *j, const struct clock 
 	bool all_told = true;
 
 	*out = (struct run_summary){ 0 };
-	if (!journal_load(&list, j, err))
+	if (!run_load(&list, j, err))
 		return false;
 	for (size_t i = 0; i < list.count; i++) {
 		const struct journal_run *run = &list.runs[i];

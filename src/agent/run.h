@@ -52,6 +52,30 @@ enum run_start run_start(struct journal *j, const struct run_request *request,
  */
 typedef bool run_record_fn(const json_t *record, const char *key, void *ctx, struct err *err);
 
+/*
+ * All runs (journal_load). A run that lost its parent and is over its time limit is being ended by
+ * this, and by run_collect (orphan.h): so look again and again while one is running.
+ */
+bool run_load(struct journal_list *out, const struct journal *j, struct err *err) MUST_USE;
+
+#define RUN_FOR_EVER UINT64_MAX
+
+/* A run by what it is of. */
+struct run_key {
+	char advertisement[9];
+	uint64_t serial;
+};
+
+/*
+ * Block until nothing in the journal `dir` runs any more, or, with `only`, no run of that key.
+ * Tells and settles nothing, so that others may do so meanwhile. ERR_LOCKED after `limit_ms`.
+ */
+bool run_wait(const char *dir, const struct run_key *only, uint64_t limit_ms,
+	      const struct clock *clock, struct err *err) MUST_USE;
+
+/* Sleep between two looks at a program: short at first (0 before the first), then longer. */
+void run_pause(unsigned int *look_ms);
+
 struct run_summary {
 	size_t running; /* not ended yet */
 	size_t ended;   /* settled by this call */

@@ -213,11 +213,12 @@ void schedule_evaluate(struct schedule_verdict *out, const struct schedule_assig
 	out->wants_content = !content_here;
 	if (!is_time(out, a, last, facts))
 		return;
-	if (!content_here) {
+	/* Content of which nothing is known may be here, or comes while the other runs. */
+	if (something_runs(facts->journal) && (content_here || content->reason == NULL)) {
+		wait_for(out, SCHEDULE_BUSY, SCHEDULE_NEVER);
+	} else if (!content_here) {
 		wait_for(out, SCHEDULE_CONTENT, content->until_s);
 		out->text = content->reason;
-	} else if (something_runs(facts->journal)) {
-		wait_for(out, SCHEDULE_BUSY, SCHEDULE_NEVER);
 	} else {
 		out->state = SCHEDULE_DUE;
 	}

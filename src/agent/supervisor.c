@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "agent/journal.h"
+#include "agent/orphan.h"
 #include "agent/state.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -31,11 +33,16 @@
 #define WORKER_GRACE_MS  2000
 #define FIRST_DELAY_MS   60000
 #define LOOK_PAUSE_MS    60000 /* between two cycles that only ended runs ask for */
+#define LOOK_LATER_MS    3000  /* so long a command that waits for a run may tell its end itself */
+#define PEEK_MS          30000 /* between two looks at runs, while there are any */
+#define EXIT_RUNNING     3     /* of a cycle: programs go on, everything else is told */
 #define FIRST_DELAY_PART 10
 
 struct task {
 	pid_t pid;
+	uid_t caller;
 	bool is_sync; /* a cycle of the schedule, not a command's */
+	bool shares;  /* it has a line to the shared worker */
 };
 
 struct supervisor {
@@ -52,6 +59,8 @@ struct supervisor {
 	bool look_again;       /* a run ended, perhaps */
 	uint64_t next_look_ms; /* no cycle for ended runs before: one that cannot be told must not
 				  spin */
+	uint64_t next_tend_ms; /* no cycle for runs without a parent before */
+	uint64_t next_peek_ms; /* when to look at the runs again; 0: none is open */
 	int64_t plan_time_s;   /* of the plan.json that plan_poll_s is from */
 	uint32_t plan_poll_s;
 	bool stopping;
@@ -233,6 +242,13 @@ static int open_content(const json_t *result)
 	return path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 }
 
+static int exit_of(const json_t *result)
+{
+	return jsondoc_int(result, "running", 0) > 0 && !jsondoc_flag(result, "untold", false)
+		       ? EXIT_RUNNING
+		       : 0;
+}
+
 /* The child's whole life. */
 static void be_job(struct supervisor *s, int peer, uid_t caller, int worker)
 {
@@ -261,22 +277,65 @@ static void be_job(struct supervisor *s, int peer, uid_t caller, int worker)
 	answer = new_answer(done, result, &err);
 	if (peer >= 0)
 		(void)!wire_send_json(peer, answer, done ? open_content(result) : -1, &err);
-	_exit(done ? 0 : 1);
+	_exit(done ? exit_of(result) : 1);
+}
+
+static bool is_guest(uid_t caller)
+{
+	return caller != 0 && caller != geteuid();
+}
+
+static size_t count_guests(const struct supervisor *s)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->task_count; i++)
+		count += is_guest(s->tasks[i].caller);
+	return count;
+}
+
+/* A guest's fetch may take its time: nobody else waits for the worker that does it. */
+static bool may_share(const struct supervisor *s, uid_t caller)
+{
+	for (size_t i = 0; i < s->task_count; i++) {
+		const struct task *other = &s->tasks[i];
+
+		if (other->shares && other->caller != caller &&
+		    (is_guest(other->caller) || is_guest(caller)))
+			return false;
+	}
+	return true;
 }
 
 static void start_job(struct supervisor *s, int peer, uid_t caller)
 {
-	int worker = attach_to_worker(s);
+	int worker = may_share(s, caller) ? attach_to_worker(s) : -1;
 	pid_t pid = fork();
 
 	if (pid == 0)
 		be_job(s, peer, caller, worker);
-	path_close_fd(&worker);
-	if (pid < 0) {
+	if (pid < 0)
 		log_warn("cannot start a job: %s", strerror(errno));
-		return;
-	}
-	s->tasks[s->task_count++] = (struct task){ .pid = pid, .is_sync = peer < 0 };
+	else
+		s->tasks[s->task_count++] = (struct task){
+			.pid = pid,
+			.caller = caller,
+			.is_sync = peer < 0,
+			.shares = worker >= 0,
+		};
+	path_close_fd(&worker);
+}
+
+/* One line, so that the command can say why. */
+static void turn_away(int peer)
+{
+	json_auto_t *answer = NULL;
+	struct err err;
+
+	err_set(&err, ERR_LOCKED, "the agent is busy with requests of other users");
+	err_fix(&err, "try again in a while");
+	answer = new_answer(false, NULL, &err);
+	(void)!wire_send_json(peer, answer, -1, &err);
 }
 
 static bool has_sync(const struct supervisor *s)
@@ -294,26 +353,48 @@ static bool has_room(const struct supervisor *s)
 
 /* Runs: each has a folder in the journal until its end is told. */
 
-/* True if a run has ended whose end nobody has told; watches those that have not. */
-static bool look_at_runs(struct supervisor *s)
+/* What there is for a cycle to do about runs, the least urgent first. */
+enum seen {
+	SEEN_NOTHING,
+	SEEN_ORPHAN, /* one has lost its parent: its time limit is to be kept */
+	SEEN_END,    /* nobody has told it */
+};
+
+static enum seen look_at_run(bool *open_out, const char *folder)
+{
+	enum journal_phase phase = journal_peek(folder);
+
+	if (phase == JOURNAL_ENDED)
+		return SEEN_END;
+	*open_out = *open_out || phase == JOURNAL_RUNNING;
+	return phase == JOURNAL_RUNNING && orphan_is_alone(folder) ? SEEN_ORPHAN : SEEN_NOTHING;
+}
+
+/* Watches those that go on. */
+static enum seen look_at_runs(struct supervisor *s)
 {
 	SCOPED_TEXT char *dir = state_path(&s->state, "journal");
 	DIR *journal = opendir(dir);
 	const struct dirent *e;
-	bool ended = false;
+	enum seen most = SEEN_NOTHING;
+	bool open = false;
 
 	while (journal != NULL && (e = readdir(journal)) != NULL) {
 		SCOPED_TEXT char *folder = path_join(dir, e->d_name);
-		SCOPED_TEXT char *result = path_join(folder, "result");
+		enum seen seen;
 
 		if (e->d_name[0] == '.' || strchr(e->d_name, '-') == NULL)
 			continue;
+		/* First the watch, then the look: an end in between is seen twice, not never. */
 		(void)inotify_add_watch(s->watch, folder, IN_MOVED_TO | IN_ONLYDIR);
-		ended = ended || path_exists(result);
+		seen = look_at_run(&open, folder);
+		most = MAX_OF(most, seen);
 	}
 	if (journal != NULL)
 		closedir(journal);
-	return ended;
+	/* A run that is killed with its parent leaves no event. */
+	s->next_peek_ms = open ? clock_mono_ms(s->clock) + PEEK_MS : 0;
+	return most;
 }
 
 /* Events. */
@@ -321,10 +402,15 @@ static bool look_at_runs(struct supervisor *s)
 static void reap_jobs(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->task_count;) {
-		if (spawn_wait(NULL, s->tasks[i].pid, 0) == SPAWN_RUNNING) {
+		int status = 0;
+
+		if (spawn_wait(&status, s->tasks[i].pid, 0) == SPAWN_RUNNING) {
 			i++;
 			continue;
 		}
+		/* Whatever has ended now, that cycle has not seen it. */
+		if (s->tasks[i].is_sync && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_RUNNING)
+			s->next_look_ms = 0;
 		s->tasks[i] = s->tasks[--s->task_count];
 		s->look_again = true;
 		learn_client(s);
@@ -341,12 +427,35 @@ static void on_signal(struct supervisor *s)
 	reap_jobs(s);
 }
 
+static bool has_command(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->task_count; i++)
+		if (!s->tasks[i].is_sync)
+			return true;
+	return false;
+}
+
+static bool names_result(const char *events, size_t size)
+{
+	const struct inotify_event *e;
+
+	for (size_t at = 0; at + sizeof(*e) <= size; at += sizeof(*e) + e->len) {
+		e = (const struct inotify_event *)(const void *)(events + at);
+		if (e->len > 0 && strcmp(e->name, "result") == 0)
+			return true;
+	}
+	return false;
+}
+
 static void on_watch(struct supervisor *s)
 {
-	char events[4096];
+	_Alignas(struct inotify_event) char events[4096];
+	ssize_t size;
 
-	while (read(s->watch, events, sizeof(events)) > 0)
-		;
+	while ((size = read(s->watch, events, sizeof(events))) > 0)
+		if (names_result(events, (size_t)size))
+			s->next_look_ms = clock_mono_ms(s->clock) +
+					  (has_command(s) ? LOOK_LATER_MS : 0);
 	s->look_again = true;
 }
 
@@ -356,9 +465,20 @@ static void on_peer(struct supervisor *s)
 	int peer;
 
 	while (has_room(s) && control_accept(&peer, &caller, s->listener)) {
-		start_job(s, peer, caller);
+		if (is_guest(caller) && count_guests(s) >= SUPERVISOR_GUESTS_MAX)
+			turn_away(peer);
+		else
+			start_job(s, peer, caller);
 		close(peer);
 	}
+}
+
+static void plan_look(struct supervisor *s, enum seen seen, uint64_t now)
+{
+	if (seen == SEEN_NOTHING)
+		return;
+	s->next_poll_ms = MIN_OF(s->next_poll_ms,
+				 MAX_OF(now, seen == SEEN_END ? s->next_look_ms : s->next_tend_ms));
 }
 
 /* What time or ended runs ask for. One cycle at a time: a later one finds what an earlier left. */
@@ -368,26 +488,27 @@ static void on_time(struct supervisor *s)
 
 	if (has_sync(s) || !has_room(s))
 		return;
-	if (s->look_again) {
+	if (s->look_again || (s->next_peek_ms != 0 && now >= s->next_peek_ms)) {
 		s->look_again = false;
-		if (look_at_runs(s))
-			s->next_poll_ms = MIN_OF(s->next_poll_ms, MAX_OF(now, s->next_look_ms));
+		plan_look(s, look_at_runs(s), now);
 	}
 	if (now < s->next_poll_ms)
 		return;
-	s->next_look_ms = now + LOOK_PAUSE_MS;
+	s->next_look_ms = s->next_tend_ms = now + LOOK_PAUSE_MS;
 	s->next_poll_ms = supervisor_next_poll(now, poll_interval(s), s->client);
 	start_job(s, -1, geteuid());
 }
 
 static int sleep_ms(const struct supervisor *s)
 {
-	uint64_t now = clock_mono_ms(s->clock);
+	uint64_t now = clock_mono_ms(s->clock), next = s->next_poll_ms;
 
 	/* The end of the cycle that runs will wake us. */
 	if (has_sync(s) || !has_room(s))
 		return -1;
-	return s->next_poll_ms > now ? (int)MIN_OF(s->next_poll_ms - now, (uint64_t)INT32_MAX) : 0;
+	if (s->next_peek_ms != 0)
+		next = MIN_OF(next, s->next_peek_ms);
+	return next > now ? (int)MIN_OF(next - now, (uint64_t)INT32_MAX) : 0;
 }
 
 static void loop(struct supervisor *s)

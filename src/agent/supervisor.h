@@ -3,6 +3,10 @@
  * socket, holds the worker whose sessions outlive a request, and sees runs end. Everything else
  * happens in a child per request, so that this process stays small and cannot be held up.
  *
+ * The worker that jobs share does one thing at a time. Whoever is not root or the owner is a guest:
+ * a guest's job has the worker alone or gets one of its own, and guests together never take all
+ * places. So no guest's slow fetch holds up the schedule or the owner.
+ *
  * It opens no network connection and parses nothing that came from one. One thread, one poll loop;
  * between two polls of the site it does not wake.
  */
@@ -22,6 +26,7 @@
 #define SUPERVISOR_POLL_MIN_S 1
 #define SUPERVISOR_POLL_MAX_S 86400
 #define SUPERVISOR_JOBS_MAX   16 /* at a time; further commands wait in the socket's queue */
+#define SUPERVISOR_GUESTS_MAX 8  /* of them for others than root and the owner */
 
 /* What the supervisor has others do; seams for tests. The defaults are those of job.h. */
 struct supervisor_hooks {

@@ -107,16 +107,23 @@ def settle(site, client):
     site("intake")
 
 
+def essence(m):
+    return m["id"], m["time"], m.get("advertisement"), m.get("program"), m["text"]
+
+
 def check_records(site, client):
-    """Contiguous numbers in every stream, no event twice, and the site knows what the client knows."""
-    rows = [m for m in timeline(site, client) if m["sequence"]]
-    for stream in {m["stream"] for m in rows}:
-        numbers = sorted(m["sequence"] for m in rows if m["stream"] == stream)
-        equal(len(numbers), len(set(numbers)), "a number twice")
-    own = [m for m in client.json("messages")]
-    known = {(m["stream"], m["sequence"]) for m in rows}
-    missing = [m for m in own if m.get("sequence") and m.get("kind") != "inventory" and (m.get("stream"), m["sequence"]) not in known and m.get("stream")]
-    need(not missing, "records that the site lacks", missing[:3])
+    """Every record once, in its place and without a gap, and the site knows what the client knows."""
+    rows = timeline(site, client)
+    odd = [r for r in rows if "gap" in r or r.get("refused")]
+    need(not odd, "gaps or refusals", odd[:3])
+    keys = [(r["stream"], r["sequence"]) for r in rows if r["sequence"]]
+    equal(len(keys), len(set(keys)), "records, and numbers")
+    streams = list(dict.fromkeys(stream for stream, _ in keys))
+    equal(keys, sorted(keys, key=lambda k: (streams.index(k[0]), k[1])), "the order")
+    stored = {(r["stream"], r["sequence"]): essence(r) for r in rows if r["sequence"]}
+    for m in client.json("messages"):
+        if m.get("kind") == "status":
+            equal(stored.get((m["stream"], m["sequence"])), essence(m), "what the site has of a record")
 
 
 def check_advertisement(site, client, adv, ran, ended):
@@ -168,6 +175,7 @@ def _(t):
         for adv in advs:
             end = check_advertisement(site, client, adv, ran, ended)
             outcomes[end] = outcomes.get(end, 0) + 1
+    need(outcomes.get(11006, 0) <= killed.get("reaper", 0), "interrupted without a killed parent", killed, outcomes)
     print(f"# killed {killed}, {sum(k.starts for k in keepers)} agents, {len(advs)} programs on 2 clients: {outcomes}")
 
 
@@ -190,6 +198,106 @@ def _(t):
     rows = timeline(site, client, adv)
     equal(ids(rows, 10002, 10005, *ENDS), [10002, 10005, 10008], "the timeline")
     equal(rows[-1]["data"]["exit"], 0, "exit code")
+
+
+def wait_for_marks(path, wanted):
+    wait_for(f"{wanted} in {path.name}", 20, lambda: marks(path) == wanted, 0.05)
+
+
+@case("while a program runs the agent polls, tells and answers; the next one waits for its end")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site, config="poll = 1s\n")
+    gate, ran = t.dir / "gate", t.dir / "ran"
+    t.defer(gate.touch)
+    long = advertise(site, package, "long", f"sh -c 'echo long >> {ran}; until test -e {gate}; do sleep 0.1; done; echo end >> {ran}'")
+    site("publish")
+    agent = client.agent()
+    wait_for_marks(ran, ["long"])
+
+    def told(adv, number):
+        site("intake")
+        return number in ids(timeline(site, client, adv))
+    wait_for("the record of the start", 20, lambda: told(long, 10005))
+    # Policy that comes only now is seen, and what it assigns waits for its turn with a reason.
+    late = advertise(site, package, "late", f"sh -c 'echo late >> {ran}'")
+    optional = advertise(site, package, "optional", f"sh -c 'echo optional >> {ran}'", mandatory=None)
+    site("publish")
+    wait_for("the arrival of a second program", 20, lambda: told(late, 10002))
+    wait_for("word that it waits", 20, lambda: told(late, 11005))
+    offers = {o["advertisement"]: o for o in client.json("list")}
+    equal((offers[late]["state"], offers[late]["reason"]), ("waiting", "busy"), "the second")
+    equal(offers[long]["state"], "running", "the first")
+    client("locate", package)
+    refused = client("run", package, "long", check=False).want(1)
+    need("running" in refused.err, "no word of the run", refused.err)
+    by_hand = t.spawn(program("packway"), "--state", client.state, "run", package, "optional", env=client.env)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        by_hand.wait(3)
+    equal(marks(ran), ["long"], "runs before the first one's end")
+    gate.touch()
+    equal(by_hand.wait(30 * SLOW), 0, "the program by hand")
+    wait_for("all three", 20, lambda: sorted(marks(ran)) == sorted(["long", "end", "late", "optional"]))
+    equal(marks(ran)[:2], ["long", "end"], "the order")
+    agent.terminate()
+    agent.wait(20)
+    settle(site, client)
+    equal(ids(timeline(site, client, late), 10002, 11005, 10005, *ENDS), [10002, 11005, 10005, 10008], "the timeline")
+
+
+@case("long programs follow each other at once, in their order")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site, config="poll = 1h\n")
+    ran = t.dir / "ran"
+    names = [f"p{i}" for i in range(4)]
+    for i, name in enumerate(names):
+        advertise(site, package, name, f"sh -c 'sleep 2.5; echo {name} >> {ran}'")
+    site("publish")
+    client.agent()
+    began = time.monotonic()
+    client("sync")
+    equal(marks(ran), names, "a person's sync ends with the last of them")
+    need(time.monotonic() - began < 40 * SLOW, "they waited for something else")
+
+
+@case("the agent alone runs long programs one after another, without its polls")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site, config="poll = 1h\n")
+    ran = t.dir / "ran"
+    names = [f"p{i}" for i in range(3)]
+    for name in names:
+        advertise(site, package, name, f"sh -c 'sleep 2.5; echo {name} >> {ran}'")
+    site("publish")
+    # A person's command goes as soon as the first one runs: the rest is the agent's.
+    client.agent()
+    sync = t.spawn(program("packway"), "--state", client.state, "sync", env=client.env)
+    wait_for("the first one", 20, lambda: list(of_client(client, "reaper")), 0.05)
+    sync.kill()
+    sync.wait()
+    wait_for("all of them", 60, lambda: marks(ran) == names)
+
+
+@case("a program without its parent is ended at its time limit by the agent, and told as interrupted")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site, config="poll = 1s\n")
+    pids = t.dir / "pids"
+    adv = advertise(site, package, "long", f"sh -c 'echo $$ >> {pids}; setsid sh -c \"echo \\$\\$ >> {pids}; exec sleep 300\" & wait'",
+                    program=("--timeout", "6s"))
+    site("publish")
+    agent = client.agent()
+    wait_for("the program", 20, lambda: len(marks(pids)) == 2)
+    need(kill_one(t, client, "reaper"), "no parent to kill")
+    need(all(pathlib.Path(f"/proc/{pid}").exists() for pid in marks(pids)), "it died with its parent")
+    wait_for("its end", 90, lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in marks(pids)))
+    agent.terminate()
+    agent.wait(20)
+    settle(site, client)
+    rows = timeline(site, client, adv)
+    equal(ids(rows, 10005, *ENDS), [10005, 11006], "the timeline")
+    need("time limit" in rows[-1]["text"], "no word of the time limit", rows[-1])
 
 
 @case("a run whose parent is killed is interrupted, told as that, and not repeated")

@@ -219,6 +219,87 @@ static void one_that_hangs_keeps_nobody(void **state)
 	assert_true(silent >= 0);
 }
 
+#define GUEST 65534
+
+/* As another user: connects, sends the verb, and keeps the line. */
+static int ask_as_guest(const struct place *p, const char *verb)
+{
+	json_auto_t *request = json_pack("{s:s}", "op", verb);
+	struct err err;
+	int fd;
+
+	assert_int_equal(chmod(p->dir, 0755), 0);
+	assert_int_equal(seteuid(GUEST), 0);
+	fd = reach(p);
+	assert_int_equal(seteuid(0), 0);
+	assert_done(wire_send_json(fd, request, -1, &err), &err);
+	return fd;
+}
+
+static bool comes_to_children(pid_t pid, size_t wanted)
+{
+	SCOPED_TEXT char *path = alloc_printf("/proc/%d/task/%d/children", pid, pid);
+
+	for (int waited = 0; waited < WAIT_MS; waited += 10) {
+		SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+		char text[512] = "";
+		size_t count = 0;
+
+		assert_true(read(fd, text, sizeof(text) - 1) >= 0);
+		for (const char *c = text; *c != '\0'; c++)
+			count += *c == ' ';
+		if (count == wanted)
+			return true;
+		pause_ms(10);
+	}
+	return false;
+}
+
+static void a_guest_that_hangs_keeps_the_worker_from_nobody(void **state)
+{
+	struct place *p = *state;
+	json_auto_t *before = NULL, *beside = NULL;
+	SCOPED_FD int hanging = -1;
+	pid_t agent;
+
+	if (geteuid() != 0)
+		skip();
+	agent = start_agent(p, 86400);
+	before = ask(p, "locate");
+	assert_true(jsondoc_flag(json_object_get(before, "done"), "worker", false));
+	/* Until the agent has seen the end of that job: the worker is left. */
+	assert_true(comes_to_children(agent, 1));
+	hanging = ask_as_guest(p, "hang");
+	assert_true(wait_for_requests(p, 2));
+	beside = ask(p, "locate");
+	assert_false(jsondoc_flag(json_object_get(beside, "done"), "worker", true));
+	stop_agent(agent);
+}
+
+static void guests_never_take_all_places(void **state)
+{
+	struct place *p = *state;
+	json_auto_t *refused = NULL, *fine = NULL;
+	int lines[SUPERVISOR_GUESTS_MAX + 1];
+	struct err err;
+	pid_t agent;
+
+	if (geteuid() != 0)
+		skip();
+	agent = start_agent(p, 86400);
+	for (size_t i = 0; i < COUNT_OF(lines); i++)
+		lines[i] = ask_as_guest(p, "hang");
+	assert_int_equal(
+		wire_receive_json(&refused, NULL, lines[SUPERVISOR_GUESTS_MAX], WAIT_MS, &err),
+		WIRE_FRAME);
+	assert_string_equal(jsondoc_text(json_object_get(refused, "error"), "code"), "PW-LOCKED");
+	fine = ask(p, "locate");
+	assert_non_null(json_object_get(fine, "done"));
+	for (size_t i = 0; i < COUNT_OF(lines); i++)
+		close(lines[i]);
+	stop_agent(agent);
+}
+
 static void only_one_agent_serves_a_state(void **state)
 {
 	struct place *p = *state;
@@ -308,6 +389,7 @@ static void polls_are_spread(void **state UNUSED)
 #define CASE(behaviour) cmocka_unit_test_setup_teardown(behaviour, make_place, remove_place)
 
 TESTING_MAIN(CASE(commands_are_answered), CASE(one_that_hangs_keeps_nobody),
-	     CASE(only_one_agent_serves_a_state), CASE(a_killed_agent_leaves_no_lock),
-	     CASE(cycles_come_at_their_interval), CASE(an_ended_run_starts_a_cycle),
-	     cmocka_unit_test(polls_are_spread), )
+	     CASE(a_guest_that_hangs_keeps_the_worker_from_nobody),
+	     CASE(guests_never_take_all_places), CASE(only_one_agent_serves_a_state),
+	     CASE(a_killed_agent_leaves_no_lock), CASE(cycles_come_at_their_interval),
+	     CASE(an_ended_run_starts_a_cycle), cmocka_unit_test(polls_are_spread), )

@@ -1,0 +1,102 @@
+#include "agent/supply.h"
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/path.h"
+#include "content/store.h"
+
+static json_t *new_fetch(const struct supply *s, size_t i, enum supply_how how)
+{
+	const json_t *row = assigned_row(s->plan, i);
+	json_t *question = json_object();
+
+	jsondoc_set_text(question, "op", "fetch");
+	jsondoc_set_text(question, "package", jsondoc_text(row, "package"));
+	jsondoc_set_int(question, "version", jsondoc_int(row, "version", 0));
+	jsondoc_set_text(question, "advertisement", jsondoc_text(row, "advertisement"));
+	jsondoc_set_text(question, "program", jsondoc_text(row, "program"));
+	jsondoc_set_int(question, "quota", (int64_t)s->job->settings->quota_bytes);
+	jsondoc_set_flag(question, "for_person", s->job->for_person);
+	if (how == SUPPLY_MEND)
+		jsondoc_set_flag(question, "mend", true);
+	return question;
+}
+
+bool supply_fetch(char **path_out, char **way_out, const struct supply *s, size_t i,
+		  enum supply_how how, struct err *err)
+{
+	json_auto_t *question = new_fetch(s, i, how);
+	json_auto_t *answer = NULL;
+	const json_t *waiting;
+
+	if (!job_ask_worker(&answer, s->job, question, err)) {
+		assigned_set_wait(s->plan, i, err->why, SCHEDULE_NEVER);
+		return false;
+	}
+	waiting = json_object_get(answer, "waiting");
+	if (waiting != NULL) {
+		assigned_set_wait(s->plan, i, jsondoc_text(waiting, "text"),
+				  schedule_time(waiting, "until"));
+		return err_set(err, ERR_NO_CANDIDATE, "%s", jsondoc_text(waiting, "text"));
+	}
+	assigned_set_ready(s->plan, i);
+	*path_out = alloc_text(jsondoc_text(answer, "path"));
+	*way_out = alloc_text(jsondoc_text(answer, "way"));
+	return true;
+}
+
+/* Immediately before a run the tree is compared with the signed manifest once more. */
+static bool verify_content(const struct supply *s, size_t i, struct err *err)
+{
+	const json_t *row = assigned_row(s->plan, i);
+	json_auto_t *question = json_object();
+	json_auto_t *answer = NULL;
+	const json_t *finding;
+
+	jsondoc_set_text(question, "op", "verify");
+	jsondoc_set_text(question, "package", jsondoc_text(row, "package"));
+	jsondoc_set_int(question, "version", jsondoc_int(row, "version", 0));
+	if (!job_ask_offline(&answer, s->job, question, err))
+		return false;
+	finding = json_array_get(json_object_get(answer, "findings"), 0);
+	if (finding == NULL)
+		return true;
+	return err_set(err, ERR_CORRUPT, "the content has changed since it was verified: %s is %s",
+		       jsondoc_text(finding, "path"), jsondoc_text(finding, "finding"));
+}
+
+/* From here on until the last process of the run has ended, nobody removes the content. */
+static bool pin_content(int *pin_out, const struct supply *s, size_t i, struct err *err)
+{
+	const json_t *row = assigned_row(s->plan, i);
+	SCOPED_TEXT char *dir = state_path(s->job->state, "store");
+	SCOPED(store) struct store *store = NULL;
+	const char *package;
+	int64_t version;
+	struct store_id id;
+
+	if (!jsondoc_need_text(&package, row, "package", err) ||
+	    !jsondoc_need_int(&version, row, "version", 1, STORE_VERSION_MAX, err))
+		return false;
+	if (!store_id_make(&id, package, (uint64_t)version))
+		return err_set(err, ERR_FORMAT, "\"%s\" is no package", package);
+	return store_open(&store, dir, s->job->clock, err) && store_pin(pin_out, store, &id, err);
+}
+
+bool supply_hold(int *pin_out, const struct supply *s, size_t i, struct err *err)
+{
+	SCOPED_TEXT char *path = NULL;
+	SCOPED_TEXT char *way = NULL;
+
+	if (!pin_content(pin_out, s, i, err))
+		return false;
+	if (verify_content(s, i, err))
+		return true;
+	if (err->code != ERR_CORRUPT)
+		return false;
+	log_warn("%s; it is fetched again", err->why);
+	path_close_fd(pin_out);
+	*pin_out = -1;
+	return supply_fetch(&path, &way, s, i, SUPPLY_MEND, err) &&
+	       pin_content(pin_out, s, i, err) && verify_content(s, i, err);
+}
