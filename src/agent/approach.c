@@ -165,7 +165,7 @@ static bool was_tried(const struct approach *ap, size_t i)
 static bool is_refused_account(const struct approach *ap, size_t i)
 {
 	return connect_record(ap->connect, i).class == NAL_CLASS_DENIED &&
-	       !ap->tries[i].was_reached && scene_has_account(&ap->targets[i]);
+	       conntab_has_refused(scene_conntab(ap->scene), &ap->targets[i]);
 }
 
 /* A server is remembered for what it was at the last of its addresses that was tried. */

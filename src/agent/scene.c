@@ -532,17 +532,10 @@ void scene_note(struct scene *s, const struct scene_question *q, const char *ser
 	save_memory(s);
 }
 
-bool scene_has_account(const struct way_target *target)
-{
-	return target->credential != NULL && target->credential->kind != CREDENTIAL_GUEST;
-}
-
 void scene_refused(struct scene *s, const struct way_target *target)
 {
-	if (!scene_has_account(target))
-		return;
 	tick(s);
-	logon_refused(s->memory, target->credential);
+	logon_refused(s->memory, target->credential->fingerprint);
 	log_warn("%s refused %s; it is not asked again with that before it changes",
 		 target->where->host, target->credential->name);
 	save_memory(s);

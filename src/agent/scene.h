@@ -103,14 +103,9 @@ bool scene_row_is_inbox(const struct scene_answer *a, size_t row);
 void scene_note(struct scene *s, const struct scene_question *q, const char *server,
 		enum nal_class what);
 
-/*
- * Note that a server did not let us log on with that target's credential. The account or ticket is
- * kept back from now on; what becomes of the server is scene_note's, as ever.
- */
+/* Note that a server refused that target's account or ticket (conntab_has_refused): it is kept back
+ * from now on. */
 void scene_refused(struct scene *s, const struct way_target *target);
-
-/* True if what the target logs on with is an account or a ticket, and no guest or nobody. */
-bool scene_has_account(const struct way_target *target);
 
 /* The same for a finished transfer: what it measured. */
 void scene_measured(struct scene *s, const char *server, uint64_t bytes, uint64_t ms);

@@ -215,27 +215,29 @@ static void drop_link(struct way_link link)
  * One logon that fails is one step towards a locked account: two systems on one server, or a CAP
  * and a DP, are no reason for a second (Q227033). What outlives this process is nal/logon.h's.
  */
-static bool was_refused(const struct conntab *tab, const struct way_target *target, struct err *err)
+bool conntab_has_refused(const struct conntab *tab, const struct way_target *target)
 {
 	const char *fingerprint = credential_fingerprint(target);
 
-	if (fingerprint[0] == '\0' || target->credential->kind == CREDENTIAL_GUEST)
-		return false;
 	for (size_t i = 0; i < MIN_OF(tab->refusals, (size_t)REFUSED_MAX); i++)
-		if (strcmp(tab->refused[i], fingerprint) == 0)
-			return err_set(err, ERR_NET_DENIED, "%s refused %s a moment ago",
-				       target->where->host, target->credential->name) ||
-			       err_fix(err, "give the right secret: packway credential set") ||
-			       true;
+		if (fingerprint[0] != '\0' && strcmp(tab->refused[i], fingerprint) == 0)
+			return true;
 	return false;
 }
 
-static void note_refusal(struct conntab *tab, const struct way_target *target)
+static void say_refused(const struct way_target *target, struct err *err)
 {
-	if (target->credential == NULL || target->credential->kind == CREDENTIAL_GUEST)
-		return;
-	snprintf(tab->refused[tab->refusals++ % REFUSED_MAX], CREDENTIAL_FINGERPRINT_SIZE, "%s",
-		 target->credential->fingerprint);
+	err_set(err, ERR_NET_DENIED, "%s refused %s a moment ago", target->where->host,
+		target->credential->name);
+	err_fix(err, "give the right secret: packway credential set %s", target->where->host);
+}
+
+/* A guest has no fingerprint: what it is refused today may be granted tomorrow. */
+static void note_refusal(struct conntab *tab, const struct entry *e)
+{
+	if (e->fingerprint[0] != '\0')
+		memcpy(tab->refused[tab->refusals++ % REFUSED_MAX], e->fingerprint,
+		       CREDENTIAL_FINGERPRINT_SIZE);
 }
 
 static enum nal_class open_entry(struct entry **out, struct conntab *tab,
@@ -255,13 +257,12 @@ static enum nal_class open_entry(struct entry **out, struct conntab *tab,
 	}
 	if (provider == &provider_file && link.box == NULL)
 		link.box = conntab_box(tab, target);
-	if (was_refused(tab, target, err)) {
+	if (conntab_has_refused(tab, target)) {
 		drop_link(link);
+		say_refused(target, err);
 		return NAL_CLASS_DENIED;
 	}
 	class = provider->open(&session, target, &tab->options.limits, link, err);
-	if (class == NAL_CLASS_DENIED)
-		note_refusal(tab, target);
 	if (class != NAL_CLASS_OK) {
 		err_what(err, "open %s", target->where->text);
 		return class;
@@ -278,6 +279,7 @@ static struct way *lease(struct conntab *tab, struct entry *e, const struct way_
 	l->way.session = e->session;
 	locator_copy(&l->way.where, target->where);
 	l->way.limits = tab->options.limits;
+	l->way.fingerprint = e->fingerprint;
 	l->way.by_mount = target->mount_at != NULL;
 	l->entry = e;
 	l->user = user;
@@ -342,7 +344,9 @@ void conntab_release(struct conntab *tab, struct way *way)
 	*at = l->next;
 	e = l->entry;
 	e->leases--;
-	e->broken |= way->broken;
+	e->broken |= way->broken || way->is_refused;
+	if (way->is_refused)
+		note_refusal(tab, e);
 	e->used_s = clock_wall_s(tab->options.clock);
 	e->used_ms = clock_mono_ms(tab->options.clock);
 	locator_release(&l->way.where);

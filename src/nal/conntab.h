@@ -86,6 +86,12 @@ struct timebox *conntab_box(struct conntab *tab, const struct way_target *target
 /* True while a call beneath that folder hangs: a mount point that is not worth a try. */
 bool conntab_is_hung(struct conntab *tab, const char *folder);
 
+/*
+ * True if this process has seen the target's server refuse its account or ticket (way.h's
+ * is_refused). It is not tried again: conntab_acquire gives NAL_CLASS_DENIED at once.
+ */
+bool conntab_has_refused(const struct conntab *tab, const struct way_target *target);
+
 /* True if a session to the target is open and its peer has not hung up. No traffic. */
 bool conntab_is_open(struct conntab *tab, const struct way_target *target);
 

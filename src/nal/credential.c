@@ -392,9 +392,9 @@ static const struct account *find_account(const struct credential_set *set,
 	return best;
 }
 
-/* A ticket or guest is told apart by its place, and a ticket by its cache's state too. */
-static void place_fingerprint(struct credential *c, const struct credential_set *set,
-			      const struct locator *where, const struct stat *cache)
+/* A ticket is told apart by its place and its cache's state. */
+static void ticket_fingerprint(struct credential *c, const struct credential_set *set,
+			       const struct locator *where, const struct stat *cache)
 {
 	SCOPED(essence) struct essence *e = NULL;
 	char port[16], state[128] = "";
@@ -407,7 +407,7 @@ static void place_fingerprint(struct credential *c, const struct credential_set 
 		snprintf(state, sizeof(state), "%llu %llu %lld.%ld",
 			 (unsigned long long)cache->st_ino, (unsigned long long)cache->st_size,
 			 (long long)cache->st_mtim.tv_sec, cache->st_mtim.tv_nsec);
-	add_part(e, kind_names[c->kind]);
+	add_part(e, "ticket");
 	add_part(e, where->host);
 	add_part(e, port);
 	add_part(e, state);
@@ -464,17 +464,15 @@ static void be_ticket(struct credential *c, const struct credential_set *set,
 {
 	c->kind = CREDENTIAL_TICKET;
 	c->name = kind_names[CREDENTIAL_TICKET];
-	place_fingerprint(c, set, where, state);
+	ticket_fingerprint(c, set, where, state);
 }
 
-bool credential_find_guest(struct credential *out, const struct credential_set *set,
-			   const struct locator *where)
+bool credential_find_guest(struct credential *out, const struct locator *where)
 {
 	*out = (struct credential){ 0 };
 	if (where->scheme != LOCATOR_SMB)
 		return false;
 	out->name = kind_names[CREDENTIAL_GUEST];
-	place_fingerprint(out, set, where, NULL);
 	return true;
 }
 
@@ -497,7 +495,7 @@ bool credential_find(struct credential *out, const struct credential_set *set,
 		be_ticket(out, set, where, has_state ? &state : NULL);
 		return true;
 	}
-	if (!credential_find_guest(out, set, where))
+	if (!credential_find_guest(out, where))
 		return false;
 	out->is_configured = a != NULL;
 	return true;

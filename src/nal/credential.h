@@ -47,7 +47,7 @@ struct credential {
 	const struct secret *secret; /* accounts; else NULL */
 	const char *ccache; /* tickets: as KRB5CCNAME would say it; NULL: the library's own */
 	bool is_configured; /* a file says so; else it is what there is */
-	char fingerprint[CREDENTIAL_FINGERPRINT_SIZE];
+	char fingerprint[CREDENTIAL_FINGERPRINT_SIZE]; /* guests: "" */
 };
 
 /* Whose ways: this decides whose ticket counts. */
@@ -88,8 +88,7 @@ bool credential_find(struct credential *out, const struct credential_set *set,
  * The guest of that place: what remains after a ticket that nobody configured was refused there.
  * The same rules.
  */
-bool credential_find_guest(struct credential *out, const struct credential_set *set,
-			   const struct locator *where) MUST_USE;
+bool credential_find_guest(struct credential *out, const struct locator *where) MUST_USE;
 
 /* What a section of a file means. */
 enum credential_kind credential_kind_of(enum credentialfile_kind kind);

@@ -25,25 +25,25 @@ enum logon logon_find(struct credential *out, const struct credential_set *set,
 {
 	if (!credential_find(out, set, where, context))
 		return LOGON_NOT_NEEDED;
-	if (out->kind == CREDENTIAL_GUEST || !logon_was_refused(memory, out->fingerprint))
+	if (!logon_was_refused(memory, out->fingerprint))
 		return LOGON_READY;
-	if (out->is_configured || !credential_find_guest(out, set, where))
+	if (out->is_configured || !credential_find_guest(out, where))
 		return LOGON_REFUSED;
 	return LOGON_READY;
 }
 
-void logon_refused(struct memory *m, const struct credential *c)
+void logon_refused(struct memory *m, const char *fingerprint)
 {
 	char key[KEY_SIZE];
 
-	if (c->kind == CREDENTIAL_GUEST || c->fingerprint[0] == '\0')
+	if (fingerprint[0] == '\0')
 		return;
-	key_of(key, c->fingerprint);
+	key_of(key, fingerprint);
 	memory_record(m, &(const struct memory_event){
 				 .server = key,
 				 .object = "",
 				 .kind = KIND_CAP,
 				 .what = NAL_CLASS_DENIED,
-				 .config = c->fingerprint,
+				 .config = fingerprint,
 			 });
 }

@@ -27,8 +27,9 @@ enum logon logon_find(struct credential *out, const struct credential_set *set,
 		      const struct memory *memory, const struct locator *where,
 		      const struct credential_context *context) MUST_USE;
 
-/* The server refused `c`. Nothing is noted of guests. Needs a memory_tick before. */
-void logon_refused(struct memory *m, const struct credential *c);
+/* A server refused the credential of that fingerprint; "" is a guest's, of which nothing is noted.
+ * Needs a memory_tick before. */
+void logon_refused(struct memory *m, const char *fingerprint);
 
 /* True if a credential with this fingerprint was refused. */
 bool logon_was_refused(const struct memory *m, const char *fingerprint);

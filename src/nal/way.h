@@ -89,8 +89,14 @@ struct way {
 	struct session *session; /* leased */
 	struct locator where;    /* the folder; for mounts its address, not the mount point */
 	struct way_limits limits;
+	const char *fingerprint; /* of the credential in use; "": none, or a guest. Borrowed */
 	bool by_mount;
 	bool broken; /* see way_is_broken */
+	/*
+	 * Set by the provider with NAL_CLASS_DENIED where it is the logon that the server refused,
+	 * and not an object to somebody who was let in: that account is not tried there again.
+	 */
+	bool is_refused;
 };
 
 /* A small whole object. Zeroed is empty; way_object_release when done. */

@@ -133,7 +133,7 @@ bool inbox_open(struct inbox *out, struct site *site, struct system *cap, size_t
 	enum nal_class class;
 	uint64_t salt;
 
-	*out = (struct inbox){ .tab = own_new_table(site) };
+	*out = (struct inbox){ .site = site, .tab = own_new_table(site) };
 	class = reach(out, site, cap, err);
 	if (class == NAL_CLASS_OK)
 		/* Folders count too, and a listing that hits its own limit breaks the way. */
@@ -153,7 +153,7 @@ void inbox_close(struct inbox *inbox)
 		free(inbox->entries[i].name);
 	free(inbox->entries);
 	if (inbox->tab != NULL)
-		conntab_release(inbox->tab, inbox->way);
+		reach_release(inbox->site, inbox->tab, inbox->way);
 	conntab_free(inbox->tab);
 	*inbox = (struct inbox){ 0 };
 }

@@ -28,6 +28,7 @@ struct inbox_entry {
 };
 
 struct inbox {
+	struct site *site;
 	struct conntab *tab;
 	struct way *way;
 	struct inbox_entry *entries;

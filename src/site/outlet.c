@@ -40,7 +40,7 @@ bool outlet_open(struct outlet *out, struct site *site, struct system *system, s
 void outlet_close(struct outlet *o)
 {
 	if (o->tab != NULL)
-		conntab_release(o->tab, o->way);
+		reach_release(o->site, o->tab, o->way);
 	conntab_free(o->tab);
 	locator_release(&o->where);
 	*o = (struct outlet){ 0 };

@@ -46,7 +46,7 @@ struct memory *reach_memory(const struct site *site)
 }
 
 /* Read anew, since another process may have noted something meanwhile. */
-static void remember(const struct site *site, const struct credential *refused)
+static void remember(const struct site *site, const char *refused)
 {
 	SCOPED_TEXT char *path = site_path(site, "nal.json");
 	SCOPED(memory) struct memory *memory = reach_memory(site);
@@ -82,7 +82,6 @@ enum nal_class reach_acquire(struct way **out, struct site *site, struct conntab
 	SCOPED(memory) struct memory *memory = NULL;
 	struct way_target full = *target;
 	struct credential credential = { 0 };
-	enum nal_class class;
 
 	if (target->where->scheme != LOCATOR_SMB)
 		return conntab_acquire(out, tab, target, WAY_LINK_NONE, user, err);
@@ -98,8 +97,12 @@ enum nal_class reach_acquire(struct way **out, struct site *site, struct conntab
 	case LOGON_NOT_NEEDED:
 		break;
 	}
-	class = conntab_acquire(out, tab, &full, WAY_LINK_NONE, user, err);
-	if (class == NAL_CLASS_DENIED && full.credential != NULL)
-		remember(site, &credential);
-	return class;
+	return conntab_acquire(out, tab, &full, WAY_LINK_NONE, user, err);
+}
+
+void reach_release(struct site *site, struct conntab *tab, struct way *way)
+{
+	if (way != NULL && way->is_refused && way->fingerprint[0] != '\0')
+		remember(site, way->fingerprint);
+	conntab_release(tab, way);
 }

@@ -15,10 +15,13 @@
 #include "nal/memory.h"
 #include "site/site.h"
 
-/* As conntab_acquire; `target->credential` is found here. */
+/* As conntab_acquire; `target->credential` is found here. Given back by reach_release. */
 enum nal_class reach_acquire(struct way **out, struct site *site, struct conntab *tab,
 			     const struct way_target *target, const void *user, struct err *err)
 	MUST_USE;
+
+/* Give the way back, and remember it if the server refused the account. NULL is fine. */
+void reach_release(struct site *site, struct conntab *tab, struct way *way);
 
 /* What is configured; the caller frees it. */
 struct credential_set *reach_credentials(const struct site *site) MUST_USE;

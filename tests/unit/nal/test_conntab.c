@@ -106,6 +106,38 @@ static void sessions_are_told_apart_by_credential_and_its_change(void **state UN
 	end(&w);
 }
 
+/* Q227033, Q293662: a CAP and a DP of one server make one failed logon, not two. */
+static void a_refused_account_is_not_tried_again_there(void **state UNUSED)
+{
+	const struct credential account = { .name = "LON\\agent", .fingerprint = "01" };
+	const struct credential changed = { .name = "LON\\agent", .fingerprint = "02" };
+	const struct credential guest = { .name = "guest" };
+	struct way_target target;
+	struct world w;
+	struct way *way;
+	struct err err = { 0 };
+
+	begin(&w);
+	target = (struct way_target){ .where = &w.where, .credential = &account };
+	way = acquire(&w, &target, &w);
+	assert_false(conntab_has_refused(w.tab, &target));
+	way->is_refused = true;
+	conntab_release(w.tab, way);
+	assert_true(conntab_has_refused(w.tab, &target));
+	assert_false(conntab_is_open(w.tab, &target));
+	assert_int_equal(conntab_acquire(&way, w.tab, &target, WAY_LINK_NONE, &w, &err),
+			 NAL_CLASS_DENIED);
+	assert_int_equal(err.code, ERR_NET_DENIED);
+	target.credential = &changed;
+	conntab_release(w.tab, acquire(&w, &target, &w));
+	target.credential = &guest;
+	way = acquire(&w, &target, &w);
+	way->is_refused = true;
+	conntab_release(w.tab, way);
+	conntab_release(w.tab, acquire(&w, &target, &w));
+	end(&w);
+}
+
 /* Q126580: a connection lingers for a bounded time. */
 static void a_session_lingers_and_ends(void **state UNUSED)
 {
@@ -233,6 +265,7 @@ static void unknown_schemes_have_no_provider(void **state UNUSED)
 
 TESTING_MAIN(cmocka_unit_test(one_session_serves_all_folders_of_a_server),
 	     cmocka_unit_test(sessions_are_told_apart_by_credential_and_its_change),
+	     cmocka_unit_test(a_refused_account_is_not_tried_again_there),
 	     cmocka_unit_test(a_session_lingers_and_ends),
 	     cmocka_unit_test(a_broken_session_is_not_offered_again),
 	     cmocka_unit_test(leases_of_the_dead_are_leaks),

@@ -65,7 +65,7 @@ static void a_refused_account_rests_until_it_changes(void **state UNUSED)
 	begin(&w);
 	look(&w, wrong);
 	assert_int_equal(find(&c, &w, "smb://nas/x"), LOGON_READY);
-	logon_refused(w.memory, &c);
+	logon_refused(w.memory, c.fingerprint);
 	assert_int_equal(find(&c, &w, "smb://nas/x"), LOGON_REFUSED);
 	assert_int_equal(find(&c, &w, "smb://nas/another"), LOGON_REFUSED);
 	assert_int_equal(find(&c, &w, "smb://other/x"), LOGON_READY);
@@ -88,7 +88,7 @@ static void a_refused_guest_is_nothing_to_remember(void **state UNUSED)
 	begin(&w);
 	look(&w, "[nas]\nguest=yes\n");
 	assert_int_equal(find(&c, &w, "smb://nas/x"), LOGON_READY);
-	logon_refused(w.memory, &c);
+	logon_refused(w.memory, c.fingerprint);
 	assert_int_equal(find(&c, &w, "smb://nas/x"), LOGON_READY);
 	assert_int_equal(find(&c, &w, "http://nas/x"), LOGON_NOT_NEEDED);
 	assert_int_equal(find(&c, &w, "file:///srv"), LOGON_NOT_NEEDED);
@@ -109,12 +109,12 @@ static void a_ticket_nobody_asked_for_gives_way_to_guest(void **state UNUSED)
 	look(&w, "[dom]\nkerberos=yes\n");
 	assert_int_equal(find(&c, &w, "smb://nas/x"), LOGON_READY);
 	assert_int_equal(c.kind, CREDENTIAL_TICKET);
-	logon_refused(w.memory, &c);
+	logon_refused(w.memory, c.fingerprint);
 	assert_int_equal(find(&c, &w, "smb://nas/x"), LOGON_READY);
 	assert_int_equal(c.kind, CREDENTIAL_GUEST);
 	assert_int_equal(find(&c, &w, "smb://dom/x"), LOGON_READY);
 	assert_int_equal(c.kind, CREDENTIAL_TICKET);
-	logon_refused(w.memory, &c);
+	logon_refused(w.memory, c.fingerprint);
 	assert_int_equal(find(&c, &w, "smb://dom/x"), LOGON_REFUSED);
 	assert_done(newfile_write(cache, 0600, span_of_text("renewed"), &err), &err);
 	assert_int_equal(find(&c, &w, "smb://dom/x"), LOGON_READY);
