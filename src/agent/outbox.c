@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/segment.h"
+#include "agent/sidecar.h"
+#include "agent/stream.h"
 #include "common/alloc.h"
 #include "common/crc32.h"
 #include "common/log.h"
@@ -18,262 +19,22 @@
 #include "common/path.h"
 #include "common/text.h"
 
-#define FOLDER_MODE      0700
-#define FILE_MODE        0600
-#define STREAM_BYTES     16
-#define STREAM_SIZE      33
-#define SEGMENT_FILE_MAX (OUTBOX_SEGMENT_MAX + SEGMENT_JSON_MAX + 4096)
-#define SIDECAR_MAX      4096
-#define FULL_SHARE       64
-#define RESERVE_SHARE    16 /* of small limits the reserve is this part */
+#define FULL_SHARE    64
+#define RESERVE_SHARE 16 /* of small limits the reserve is this part */
 static_assert(OUTBOX_RECORD_MAX <= SEGMENT_JSON_MAX, "a record fits its frame");
 static_assert(OUTBOX_RECORD_MAX + OUTBOX_KEY_MAX + SEGMENT_FRAME_SIZE <= OUTBOX_SEGMENT_MAX,
 	      "a record fits its segment");
 static_assert(OUTBOX_KEY_MAX <= SEGMENT_KEY_MAX, "a key fits its frame");
-
-/* The segments of one stream, in a folder of its own. The last one is open; the others are whole.
- */
-struct stream {
-	char *dir;
-	uint64_t *firsts; /* number of each segment's first record; ascending, never empty */
-	size_t count;
-	int fd;         /* the last segment */
-	uint64_t end;   /* its size up to here is good */
-	uint64_t next;  /* the number of the next record */
-	uint64_t bytes; /* of all files in the folder */
-};
 
 struct outbox {
 	char *dir;
 	int lock;
 	uint64_t bytes_max;
 	uint64_t inventory_bytes;
-	char id[STREAM_SIZE];
+	char id[STREAM_ID_SIZE];
 	struct stream stream;
 	json_t *keys; /* of all records, as members; NULL until somebody asks */
 };
-
-/* Names. */
-
-static char *segment_path(const struct stream *s, uint64_t first, const char *kind)
-{
-	return alloc_printf("%s/%016" PRIx64 ".%s", s->dir, first, kind);
-}
-
-/* "0000000000000001.log" → 1 and "log"; false for other names. */
-static bool parse_segment_name(uint64_t *first_out, const char **kind_out, const char *name)
-{
-	uint8_t bytes[8];
-	char hex[17];
-
-	if (strlen(name) < 18 || name[16] != '.')
-		return false;
-	memcpy(hex, name, 16);
-	hex[16] = '\0';
-	if (!text_unhex(bytes, sizeof(bytes), hex))
-		return false;
-	*first_out = 0;
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		*first_out = *first_out << 8 | bytes[i];
-	*kind_out = name + 17;
-	return *first_out > 0;
-}
-
-static bool is_stream_id(const char *text)
-{
-	uint8_t bytes[STREAM_BYTES];
-
-	return text_unhex(bytes, sizeof(bytes), text);
-}
-
-static uint64_t size_of(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
-}
-
-/* Streams. */
-
-static void stream_close(struct stream *s)
-{
-	path_close_fd(&s->fd);
-	free(s->firsts);
-	free(s->dir);
-	*s = (struct stream){ .fd = -1 };
-}
-
-static bool has_segment(const struct stream *s, uint64_t first)
-{
-	for (size_t i = 0; i < s->count; i++)
-		if (s->firsts[i] == first)
-			return true;
-	return false;
-}
-
-static int compare_firsts(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static bool list_segments(struct stream *s, struct err *err)
-{
-	DIR *dir = opendir(s->dir);
-	const struct dirent *e;
-	const char *kind;
-	uint64_t first;
-
-	if (dir == NULL)
-		return err_sys(err, ERR_IO, errno, "folder %s", s->dir);
-	while ((e = readdir(dir)) != NULL) {
-		if (!parse_segment_name(&first, &kind, e->d_name) || strcmp(kind, "log") != 0)
-			continue;
-		ALLOC_GROW(s->firsts, s->count);
-		s->firsts[s->count++] = first;
-	}
-	closedir(dir);
-	if (s->count > 1)
-		qsort(s->firsts, s->count, sizeof(*s->firsts), compare_firsts);
-	return true;
-}
-
-/* Envelopes whose segment is gone, and files that were never finished; the rest is counted. */
-static void sweep_files(struct stream *s)
-{
-	DIR *dir = opendir(s->dir);
-	const struct dirent *e;
-
-	s->bytes = 0;
-	while (dir != NULL && (e = readdir(dir)) != NULL) {
-		SCOPED_TEXT char *path = path_join(s->dir, e->d_name);
-		const char *kind;
-		uint64_t first;
-
-		if (e->d_name[0] == '.' && strncmp(e->d_name, ".new-", 5) != 0)
-			continue;
-		if (parse_segment_name(&first, &kind, e->d_name) && has_segment(s, first))
-			s->bytes += size_of(path);
-		else
-			(void)unlink(path);
-	}
-	if (dir != NULL)
-		closedir(dir);
-}
-
-/* Start the segment whose first record is the next one. What was last is whole from here on. */
-static bool start_segment(struct stream *s, struct err *err)
-{
-	SCOPED_TEXT char *path = segment_path(s, s->next, "log");
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
-
-	if (fd < 0)
-		return err_sys(err, ERR_IO, errno, "segment %s", path);
-	if (!path_sync_dir(s->dir, err)) {
-		(void)unlink(path);
-		close(fd);
-		return false;
-	}
-	path_close_fd(&s->fd);
-	s->fd = fd;
-	s->end = 0;
-	ALLOC_GROW(s->firsts, s->count);
-	s->firsts[s->count++] = s->next;
-	return true;
-}
-
-static bool read_segment(struct buf *out, const struct stream *s, size_t i, struct err *err)
-{
-	SCOPED_TEXT char *path = segment_path(s, s->firsts[i], "log");
-
-	buf_clear(out);
-	return path_read(out, path, SEGMENT_FILE_MAX, err);
-}
-
-/* Open the last segment; a torn record at its end was never acknowledged and goes. */
-static bool open_last(struct stream *s, struct err *err)
-{
-	SCOPED_TEXT char *path = segment_path(s, s->firsts[s->count - 1], "log");
-	SCOPED(buf) struct buf bytes = { 0 };
-	struct segment_record record;
-	struct span rest;
-
-	if (!read_segment(&bytes, s, s->count - 1, err))
-		return false;
-	s->next = s->firsts[s->count - 1];
-	for (rest = buf_span(&bytes); segment_take(&rest, &record, s->next); s->next++)
-		;
-	s->end = bytes.size - rest.size;
-	s->fd = open(path, O_RDWR | O_CLOEXEC);
-	if (s->fd < 0 || (rest.size > 0 && ftruncate(s->fd, (off_t)s->end) != 0))
-		return err_sys(err, ERR_IO, errno, "segment %s", path);
-	s->bytes -= rest.size;
-	return true;
-}
-
-static bool stream_open(struct stream *s, const char *dir, struct err *err)
-{
-	*s = (struct stream){ .fd = -1, .next = 1 };
-	s->dir = alloc_text(dir);
-	if (!path_make_dirs(dir, FOLDER_MODE, err) || !list_segments(s, err))
-		return false;
-	sweep_files(s);
-	return s->count > 0 ? open_last(s, err) : start_segment(s, err);
-}
-
-static uint64_t open_count(const struct stream *s)
-{
-	return s->next - s->firsts[s->count - 1];
-}
-
-/* The number of a segment's last record. Bytes behind it are left-overs of a failed append. */
-static uint64_t last_of(const struct stream *s, size_t i)
-{
-	return (i + 1 < s->count ? s->firsts[i + 1] : s->next) - 1;
-}
-
-enum stream_sync {
-	STREAM_SYNC,
-	STREAM_LATER, /* the caller flushes once for many */
-};
-
-static bool write_at_end(const struct stream *s, struct span frame, enum stream_sync sync,
-			 struct err *err)
-{
-	if (lseek(s->fd, (off_t)s->end, SEEK_SET) < 0)
-		return err_sys(err, ERR_IO, errno, "outbox %s", s->dir);
-	if (!path_write_fd(s->fd, frame, err))
-		return false;
-	if (sync == STREAM_SYNC && fsync(s->fd) != 0)
-		return err_sys(err, ERR_IO, errno, "outbox %s", s->dir);
-	return true;
-}
-
-static bool stream_append(struct stream *s, struct span key, struct span json,
-			  enum stream_sync sync, struct err *err)
-{
-	const struct segment_record record = { .sequence = s->next, .key = key, .json = json };
-	SCOPED(buf) struct buf frame = { 0 };
-
-	segment_put(&frame, &record);
-	if (open_count(s) > 0 &&
-	    (open_count(s) >= OUTBOX_GROUP_MAX || s->end + frame.size > OUTBOX_SEGMENT_MAX)) {
-		if (sync == STREAM_LATER && fsync(s->fd) != 0)
-			return err_sys(err, ERR_IO, errno, "outbox %s", s->dir);
-		if (!start_segment(s, err))
-			return false;
-	}
-	if (!write_at_end(s, buf_span(&frame), sync, err)) {
-		/* Whatever arrived is not acknowledged; the next record overwrites it. */
-		(void)!ftruncate(s->fd, (off_t)s->end);
-		return false;
-	}
-	s->end += frame.size;
-	s->bytes += frame.size;
-	s->next++;
-	return true;
-}
 
 /* Open, close. */
 
@@ -289,16 +50,16 @@ static bool settle_stream_id(struct outbox *ob, const char *wanted, struct err *
 	SCOPED(buf) struct buf text = { 0 };
 
 	if (path_exists(path)) {
-		if (!path_read(&text, path, STREAM_SIZE, err))
+		if (!path_read(&text, path, STREAM_ID_SIZE, err))
 			return false;
 		snprintf(ob->id, sizeof(ob->id), "%.32s", buf_text(&text));
-		return is_stream_id(ob->id) || err_set(err, ERR_FORMAT, "%s names no stream", path);
+		return stream_is_id(ob->id) || err_set(err, ERR_FORMAT, "%s names no stream", path);
 	}
-	if (!is_stream_id(wanted))
+	if (!stream_is_id(wanted))
 		return err_set(err, ERR_FORMAT, "\"%s\" is no stream", wanted);
 	snprintf(ob->id, sizeof(ob->id), "%s", wanted);
 	buf_printf(&text, "%s\n", wanted);
-	return newfile_write(path, FILE_MODE, buf_span(&text), err);
+	return newfile_write(path, STREAM_FILE_MODE, buf_span(&text), err);
 }
 
 /* Streams that are not the current one: not yet, or not any more. */
@@ -312,7 +73,7 @@ static void remove_other_streams(const struct outbox *ob)
 		struct err err;
 
 		if (strncmp(e->d_name, ".new-", 5) == 0 ||
-		    (is_stream_id(e->d_name) && strcmp(e->d_name, ob->id) != 0))
+		    (stream_is_id(e->d_name) && strcmp(e->d_name, ob->id) != 0))
 			(void)path_remove_tree(path, &err);
 	}
 	if (dir != NULL)
@@ -331,11 +92,11 @@ static bool open_all(struct outbox *ob, const char *stream, uint32_t wait_ms, st
 	SCOPED_TEXT char *lock = path_join(ob->dir, "lock");
 	SCOPED_TEXT char *inventory = inventory_path(ob);
 
-	if (!path_make_dirs(ob->dir, FOLDER_MODE, err) ||
+	if (!path_make_dirs(ob->dir, STREAM_FOLDER_MODE, err) ||
 	    !path_lock(&ob->lock, lock, wait_ms, err) || !settle_stream_id(ob, stream, err))
 		return false;
 	remove_other_streams(ob);
-	ob->inventory_bytes = size_of(inventory);
+	ob->inventory_bytes = stream_file_size(inventory);
 	return open_current(ob, err);
 }
 
@@ -415,7 +176,7 @@ static void forget_inventory(struct outbox *ob)
 static void drop_inventory(struct outbox *ob)
 {
 	SCOPED_TEXT char *path = inventory_path(ob);
-	SCOPED_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+	SCOPED_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, STREAM_FILE_MODE);
 
 	if (fd >= 0)
 		ob->inventory_bytes = 0;
@@ -458,7 +219,7 @@ static bool learn_keys(struct outbox *ob, struct err *err)
 		struct segment_record record;
 		struct span rest;
 
-		if (!read_segment(&bytes, &ob->stream, i, err)) {
+		if (!stream_read_segment(&bytes, &ob->stream, i, err)) {
 			forget_keys(ob);
 			return false;
 		}
@@ -545,54 +306,13 @@ enum outbox_result outbox_put_inventory(struct outbox *ob, const json_t *record,
 		drop_inventory(ob);
 		return OUTBOX_FULL;
 	}
-	if (!newfile_write(path, FILE_MODE, buf_span(&json), err))
+	if (!newfile_write(path, STREAM_FILE_MODE, buf_span(&json), err))
 		return OUTBOX_FAULT;
 	ob->inventory_bytes = json.size;
 	return OUTBOX_KEPT;
 }
 
 /* Seal. */
-
-struct sidecar {
-	char *name; /* NULL: the segment is not sealed */
-	int64_t sent_s;
-};
-
-static void sidecar_release(struct sidecar *s)
-{
-	free(s->name);
-}
-SCOPED_RELEASE(sidecar);
-
-/* A damaged sidecar counts as none: the segment is sealed again. */
-static void read_sidecar(struct sidecar *out, const struct stream *s, uint64_t first)
-{
-	SCOPED_TEXT char *path = segment_path(s, first, "json");
-	SCOPED_TEXT char *envelope = segment_path(s, first, "env");
-	SCOPED(buf) struct buf bytes = { 0 };
-	json_auto_t *doc = NULL;
-	struct err err;
-
-	*out = (struct sidecar){ 0 };
-	if (!path_exists(envelope) || !path_read(&bytes, path, SIDECAR_MAX, &err) ||
-	    !jsondoc_read(&doc, buf_span(&bytes), &err))
-		return;
-	out->name = alloc_text(jsondoc_text(doc, "name"));
-	out->sent_s = jsondoc_int(doc, "sent", 0);
-}
-
-static bool write_sidecar(const struct stream *s, uint64_t first, const char *name, int64_t sent_s,
-			  struct err *err)
-{
-	SCOPED_TEXT char *path = segment_path(s, first, "json");
-	SCOPED(buf) struct buf text = { 0 };
-	json_auto_t *doc = json_object();
-
-	jsondoc_set_text(doc, "name", name);
-	jsondoc_set_int(doc, "sent", sent_s);
-	jsondoc_write(&text, doc);
-	return newfile_write(path, FILE_MODE, buf_span(&text), err);
-}
 
 static json_t *lost_record(void)
 {
@@ -614,20 +334,21 @@ static json_t *load_records(const struct stream *s, size_t i, struct err *err)
 	struct span rest;
 	json_t *records;
 
-	if (!read_segment(&bytes, s, i, err))
+	if (!stream_read_segment(&bytes, s, i, err))
 		return NULL;
 	records = json_array();
-	for (rest = buf_span(&bytes); next <= last_of(s, i) && segment_take(&rest, &record, next);
-	     next++) {
+	for (rest = buf_span(&bytes);
+	     next <= stream_last(s, i) && segment_take(&rest, &record, next); next++) {
 		json_t *doc = NULL;
 
 		if (!jsondoc_read(&doc, record.json, err))
 			doc = lost_record();
 		json_array_append_new(records, doc);
 	}
-	if (next <= last_of(s, i))
-		log_warn("%" PRIu64 " records of the outbox are damaged", last_of(s, i) - next + 1);
-	for (; next <= last_of(s, i); next++)
+	if (next <= stream_last(s, i))
+		log_warn("%" PRIu64 " records of the outbox are damaged",
+			 stream_last(s, i) - next + 1);
+	for (; next <= stream_last(s, i); next++)
 		json_array_append_new(records, lost_record());
 	return records;
 }
@@ -636,7 +357,7 @@ static bool seal_segment(struct outbox *ob, size_t i, outbox_seal_fn *seal, void
 			 struct err *err)
 {
 	struct stream *s = &ob->stream;
-	SCOPED_TEXT char *envelope = segment_path(s, s->firsts[i], "env");
+	SCOPED_TEXT char *envelope = stream_file(s, s->firsts[i], "env");
 	SCOPED_TEXT char *name = NULL;
 	SCOPED_TEXT char *file = NULL;
 	json_auto_t *records = load_records(s, i, err);
@@ -646,9 +367,9 @@ static bool seal_segment(struct outbox *ob, size_t i, outbox_seal_fn *seal, void
 	if (rename(file, envelope) != 0)
 		return err_sys(err, ERR_IO, errno, "envelope %s", file);
 	/* The sidecar's own flush of the folder makes the envelope's name durable as well. */
-	if (!write_sidecar(s, s->firsts[i], name, 0, err))
+	if (!sidecar_write(s, s->firsts[i], name, 0, err))
 		return false;
-	s->bytes += size_of(envelope);
+	s->bytes += stream_file_size(envelope);
 	return true;
 }
 
@@ -664,7 +385,7 @@ static struct tally take_tally(const struct stream *s)
 	for (size_t i = 0; i + 1 < s->count; i++) {
 		SCOPED(sidecar) struct sidecar side;
 
-		read_sidecar(&side, s, s->firsts[i]);
+		sidecar_read(&side, s, s->firsts[i]);
 		t.unsent += side.name != NULL && side.sent_s == 0;
 	}
 	return t;
@@ -708,7 +429,7 @@ static bool close_open_segment(struct outbox *ob, struct err *err)
 		return true;
 	if (!number_inventory(ob, err))
 		return false;
-	return open_count(&ob->stream) == 0 || start_segment(&ob->stream, err);
+	return stream_open_count(&ob->stream) == 0 || stream_start_segment(&ob->stream, err);
 }
 
 bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err *err)
@@ -718,7 +439,7 @@ bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err 
 	for (size_t i = 0; i + 1 < ob->stream.count && i < OUTBOX_SEALED_MAX; i++) {
 		SCOPED(sidecar) struct sidecar side;
 
-		read_sidecar(&side, &ob->stream, ob->stream.firsts[i]);
+		sidecar_read(&side, &ob->stream, ob->stream.firsts[i]);
 		if (side.name == NULL && !seal_segment(ob, i, seal, ctx, err))
 			return err_what(err, "cannot seal records for the site");
 	}
@@ -744,14 +465,14 @@ void outbox_due(struct outbox_envelopes *out, const struct outbox *ob, int64_t n
 	for (size_t i = 0; i + 1 < s->count; i++) {
 		SCOPED(sidecar) struct sidecar side;
 
-		read_sidecar(&side, s, s->firsts[i]);
+		sidecar_read(&side, s, s->firsts[i]);
 		if (side.name == NULL ||
 		    (side.sent_s != 0 && side.sent_s <= now_s && side.sent_s > now_s - again_s))
 			continue;
 		ALLOC_GROW(out->items, out->count);
 		out->items[out->count++] = (struct outbox_envelope){
 			.name = alloc_text(side.name),
-			.file = segment_path(s, s->firsts[i], "env"),
+			.file = stream_file(s, s->firsts[i], "env"),
 			.first = s->firsts[i],
 			.count = (uint32_t)(s->firsts[i + 1] - s->firsts[i]),
 			.sent_s = side.sent_s,
@@ -766,9 +487,9 @@ bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct
 	for (size_t i = 0; i + 1 < s->count; i++) {
 		SCOPED(sidecar) struct sidecar side;
 
-		read_sidecar(&side, s, s->firsts[i]);
+		sidecar_read(&side, s, s->firsts[i]);
 		if (side.name != NULL && strcmp(side.name, name) == 0)
-			return write_sidecar(s, s->firsts[i], name, MAX_OF(now_s, 1), err);
+			return sidecar_write(s, s->firsts[i], name, MAX_OF(now_s, 1), err);
 	}
 	return true;
 }
@@ -788,7 +509,7 @@ static bool is_done(uint64_t sequence, uint64_t high, const uint64_t *refused, s
 static bool segment_is_done(const struct stream *s, size_t i, uint64_t high,
 			    const uint64_t *refused, size_t refused_count)
 {
-	for (uint64_t n = MAX_OF(s->firsts[i], high + 1); n <= last_of(s, i); n++)
+	for (uint64_t n = MAX_OF(s->firsts[i], high + 1); n <= stream_last(s, i); n++)
 		if (!is_done(n, high, refused, refused_count))
 			return false;
 	return true;
@@ -800,7 +521,7 @@ static uint64_t first_unsealed(const struct stream *s)
 	for (size_t i = 0; i + 1 < s->count; i++) {
 		SCOPED(sidecar) struct sidecar side;
 
-		read_sidecar(&side, s, s->firsts[i]);
+		sidecar_read(&side, s, s->firsts[i]);
 		if (side.name == NULL)
 			return s->firsts[i];
 	}
@@ -843,15 +564,16 @@ static void prune_done(const char *dir)
 static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
 {
 	struct stream *s = &ob->stream;
-	SCOPED_TEXT char *log = segment_path(s, s->firsts[i], "log");
-	SCOPED_TEXT char *envelope = segment_path(s, s->firsts[i], "env");
-	SCOPED_TEXT char *side = segment_path(s, s->firsts[i], "json");
+	SCOPED_TEXT char *log = stream_file(s, s->firsts[i], "log");
+	SCOPED_TEXT char *envelope = stream_file(s, s->firsts[i], "env");
+	SCOPED_TEXT char *side = stream_file(s, s->firsts[i], "json");
 	SCOPED_TEXT char *dir = done_dir(ob);
 	SCOPED_TEXT char *kept = NULL;
-	uint64_t freed = size_of(log) + size_of(envelope) + size_of(side);
+	uint64_t freed = stream_file_size(log) + stream_file_size(envelope) +
+			 stream_file_size(side);
 	struct stat st;
 
-	if (!path_make_dirs(dir, FOLDER_MODE, err))
+	if (!path_make_dirs(dir, STREAM_FOLDER_MODE, err))
 		return false;
 	kept = alloc_printf("%s/%012lld-%s-%016" PRIx64 ".log", dir,
 			    stat(log, &st) == 0 ? (long long)st.st_mtime : 0LL, ob->id,
@@ -896,10 +618,10 @@ static bool copy_segment(struct stream *to, const struct stream *from, size_t i,
 	struct segment_record record;
 	struct span rest;
 
-	if (!read_segment(&bytes, from, i, err))
+	if (!stream_read_segment(&bytes, from, i, err))
 		return false;
 	for (rest = buf_span(&bytes);
-	     next <= last_of(from, i) && segment_take(&rest, &record, next); next++)
+	     next <= stream_last(from, i) && segment_take(&rest, &record, next); next++)
 		if (!stream_append(to, record.key, record.json, STREAM_LATER, err))
 			return false;
 	return true;
@@ -927,7 +649,7 @@ bool outbox_new_stream(struct outbox *ob, const char *stream, struct err *err)
 	struct err ignored;
 	bool switched;
 
-	assert(is_stream_id(stream) && strcmp(stream, ob->id) != 0);
+	assert(stream_is_id(stream) && strcmp(stream, ob->id) != 0);
 	/* The new one is whole under its name before the file says that it counts. */
 	if (!path_remove_tree(temp, err) || !copy_stream(temp, &ob->stream, err))
 		return false;
@@ -935,7 +657,7 @@ bool outbox_new_stream(struct outbox *ob, const char *stream, struct err *err)
 		return err_sys(err, ERR_IO, errno, "stream %s", final);
 	if (!path_sync_dir(ob->dir, err))
 		return false;
-	switched = newfile_write(name, FILE_MODE, span_of_text(text), err);
+	switched = newfile_write(name, STREAM_FILE_MODE, span_of_text(text), err);
 	/* After a fault the file may say either; what it says is what the next opening believes. */
 	stream_close(&ob->stream);
 	return settle_stream_id(ob, stream, switched ? err : &ignored) &&
@@ -968,13 +690,13 @@ static void put_done_file(json_t *to, const char *dir, const char *name)
 	SCOPED_TEXT char *path = path_join(dir, name);
 	SCOPED(buf) struct buf bytes = { 0 };
 	const char *dash = strchr(name, '-'), *kind;
-	char stream[STREAM_SIZE];
+	char stream[STREAM_ID_SIZE];
 	uint64_t first;
 	struct err err;
 
-	if (dash == NULL || strlen(dash) < 2 + STREAM_SIZE ||
-	    !parse_segment_name(&first, &kind, dash + 1 + STREAM_SIZE) ||
-	    !path_read(&bytes, path, SEGMENT_FILE_MAX, &err))
+	if (dash == NULL || strlen(dash) < 2 + STREAM_ID_SIZE ||
+	    !stream_parse_name(&first, &kind, dash + 1 + STREAM_ID_SIZE) ||
+	    !path_read(&bytes, path, STREAM_SEGMENT_FILE_MAX, &err))
 		return;
 	snprintf(stream, sizeof(stream), "%.32s", dash + 1);
 	put_recent(to, buf_span(&bytes), stream, first);
@@ -1007,7 +729,7 @@ bool outbox_recent(json_t **out, const struct outbox *ob, size_t max, struct err
 	if (from == 0)
 		put_done(all, ob);
 	for (size_t i = from > 0 ? from - 1 : 0; i < s->count; i++) {
-		if (!read_segment(&bytes, s, i, err))
+		if (!stream_read_segment(&bytes, s, i, err))
 			return false;
 		put_recent(all, buf_span(&bytes), ob->id, s->firsts[i]);
 	}

@@ -16,12 +16,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/stream.h"
 #include "common/error.h"
 #include "common/jsondoc.h"
 #include "common/macros.h"
 
-#define OUTBOX_GROUP_MAX   200                  /* records of one envelope */
-#define OUTBOX_SEGMENT_MAX ((size_t)1000 << 10) /* bytes of a segment: they fit one envelope */
+#define OUTBOX_GROUP_MAX   STREAM_SEGMENT_RECORDS_MAX
+#define OUTBOX_SEGMENT_MAX STREAM_SEGMENT_BYTES_MAX
 #define OUTBOX_RECORD_MAX  ((size_t)999 << 10)  /* bytes of one record */
 #define OUTBOX_BYTES_MAX   ((uint64_t)64 << 20) /* everything together */
 #define OUTBOX_RESERVE     ((uint64_t)4 << 20)  /* of it for the ends of what already runs */

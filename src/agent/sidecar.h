@@ -1,0 +1,35 @@
+/*
+ * What is known of a segment's envelope: its name in an inbox, and when a CAP took it. Stands
+ * beside the segment as FIRST.json (docs/formats/outbox.md).
+ */
+#ifndef AGENT_SIDECAR_H
+#define AGENT_SIDECAR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "agent/stream.h"
+#include "common/error.h"
+#include "common/macros.h"
+
+struct sidecar {
+	char *name;     /* NULL: the segment is not sealed */
+	int64_t sent_s; /* seconds since 1970; 0: never */
+};
+
+static inline void sidecar_release(struct sidecar *s)
+{
+	free(s->name);
+}
+SCOPED_RELEASE(sidecar);
+
+/* That of the segment that begins with `first`. A damaged one counts as none: the segment is sealed
+ * again. */
+void sidecar_read(struct sidecar *out, const struct stream *s, uint64_t first);
+
+/* Replace it in one step, and flush the folder. */
+bool sidecar_write(const struct stream *s, uint64_t first, const char *name, int64_t sent_s,
+		   struct err *err) MUST_USE;
+
+#endif
