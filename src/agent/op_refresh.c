@@ -174,6 +174,24 @@ static void note_verdict(const struct refresh *r, enum verdict verdict, const st
 		log_debug("status.json: %s", err.why);
 }
 
+/*
+ * No CAP answered. "ok" is true no longer; what a CAP that did answer was refused for stays, since
+ * it says more.
+ */
+static void note_silence(struct refresh *r, const struct err *fault)
+{
+	json_auto_t *status = NULL;
+	const char *before;
+	struct err err;
+
+	if (r->cap != NULL || !state_read_json(&status, &r->w->state, "status.json", &err))
+		return;
+	before = jsondoc_text(status, "verdict");
+	if (before == NULL || strcmp(before, verdict_name(VERDICT_OK)) == 0 ||
+	    strcmp(before, verdict_name(VERDICT_UNREACHABLE)) == 0)
+		note_verdict(r, VERDICT_UNREACHABLE, fault);
+}
+
 static void tell_trust_fault(struct refresh *r, enum verdict verdict, const struct err *err)
 {
 	json_t *record = json_object(), *data = json_object();
@@ -232,6 +250,7 @@ static bool refresh_from_any(struct refresh *r, struct approach *ap, struct err 
 	}
 	if (approach_last_error(ap)->code != ERR_NONE)
 		*err = *approach_last_error(ap);
+	note_silence(r, err);
 	return false;
 }
 

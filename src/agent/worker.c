@@ -160,7 +160,9 @@ static void loop(struct worker *w, struct peers *p)
 
 bool worker_serve(const struct worker_options *options, int socket, struct err *err)
 {
-	struct worker w = { .options = *options, .clock = clock_system(), .peer = -1 };
+	struct worker w = { .options = *options,
+			    .clock = options->clock != NULL ? options->clock : clock_system(),
+			    .peer = -1 };
 	struct peers peers = { .count = 0 };
 
 	if (!state_open(&w.state, options->state_dir, STATE_READ, err))

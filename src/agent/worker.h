@@ -30,6 +30,7 @@ struct worker_options {
 	const char *address; /* replaces this machine's addresses; comma-separated, NULL for none */
 	const char *mounts;  /* mount table to read; NULL for this process's own */
 	const char *tls_ca;  /* file of certificates to trust beside the system's; NULL for none */
+	const struct clock *clock; /* NULL for the system's; the network's timeouts never ask it */
 };
 
 struct worker {
