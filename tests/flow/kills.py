@@ -467,6 +467,86 @@ def _(t):
     equal(marks(t.dir / "ran"), ["base", "after"], "order")
 
 
+@case("a chain keeps its order and runs each program once, whatever is killed")
+def _(t):
+    site, package = small_site(t)
+    clients = [enrolled(t, site, f"client{i}", "poll = 1s\n") for i in range(2)]
+    names = [f"step{i}" for i in range(6)]
+    for i, name in enumerate(names):
+        site("program", "add", package, name, *(["--run-after", f"{package}:{names[i - 1]}"] if i else []),
+             "--command", f"sh -c 'echo {name} >> {t.dir}/ran.$PACKWAY_CLIENT; sleep {t.rng.choice([0, 0.3, 2.5])}'")
+    # The last of the chain is advertised first.
+    for name in reversed(names):
+        site("advertise", package, name, "--collection", "all", "--mandatory", "now")
+    site("publish")
+    keepers = [Keeper(t, client) for client in clients]
+    for keeper in keepers:
+        keeper.start()
+    paths, kills = [t.dir / f"ran.{client.id}" for client in clients], 0
+    end = time.monotonic() + 60 * SLOW
+    while any(len(marks(path)) < len(names) for path in paths):
+        need(time.monotonic() < end, "the chain does not end", [marks(path) for path in paths])
+        time.sleep(t.rng.uniform(0, 0.6))
+        kills += kill_one(t, t.rng.choice(clients), t.rng.choice(["agent", "worker", "command"]))
+    for keeper in keepers:
+        keeper.over.set()
+    for keeper in keepers:
+        keeper.join(60 * SLOW)
+    for client, path in zip(clients, paths):
+        settle(site, client)
+        equal(marks(path), names, "the order")
+        rows = timeline(site, client)
+        equal(len(ids(rows, 10005)), len(names), "starts")
+        equal(ids(rows, *ENDS), [10008] * len(names), "ends")
+        check_records(site, client)
+    print(f"# {kills} kills")
+
+
+@case("an interrupted program that may run again does so after its pause, one that may not never")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    command = "sh -c 'echo {0} >> {1}/ran; test -e {1}/good || sleep 1'"
+    again = advertise(site, package, "again", command.format("again", t.dir), program=("--rerun", "on-failure"))
+    once = advertise(site, package, "once", command.format("once", t.dir))
+    site("publish")
+    for count in (1, 2):
+        sync = t.spawn(program("packway"), "--state", client.state, "sync", env=client.env)
+        wait_for("a program", 20, lambda: len(marks(t.dir / "ran")) == count, 0.02)
+        need(kill_one(t, client, "reaper"), "no parent to kill")
+        if count == 2:
+            (t.dir / "good").touch()
+            sync.wait(30 * SLOW)
+        else:
+            sync.kill()
+            sync.wait()
+    settle(site, client)
+    states = {o["advertisement"]: o["state"] for o in client.json("list")}
+    equal(states, {again: "waiting", once: "interrupted"}, "states")
+    client("sync", check=False, env=later(3 * 3600))
+    settle(site, client)
+    equal(sorted(marks(t.dir / "ran")), ["again", "again", "once"], "runs")
+    equal(ids(timeline(site, client, again), 10005, *ENDS), [10005, 11006, 10005, 10008], "the one's timeline")
+    equal(ids(timeline(site, client, once), 10005, *ENDS), [10005, 11006], "the other's timeline")
+
+
+@case("a restart that is pending lets the next of a chain run, and is told once")
+def _(t):
+    site, package = small_site(t)
+    client = enrolled(t, site)
+    site("program", "add", package, "base", "--restart-codes", "3010,194", "--command", "sh -c 'exit 194'")
+    after = advertise(site, package, "after", f"sh -c 'echo after >> {t.dir}/ran'", program=("--run-after", f"{package}:base"))
+    base = site("advertise", package, "base", "--collection", "all", "--mandatory", "now").out.strip()
+    site("publish")
+    client("sync")
+    settle(site, client)
+    equal(marks(t.dir / "ran"), ["after"], "runs")
+    equal(last(site, client, base)["data"]["restart_pending"], True, "the record")
+    equal(ids(timeline(site, client, base), *ENDS), [10008], "ends")
+    states = {o["advertisement"]: (o["state"], o["restart_pending"]) for o in client.json("list")}
+    equal(states, {base: ("succeeded", True), after: ("succeeded", False)}, "list")
+
+
 def later(seconds):
     return {"PACKWAY_FAKE_TIME": f"+{seconds}"}
 

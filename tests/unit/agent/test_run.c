@@ -309,6 +309,22 @@ static void a_timeout_ends_the_whole_tree(void **state)
 	assert_int_equal(last_run(p).outcome, JOURNAL_TIMED_OUT);
 }
 
+/* A daemon of the old school: two forks, a session of its own, every descriptor closed. */
+static void a_daemon_that_hides_is_found_at_the_time_limit(void **state)
+{
+	struct place *p = *state;
+	json_auto_t *record = NULL;
+
+	run_and_collect(p,
+			"sh -c '(setsid sh -c \"trap : TERM; while :; do sleep 985.25; done\" "
+			"<&- >&- 2>&- 3>&- 4>&- 5>&- &) & echo begun; sleep 985.25'",
+			1);
+	record = record_of(p, 1, 10006);
+	assert_non_null(record);
+	assert_true(jsondoc_flag(json_object_get(record, "data"), "timed_out", false));
+	assert_int_equal(processes_naming("985.25"), 0);
+}
+
 static void leftovers_do_not_undo_a_success(void **state)
 {
 	struct place *p = *state;
@@ -681,6 +697,7 @@ int main(int argc, char **argv)
 		CASE(content_programs_run_by_name),
 		CASE(the_whole_tree_is_waited_for),
 		CASE(a_timeout_ends_the_whole_tree),
+		CASE(a_daemon_that_hides_is_found_at_the_time_limit),
 		CASE(leftovers_do_not_undo_a_success),
 		CASE(a_flood_of_output_is_bounded),
 		CASE(an_endless_flood_meets_its_time_limit),
