@@ -134,12 +134,16 @@ static void pass_over_row(struct approach *ap, size_t row)
 
 void approach_failed(struct approach *ap, enum nal_class what, const struct err *err)
 {
+	bool was_let_in = way_counts(ap->way).connects > 0;
+
 	ap->last = *err;
+	release_way(ap);
+	if (!was_let_in)
+		what = connect_look_after(ap->connect, ap->at, what, &ap->last);
 	if ((what == NAL_CLASS_CORRUPT || what == NAL_CLASS_WRONG_VERSION) &&
 	    !approach_is_users(ap))
 		pass_over_row(ap, ap->tries[ap->at].row);
-	connect_reject(ap->connect, ap->at, what, err);
-	release_way(ap);
+	connect_reject(ap->connect, ap->at, what, &ap->last);
 }
 
 void approach_served(struct approach *ap)

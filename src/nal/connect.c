@@ -20,7 +20,7 @@ struct line {
 	struct dial *dial;
 	struct smbknock *knock;
 	struct folder folder;
-	struct way_link link; /* connected, not used yet; SMB: its address only */
+	struct way_link link; /* connected, not used yet */
 	uint64_t knock_begun_ms;
 	uint32_t knock_ms; /* until the NEGOTIATE was answered */
 	const char *rung;  /* of the presence ladder; NULL: it did not run */
@@ -141,6 +141,7 @@ static void step_knock(struct connect *c, size_t index)
 	if (smbknock_step(l->knock, now()) == SMBKNOCK_BUSY)
 		return;
 	smbknock_result(&result, l->knock, &l->err);
+	l->link.fd = smbknock_take(l->knock);
 	smbknock_free(l->knock);
 	l->knock = NULL;
 	l->knock_ms = (uint32_t)(now() - l->knock_begun_ms);
@@ -253,27 +254,6 @@ static enum nal_class look_before(struct connect *c, struct line *l)
 	return probe_last(&probe)->class;
 }
 
-/* A session was not opened, and `class` says why. Where that is no reason, the ladder looks. */
-static enum nal_class look_after(struct connect *c, struct line *l, enum nal_class class)
-{
-	struct err before = l->err;
-	struct probe probe;
-
-	if (!is_smb(l) || l->rung != NULL ||
-	    (class != NAL_CLASS_UNKNOWN && class != NAL_CLASS_TIMEOUT))
-		return class;
-	probe_after(&probe, c->tab, l->target);
-	note_ladder(l, &probe);
-	if (probe.presence == PROBE_ABSENT) {
-		l->err = probe_last(&probe)->err;
-		return probe_last(&probe)->class;
-	}
-	if (probe.presence == PROBE_PRESENT)
-		err_set(&l->err, before.code, "%.300s; the server is there (%s)", before.why,
-			l->rung);
-	return class;
-}
-
 /* Turn the connected candidate into a leased way; false if that fails after all. */
 static bool use_line(struct way **way_out, struct connect *c, size_t index)
 {
@@ -286,7 +266,6 @@ static bool use_line(struct way **way_out, struct connect *c, size_t index)
 		class = conntab_acquire(way_out, c->tab, l->target, link, c->user, &l->err);
 		if (class == NAL_CLASS_OK)
 			return true;
-		class = look_after(c, l, class);
 	} else if (link.fd >= 0) {
 		close(link.fd);
 	}
@@ -339,6 +318,27 @@ bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, st
 				       c->attempt.count);
 		}
 	}
+}
+
+enum nal_class connect_look_after(struct connect *c, size_t index, enum nal_class class,
+				  struct err *err)
+{
+	struct line *l = &c->lines[index];
+	struct err before = *err;
+	struct probe probe;
+
+	if (!is_smb(l) || l->rung != NULL ||
+	    (class != NAL_CLASS_UNKNOWN && class != NAL_CLASS_TIMEOUT))
+		return class;
+	probe_after(&probe, c->tab, l->target);
+	note_ladder(l, &probe);
+	if (probe.presence == PROBE_ABSENT) {
+		*err = probe_last(&probe)->err;
+		return probe_last(&probe)->class;
+	}
+	if (probe.presence == PROBE_PRESENT)
+		err_set(err, before.code, "%.300s; the server is there (%s)", before.why, l->rung);
+	return class;
 }
 
 void connect_reject(struct connect *c, size_t index, enum nal_class class, const struct err *err)

@@ -45,8 +45,7 @@ struct connect *connect_begin(struct conntab *tab, const struct way_target *targ
 
 /*
  * From now on the presence ladder runs before each connection to an SMB server, and over a session
- * that is open already, as SMS 2.0 did (nal/probe.h). Else it runs only where opening a session
- * failed for no clear reason.
+ * that is open already, as SMS 2.0 did (nal/probe.h). Else it runs in connect_look_after only.
  */
 void connect_look_first(struct connect *c);
 
@@ -57,6 +56,16 @@ void connect_look_first(struct connect *c);
  */
 bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, struct err *err)
 	MUST_USE;
+
+/*
+ * The candidate that connect_next gave last was no use: its server never let us in, and `class` and
+ * `err` say why. Where that is no clear reason (timeout, unknown) and the server speaks SMB, the
+ * presence ladder is climbed, shortly. Returns the class to reject it with; `err` may be given
+ * better words. To be called when the way has been released, since a probe beside an open session
+ * is to be avoided (Q312512).
+ */
+enum nal_class connect_look_after(struct connect *c, size_t index, enum nal_class class,
+				  struct err *err) MUST_USE;
 
 /* The candidate that connect_next gave last failed in use; its way has been, or will be, released.
  */

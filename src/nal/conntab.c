@@ -314,8 +314,9 @@ struct way *conntab_borrow(struct conntab *tab, const struct locator *where, con
 	for (struct entry *e = tab->entries; e != NULL; e = e->next) {
 		const struct way_target target = { .where = &e->where };
 
-		if (!e->broken && e->folder == NULL && e->scheme == where->scheme &&
-		    e->port == where->port && strcmp(e->host, where->host) == 0 && is_alive(e))
+		if (!e->broken && e->folder == NULL && e->session->counts.connects > 0 &&
+		    e->scheme == where->scheme && e->port == where->port &&
+		    strcmp(e->host, where->host) == 0 && is_alive(e))
 			return lease(tab, e, &target, user);
 	}
 	return NULL;

@@ -60,8 +60,8 @@ enum nal_class conntab_acquire(struct way **out, struct conntab *tab,
 /*
  * Lease whatever session is open to the server of `where` (scheme, host, port), by whichever
  * credential and for whichever context, at the place it was opened for. Never opens one: NULL if
- * there is none. For looking whether the server answers; what others' credentials can read is not
- * to be handed on.
+ * there is none, or none that the server has let in yet. For looking whether the server answers;
+ * what others' credentials can read is not to be handed on.
  */
 struct way *conntab_borrow(struct conntab *tab, const struct locator *where, const void *user)
 	MUST_USE;

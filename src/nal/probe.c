@@ -10,6 +10,8 @@
 #include "nal/provider.h"
 #include "nal/smbknock.h"
 
+#define MOMENT_MS 50 /* what a rung gets at least */
+
 static const char *const rung_names[] = {
 	[PROBE_SESSION] = "session",
 	[PROBE_NEGOTIATE] = "negotiate",
@@ -178,19 +180,28 @@ static bool ask_session(struct probe *out, struct conntab *tab, const struct way
 	return answered;
 }
 
-static bool ask_negotiate(struct probe *out, char address[64], const struct locator *where)
+/* How long a rung may take: no longer than is left, and a moment in any case. */
+static uint32_t share_of(uint32_t limit_ms, uint64_t due_ms)
+{
+	uint64_t at = now();
+
+	return due_ms > at + MOMENT_MS ? MIN_OF(limit_ms, (uint32_t)(due_ms - at)) : MOMENT_MS;
+}
+
+static bool ask_negotiate(struct probe *out, char address[64], const struct locator *where,
+			  uint64_t due_ms)
 {
 	struct probe_step *step = begin_step(out, PROBE_NEGOTIATE);
 	struct smbknock_result result;
 	uint64_t begun = now();
 
 	smbknock_wait(&result, address, where->host, where->port, SMBKNOCK_NEGOTIATE,
-		      PROBE_CONNECT_MS, &step->err);
+		      share_of(PROBE_CONNECT_MS, due_ms), SMBKNOCK_NEGOTIATE_MS, &step->err);
 	end_step(out, step, result.class, begun);
 	return result.class == NAL_CLASS_OK;
 }
 
-static bool ask_netserver(struct probe *out, const char *address, uint16_t port, uint32_t left_ms)
+static bool ask_netserver(struct probe *out, const char *server, uint16_t port, uint64_t due_ms)
 {
 	struct probe_step *step = begin_step(out, PROBE_NETSERVERGETINFO);
 	uint64_t begun = now();
@@ -198,41 +209,41 @@ static bool ask_netserver(struct probe *out, const char *address, uint16_t port,
 	step->is_skipped = port != NETSERVER_PORT;
 	if (step->is_skipped)
 		return false;
-	end_step(out, step, netserver_ask(address, MIN_OF(NETSERVER_MS, left_ms), &step->err),
+	end_step(out, step, netserver_ask(server, share_of(NETSERVER_MS, due_ms), &step->err),
 		 begun);
 	return step->class == NAL_CLASS_OK;
 }
 
-static void ask_ipc(struct probe *out, const char *address, uint16_t port)
+static void ask_ipc(struct probe *out, const char *server, uint16_t port, uint64_t due_ms)
 {
 	struct probe_step *step = begin_step(out, PROBE_IPC);
 	struct smbknock_result result;
 	uint64_t begun = now();
 
-	smbknock_wait(&result, NULL, address, port, SMBKNOCK_IPC, PROBE_CONNECT_MS, &step->err);
+	smbknock_wait(&result, NULL, server, port, SMBKNOCK_IPC, share_of(PROBE_CONNECT_MS, due_ms),
+		      share_of(SMBKNOCK_IPC_MS, due_ms), &step->err);
 	end_step(out, step, result.class, begun);
 }
 
 static void climb(struct probe *out, const struct locator *where,
 		  const struct probe_knocked *knocked, uint32_t limit_ms)
 {
-	uint64_t due = now() + limit_ms, at;
+	uint64_t due_ms = now() + limit_ms;
 	const char *server = where->host;
 	char address[64] = "";
 
-	if (knocked == NULL) {
-		if (!ask_negotiate(out, address, where))
-			return;
-	} else {
+	if (knocked != NULL) {
 		begin_step(out, PROBE_NEGOTIATE)->ms = knocked->ms;
-		snprintf(address, sizeof(address), "%s", knocked->address);
+		server = knocked->address;
+	} else {
+		if (!ask_negotiate(out, address, where, due_ms))
+			return;
+		if (address[0] != '\0')
+			server = address;
 	}
-	if (address[0] != '\0')
-		server = address;
-	at = now();
-	/* Some is left for IPC$, which is quick where it works at all. */
-	if (at < due && !ask_netserver(out, server, where->port, (uint32_t)(due - at) / 4 * 3))
-		ask_ipc(out, server, where->port);
+	/* A third is kept for IPC$, which is quick where it works at all. */
+	if (!ask_netserver(out, server, where->port, due_ms - limit_ms / 3))
+		ask_ipc(out, server, where->port, due_ms);
 }
 
 /* The other rungs, or what they said a moment ago. */

@@ -29,7 +29,7 @@
 #define PROBE_FOLDER_MS  1000 /* for a folder to open */
 #define PROBE_CONNECT_MS 1000 /* for an SMB server to be connected to */
 #define PROBE_LADDER_MS  4500 /* for all rungs of SMB */
-#define PROBE_AFTER_MS   1000 /* the same after a failure */
+#define PROBE_AFTER_MS   500  /* the same after a failure */
 
 enum probe_rung {
 	PROBE_SESSION,   /* an open session answered */

@@ -59,7 +59,8 @@ void smbknock_free(struct smbknock *k)
 {
 	if (k == NULL)
 		return;
-	close(k->fd);
+	if (k->fd >= 0)
+		close(k->fd);
 	buf_release(&k->out);
 	buf_release(&k->in);
 	free(k->host);
@@ -245,8 +246,18 @@ void smbknock_result(struct smbknock_result *out, const struct smbknock *k, stru
 		*err = k->err;
 }
 
+int smbknock_take(struct smbknock *k)
+{
+	int fd = k->fd;
+
+	assert(k->state == SMBKNOCK_DONE);
+	k->fd = -1;
+	return fd;
+}
+
 void smbknock_wait(struct smbknock_result *out, char address[64], const char *host, uint16_t port,
-		   enum smbknock_depth depth, uint32_t connect_ms, struct err *err)
+		   enum smbknock_depth depth, uint32_t connect_ms, uint32_t timeout_ms,
+		   struct err *err)
 {
 	struct way_link link;
 	struct smbknock *k;
@@ -256,8 +267,7 @@ void smbknock_wait(struct smbknock_result *out, char address[64], const char *ho
 		memcpy(address, link.address, sizeof(link.address));
 	if (out->class != NAL_CLASS_OK)
 		return;
-	k = smbknock_begin(link.fd, host, depth,
-			   depth == SMBKNOCK_IPC ? SMBKNOCK_IPC_MS : SMBKNOCK_NEGOTIATE_MS, now());
+	k = smbknock_begin(link.fd, host, depth, timeout_ms, now());
 	while (smbknock_step(k, now()) == SMBKNOCK_BUSY) {
 		struct pollfd p = smbknock_poll(k);
 

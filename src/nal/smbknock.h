@@ -70,10 +70,17 @@ enum smbknock_state smbknock_step(struct smbknock *k, uint64_t now_ms);
 void smbknock_result(struct smbknock_result *out, const struct smbknock *k, struct err *err);
 
 /*
- * The whole of it, blocking: connect within `connect_ms`, then ask. `address` gets the numeric
- * address that was connected to; NULL if nobody wants it.
+ * After SMBKNOCK_DONE: the socket, still connected, and now the caller's. It has had its NEGOTIATE,
+ * so it is of no use but as a sign that the server was reached.
+ */
+int smbknock_take(struct smbknock *k);
+
+/*
+ * The whole of it, blocking: connect within `connect_ms`, then ask, for `timeout_ms`. `address`
+ * gets the numeric address that was connected to; NULL if nobody wants it.
  */
 void smbknock_wait(struct smbknock_result *out, char address[64], const char *host, uint16_t port,
-		   enum smbknock_depth depth, uint32_t connect_ms, struct err *err);
+		   enum smbknock_depth depth, uint32_t connect_ms, uint32_t timeout_ms,
+		   struct err *err);
 
 #endif

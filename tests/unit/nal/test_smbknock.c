@@ -48,7 +48,8 @@ static void what_is_no_smb_gets_its_class_in_time(void **state UNUSED)
 
 		cases[i].start(&server);
 		begun = clock_mono_ms(clock_system());
-		smbknock_wait(&result, NULL, "127.0.0.1", server.port, SMBKNOCK_IPC, 1000, &err);
+		smbknock_wait(&result, NULL, "127.0.0.1", server.port, SMBKNOCK_IPC, 1000,
+			      SMBKNOCK_IPC_MS, &err);
 		took = clock_mono_ms(clock_system()) - begun;
 		if (result.class != cases[i].want || result.is_smb || err.code == ERR_NONE ||
 		    took < cases[i].at_least_ms || took > cases[i].at_least_ms + SLACK_MS)
