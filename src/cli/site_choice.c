@@ -13,7 +13,7 @@ static void note_origin(struct print *p, const char *client, const json_t *decis
 	const char *package = jsondoc_text(decision, "package");
 	const char *time = jsondoc_text(decision, "time");
 
-	print_note(p, "\n%s chose so for %s at %s", client, package != NULL ? package : "?",
+	print_note(p, "this is what %s chose for %s at %s", client, package != NULL ? package : "?",
 		   time != NULL ? time : "?");
 }
 
@@ -64,7 +64,7 @@ static void print_notes(struct print *p, const json_t *notes)
 	size_t i;
 
 	if (json_array_size(notes) > 0)
-		print_note(p, "\nassumed, and not known here");
+		print_note(p, "assumed, and not known here:");
 	json_array_foreach (notes, i, note)
 		print_note(p, "- %s", json_string_value(note));
 }
@@ -103,7 +103,7 @@ static void print_forecast(struct print *p, const json_t *doc, const char *objec
 		{ "server" },
 		{ "group" },
 		{ "clients" },
-		{ "percent", .title = "% of those" },
+		{ "percent", .title = "share %" },
 		{ "bytes", PRINT_SIZE },
 		{ "excluded" },
 		{ 0 },

@@ -6,6 +6,7 @@
 #include "common/jsondoc.h"
 #include "common/log.h"
 #include "site/group.h"
+#include "site/lint.h"
 
 /* They may be added later: that is how two groups become neighbours of each other. */
 static bool warn_of_strangers(struct site *site, const char *name, struct err *err)
@@ -131,6 +132,40 @@ static bool run_boundary_list(struct verb_call *call, struct err *err)
 	return true;
 }
 
+static void print_finding(struct print *p, const json_t *row)
+{
+	const char *about = jsondoc_text(row, "about");
+
+	print_line(p, row, "%s %s%s%s: %s", jsondoc_text(row, "level"),
+		   jsondoc_text(row, "finding"), about != NULL ? " " : "",
+		   about != NULL ? about : "", jsondoc_text(row, "text"));
+	print_line(p, row, "    to do: %s", jsondoc_text(row, "fix"));
+}
+
+/* Findings are a result: they are printed, and the exit code tells that there are some. */
+static bool run_boundary_lint(struct verb_call *call, struct err *err)
+{
+	static const struct print_column columns[] = {
+		{ "level" }, { "finding" }, { "about" }, { "text" }, { "fix" }, { 0 },
+	};
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *rows = NULL;
+	bool is_clean;
+	json_t *row;
+	size_t i;
+
+	if (!site_call_open(&site, call, err) || !lint_run(&rows, &is_clean, site, err))
+		return err_what(err, "cannot look at the boundaries");
+	if (!is_clean)
+		call->exit = EXIT_REFUSED;
+	if (print_is_json(call->print) || json_array_size(rows) == 0)
+		print_table(call->print, columns, rows, "nothing to find");
+	else
+		json_array_foreach (rows, i, row)
+			print_finding(call->print, row);
+	return true;
+}
+
 static bool run_boundary_remove(struct verb_call *call, struct err *err)
 {
 	const char *cidr = options_argument(call->options, 0);
@@ -221,6 +256,12 @@ const struct verb site_group_verbs[] = {
 		.options = boundary_options,
 	},
 	{ .name = "boundary list", .run = run_boundary_list, .summary = "list all boundaries" },
+	{
+		.name = "boundary lint",
+		.run = run_boundary_lint,
+		.summary = "look for boundaries, groups and servers that cannot work as they are",
+		.notes = "Exit code 1: there are faults or warnings; 0: none, or notes only.",
+	},
 	{
 		.name = "boundary remove",
 		.run = run_boundary_remove,

@@ -1,15 +1,12 @@
 #include "site/forecast.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/jsondoc.h"
-#include "common/netaddr.h"
-
-#define ADDRESSES_MAX 64 /* as many as a client looks at itself */
+#include "site/whereabouts.h"
 
 /* The clients of one boundary group, or of none. */
 struct class
@@ -30,7 +27,8 @@ struct link {
 struct forecast {
 	const struct standin *standin;
 	const struct candidates *candidates;
-	struct class *classes; /* one for each group, and the last for those in none */
+	struct boundary_index *index; /* while clients are counted */
+	struct class *classes;        /* one for each group, and the last for those in none */
 	size_t class_count;
 	int64_t clients; /* all that are enrolled */
 	int64_t unknown; /* of them told no address yet */
@@ -53,53 +51,35 @@ SCOPED_RELEASE(forecast);
 
 /* ---- which clients there are ---- */
 
-static void count_client(struct forecast *f, const struct boundary_index *index,
-			 const struct netaddr *addresses, size_t count)
+static void count_client(const struct whereabouts *where, void *ctx)
 {
+	struct forecast *f = ctx;
 	const struct systems *systems = standin_systems(f->standin);
-	struct boundary_match match = boundary_index_find(index, addresses, count);
+	struct boundary_match match = boundary_index_find(f->index, where->addresses,
+							  where->address_count);
 	size_t at = match.group != NULL ? (size_t)(match.group - systems->groups)
 					: systems->group_count;
 	struct class *c = &f->classes[at];
 
 	f->clients++;
-	if (count == 0) {
+	if (where->address_count == 0) {
 		f->unknown++;
 		return;
 	}
 	c->clients++;
 	c->group = match.group;
-	c->address = match.group != NULL ? *match.address : addresses[0];
+	c->address = match.group != NULL ? *match.address : where->addresses[0];
 }
 
-/* Rows are (client, address), a client's addresses one after another. */
 static bool count_clients(struct forecast *f, struct site *site, struct err *err)
 {
 	const struct systems *systems = standin_systems(f->standin);
-	SCOPED(boundary_index)
-	struct boundary_index *index = boundary_index_new(systems->groups, systems->group_count);
-	SCOPED(db_rows)
-	struct db_rows rows = db_query(site->db, STMT_EVERY_ADDRESS, DB_NO_ARGS);
-	struct netaddr addresses[ADDRESSES_MAX];
-	char client[64] = "";
-	size_t count = 0;
+	bool done;
 
-	while (db_rows_next(&rows)) {
-		const char *id = db_rows_text(&rows, 0), *address = db_rows_text(&rows, 1);
-
-		if (strcmp(client, id) != 0) {
-			if (client[0] != '\0')
-				count_client(f, index, addresses, count);
-			snprintf(client, sizeof(client), "%s", id);
-			count = 0;
-		}
-		if (address != NULL && count < ADDRESSES_MAX &&
-		    netaddr_parse(&addresses[count], address))
-			count++;
-	}
-	if (client[0] != '\0')
-		count_client(f, index, addresses, count);
-	return db_rows_finish(&rows, err);
+	f->index = boundary_index_new(systems->groups, systems->group_count);
+	done = whereabouts_each(site, count_client, f, err);
+	boundary_index_free(f->index);
+	return done;
 }
 
 /* ---- what they would choose ---- */

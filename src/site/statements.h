@@ -377,7 +377,7 @@
 	X(CLIENT_ADDRESSES, "SELECT address FROM network WHERE client_id = ?1"                     \
 		/* as the client, which knows no place by link-local addresses */                  \
 		" AND address IS NOT NULL AND address NOT LIKE 'fe80:%' ORDER BY rowid")           \
-	X(EVERY_ADDRESS, "SELECT e.client_id, n.address"                                           \
+	X(EVERY_ADDRESS, "SELECT e.client_id, n.address, e.name"                                   \
 		" FROM enrolment AS e LEFT JOIN network AS n ON n.client_id = e.client_id"         \
 		" AND n.address NOT LIKE 'fe80:%'"                                                 \
 		" WHERE e.state = 'enrolled' ORDER BY e.client_id, n.rowid")                       \
@@ -386,6 +386,23 @@
 		" WHERE s.client_id = ?1 AND r.id = 11002 AND coalesce(r.time, r.received) >= ?2"  \
 		" AND json_type(r.data, '$.decision') = 'object'"                                  \
 		" ORDER BY s.id DESC, r.sequence DESC LIMIT ?3")                                   \
+	/* what a group lacks: packages that some DP has in their latest version, and no DP there */ \
+	X(GROUP_LACKS, "SELECT p.id FROM package AS p WHERE p.removed IS NULL AND p.latest > 0"    \
+		" AND EXISTS (SELECT 1 FROM advertisement WHERE package = p.id AND NOT stopped)"   \
+		" AND EXISTS (SELECT 1 FROM dp_package AS w JOIN system AS s ON s.id = w.system"   \
+		"  JOIN dp_version AS d ON d.system = w.system AND d.package = w.package"          \
+		"  WHERE w.package = p.id AND s.removed IS NULL AND d.version = p.latest"          \
+		"  AND d.state = 'valid')"                                                         \
+		" AND NOT EXISTS (SELECT 1 FROM system AS s JOIN dp_version AS d"                  \
+		"  ON d.system = s.id AND d.package = p.id AND d.version = p.latest"               \
+		"  WHERE s.group_name = ?1 AND s.removed IS NULL AND d.state = 'valid')"           \
+		" ORDER BY p.id")                                                                  \
+	X(PACKAGES_NOWHERE, "SELECT p.id FROM package AS p WHERE p.removed IS NULL"                \
+		" AND p.latest > 0 AND EXISTS (SELECT 1 FROM advertisement WHERE package = p.id"   \
+		"  AND NOT stopped)"                                                               \
+		" AND NOT EXISTS (SELECT 1 FROM dp_version AS d JOIN system AS s"                  \
+		"  ON s.id = d.system WHERE d.package = p.id AND d.version = p.latest"             \
+		"  AND s.removed IS NULL AND d.state = 'valid') ORDER BY p.id")                    \
 	X(PACKAGE_EXISTED, "SELECT 1 FROM package WHERE id = ?1")                                  \
 	X(DECISION_FIND, "SELECT json_extract(r.data, '$.decision') AS \"decision:json\""          \
 		" FROM stream AS s JOIN record AS r ON r.stream = s.id"                            \

@@ -6,15 +6,12 @@
 
 #include "common/alloc.h"
 #include "common/jsondoc.h"
-#include "common/netaddr.h"
 #include "site/checks.h"
-
-#define ADDRESSES_MAX 64 /* as many as a client looks at itself */
+#include "site/whereabouts.h"
 
 /* What one client is known by. */
 struct known {
-	struct netaddr addresses[ADDRESSES_MAX];
-	size_t address_count;
+	struct whereabouts where;
 	struct decision **decisions; /* that it told of, the newest first */
 	size_t decision_count;
 	struct memory *memory;
@@ -45,15 +42,9 @@ static void note(struct known *k, char *text)
 
 static bool load_addresses(struct known *k, struct site *site, const char *client, struct err *err)
 {
-	SCOPED(db_rows)
-	struct db_rows rows = db_query(site->db, STMT_CLIENT_ADDRESSES, DB_ARGS(db_text(client)));
-
-	while (db_rows_next(&rows) && k->address_count < ADDRESSES_MAX)
-		if (netaddr_parse(&k->addresses[k->address_count], db_rows_text(&rows, 0)))
-			k->address_count++;
-	if (!db_rows_finish(&rows, err))
+	if (!whereabouts_of(&k->where, site, client, err))
 		return false;
-	if (k->address_count == 0)
+	if (k->where.address_count == 0)
 		note(k, alloc_text("it has told no address yet, and is taken as in no boundary"));
 	return true;
 }
@@ -185,10 +176,10 @@ static json_t *address_list(const struct known *k)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < k->address_count; i++) {
+	for (size_t i = 0; i < k->where.address_count; i++) {
 		char text[NETADDR_TEXT_MAX];
 
-		netaddr_print(text, &k->addresses[i]);
+		netaddr_print(text, &k->where.addresses[i]);
 		json_array_append_new(list, json_string(text));
 	}
 	return list;
@@ -198,8 +189,8 @@ static bool answer(json_t **out, const struct standin *s, const struct known *k,
 		   struct err *err)
 {
 	const struct standin_client client = {
-		.addresses = k->addresses,
-		.address_count = k->address_count,
+		.addresses = k->where.addresses,
+		.address_count = k->where.address_count,
 		.memory = k->memory,
 		.mounts = k->mounts,
 		.mount_count = k->mount_count,
@@ -233,9 +224,9 @@ bool whatif_client(json_t **out, const struct standin *s, struct site *site, con
 bool whatif_address(json_t **out, const struct standin *s, const char *address, uint64_t seed,
 		    struct err *err)
 {
-	SCOPED(known) struct known k = { .address_count = 1, .notes = json_array() };
+	SCOPED(known) struct known k = { .where.address_count = 1, .notes = json_array() };
 
-	if (!netaddr_parse(&k.addresses[0], address))
+	if (!netaddr_parse(&k.where.addresses[0], address))
 		return err_set(err, ERR_USAGE, "--address: \"%s\" is no IP address", address);
 	note(&k, alloc_text("a machine without open ways, preferences or anything measured"));
 	return answer(out, s, &k, seed, err);

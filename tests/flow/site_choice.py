@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""The choice as the site sees it: explain, what-if and boundary lint."""
+"""The choice as the site sees it: explain, what-if, boundary lint."""
 import datetime
+import pathlib
 import sqlite3
 from flow import *
 
@@ -198,6 +199,35 @@ def _(t):
         fails(site("what-if", *arguments, check=False), exit_code, *words)
 
 
+@case("the site's tables of docs/choosing.md are what the commands say")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    for group in (("harbour",), ("hub",), ("branch", "--neighbour", "hub:120", "--default-after", "240")):
+        site("group", "add", *group)
+    site("boundary", "add", "10.1.0.0/16", "--group", "branch")
+    site("boundary", "add", "10.2.0.0/16", "--group", "hub")
+    for name, group in {"dp1": "branch", "nas12": "branch", "dp3": "branch", "dp4": "branch", "dp5": "hub",
+                        "dp6": None, "dp7": "harbour"}.items():
+        site.folder_dp(name, *(["--group", group] if group else []))
+    package = site.package("tool", make_tree(t.dir / "source", files=2))
+    fill(site, [f"10.1.2.{i % 250}" for i in range(300)] + [f"10.2.0.{i}" for i in range(40)])
+    lines = ["| without | server | because |", "|---|---|---|"]
+    for without in ([], ["nas12"], ["nas12", "dp1", "dp3", "dp4"]):
+        got = site("what-if", package, "--address", "10.1.2.3", "--seed", "1", "--json",
+                   *(["--without", *without] if without else []), check=False).json
+        lines.append(f"| {' '.join(without)} | {(got['chosen'] or {'server': 'none'})['server']} | {got['because']} |")
+    lines += ["", "| without | clients per server | links | waiting |", "|---|---|---|---|"]
+    for without in ([], ["nas12"], ["nas12", "dp1", "dp3", "dp4"]):
+        got = site.json("what-if", package, *(["--without", *without] if without else []))
+        servers = ", ".join(f"{s['server']} {s['clients']}" for s in got["servers"] if s["clients"])
+        links = ", ".join(f"{l['from']} to {l['to']} {l['clients']}" for l in got["links"])
+        waits = ", ".join(f"{w['group']} {w['clients']} for {w['minutes']} min" for w in got["waiting"])
+        lines.append(f"| {' '.join(without)} | {servers} | {links} | {waits} |")
+    page = (pathlib.Path(__file__).parents[2] / "docs/choosing.md").read_text()
+    equal(page.split("<!-- worked-site -->\n")[1].split("<!-- end -->")[0], "\n".join(lines) + "\n", "the tables")
+
+
 # -- explain ---------------------------------------------------------------------------------------
 
 @case("explain on the site is the record that the client has, now and for last Tuesday")
@@ -256,6 +286,78 @@ def _(t):
             db.execute("UPDATE record SET data = ? WHERE id = 11002", (data,))
         fails(site("explain", "--client", client.id, check=False), 3, "no choice")
     need(want["chosen"], "it had been explained before")
+
+
+# -- boundary lint ---------------------------------------------------------------------------------
+
+def lint(site, exit_code):
+    done = site("boundary", "lint", "--json", check=False)
+    equal(done.code, exit_code, "exit code")
+    for row in done.json:
+        need(row["text"] and row["fix"], "a finding without words", row)
+    return {(row["finding"], row["about"]) for row in done.json}
+
+
+@case("a site in order has no findings, and a fence without servers is one (Q235873)")
+def _(t):
+    site = t.site()
+    equal(lint(site, 1), {("no-cap", None), ("no-dp", None)}, "an empty site")
+    site.folder_cap("cap1")
+    site.folder_dp("central")
+    equal(lint(site, 0), set(), "a site without groups")
+    site("group", "add", "branch", "--default-after", "30")
+    site("boundary", "add", "10.1.0.0/16", "--group", "branch")
+    equal(lint(site, 1), {("group-waits", "branch")}, "a group without DP")
+    site("group", "add", "vault", "--fence")
+    site("boundary", "add", "10.9.0.0/16", "--group", "vault")
+    need(("group-locked-out", "vault") in lint(site, 1), "the fence is not found")
+    site.folder_dp("inside", "--group", "vault")
+    site.folder_dp("near", "--group", "branch")
+    equal(lint(site, 0), set(), "when there are servers")
+    said = site("boundary", "lint").out
+    need("nothing to find" in said, "what is said", said)
+
+
+@case("neighbours, preferences and boundaries that do nothing are found (Q244157, Q278856)")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    site.folder_dp("central")
+    site("group", "add", "hub")
+    site("group", "add", "empty")
+    site("group", "add", "branch", "--neighbour", "hub:0", "--neighbour", "empty:10",
+         "--neighbour", "gone", "--prefer", "smb://old/share", "--default-after", "5")
+    site("group", "add", "late", "--neighbour", "hub:60", "--default-after", "5")
+    site("group", "add", "odd")
+    for cidr, group in (("10.1.0.0/16", "branch"), ("10.1.0.0/17", "late"), ("10.1.128.0/18", "hub"),
+                        ("10.1.192.0/18", "hub"), ("2001:db8::/32", "late")):
+        site("boundary", "add", cidr, "--group", group)
+    site.folder_dp("far", "--group", "hub")
+    site.folder_dp("near", "--group", "branch")
+    site.folder_dp("near2", "--group", "late")
+    equal(lint(site, 1), {
+        ("boundary-shadowed", "10.1.0.0/16"), ("group-unused", "odd"),
+        ("neighbour-unknown", "branch"), ("neighbour-empty", "branch"), ("prefer-unknown", "branch"),
+        ("neighbour-late", "late"), ("neighbour-at-once", "branch")}, "findings")
+
+
+@case("clients outside every boundary, and packages a group lacks, are found")
+def _(t):
+    site, _, package, source = branch(t)
+    fill(site, ["10.1.0.5", "192.168.7.7", "fe80::1", None])
+    got = site("boundary", "lint", "--json", check=False).json
+    about = {row["finding"]: row["text"] for row in got}
+    equal(set(about), {"client-outside", "client-unknown"}, "findings")
+    need("192.168.7.7" in about["client-outside"], "no example", about)
+    need(about["client-unknown"].startswith("2 clients"), "link-local says nothing", about)
+    lone = site.package("lone", make_tree(t.dir / "lone", files=1), distribute=False)
+    site("program", "add", lone, "run", "--command", "true")
+    site("advertise", lone, "run", "--collection", "all")
+    need(("package-nowhere", None) in lint(site, 1), "a package on no DP")
+    site("package", "distribute", lone, "--dp", "far", "--no-patches")
+    need(("package-far", "branch") in lint(site, 1), "a package that the branch lacks")
+    site("package", "distribute", lone, "--all", "--no-patches")
+    equal({finding for finding, _ in lint(site, 1)}, {"client-outside", "client-unknown"}, "then")
 
 
 main()
