@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,20 +12,14 @@
 #include "common/alloc.h"
 #include "common/newfile.h"
 #include "common/path.h"
-#include "content/chunkmap.h"
+#include "content/assemble_delta.h"
+#include "content/assemble_work.h"
 #include "content/collect.h"
-#include "content/crew.h"
 #include "content/index.h"
-#include "content/landing.h"
 #include "content/pack.h"
-#include "content/tree.h"
 
 #define DIR_MODE      0700
 #define FILE_MODE     0600
-#define THREADS       1 /* beside the caller's */
-#define HANDS         (THREADS + 1)
-#define QUEUE_DEPTH   4 /* frames in flight: bounds memory and what a kill costs */
-#define SPARE_BUFFERS (QUEUE_DEPTH + HANDS + 1)
 #define BATCH_CHUNKS  32
 #define WAIT_SLICE_MS 50
 #define RATE_SPAN_MS  1000
@@ -38,44 +31,10 @@ static const char *const result_names[] = {
 };
 static_assert(COUNT_OF(result_names) == ASSEMBLE_RESULT_COUNT_, "every result has a name");
 
-enum job_kind {
-	JOB_RECHECK, /* places [first, first + count) */
-	JOB_COPY,    /* plan.copies [first, first + count) */
-	JOB_GUESS,   /* chunk `first` */
-	JOB_FRAME,   /* frame `first` of the index, bytes in `stored` */
-};
-
 struct job {
-	enum job_kind kind;
+	enum assemble_job kind;
 	uint32_t first, count;
 	struct buf stored;
-};
-
-struct assemble {
-	const struct assemble_params *params;
-	struct manifest *manifest;
-	struct chunkmap want;
-	struct plan plan;
-	struct tree tree;
-	int journal_fd;
-	uint8_t *claimed;    /* by the journal; for each place */
-	uint32_t *twins;     /* of the seed that is drawn upon; NULL: none */
-	struct index *index; /* NULL until one was needed */
-
-	struct landing landing;
-	struct landing_hand hands[HANDS];
-	struct crew *crew;
-	pthread_mutex_t spare_lock;
-	struct buf
-		spare[SPARE_BUFFERS]; /* of frames that are done with: fresh memory costs faults */
-	size_t spare_count;
-
-	struct transfer_pace pace;
-	uint64_t bytes_network;
-	uint32_t requests;
-	enum plan_how how;
-	uint64_t progress_ms; /* of the last call */
-	uint64_t sample_ms, sample_bytes, rate_bps;
 };
 
 const char *assemble_result_name(enum assemble_result result)
@@ -98,7 +57,7 @@ static void keep_spare(struct assemble *a, struct buf *b)
 {
 	buf_clear(b);
 	pthread_mutex_lock(&a->spare_lock);
-	if (b->data != NULL && a->spare_count < SPARE_BUFFERS) {
+	if (b->data != NULL && a->spare_count < ASSEMBLE_WORK_SPARE) {
 		a->spare[a->spare_count++] = *b;
 		*b = (struct buf){ 0 };
 	}
@@ -113,25 +72,28 @@ static void run_job(void *ctx, unsigned member, void *arg)
 	struct job *job = arg;
 
 	switch (job->kind) {
-	case JOB_RECHECK:
+	case ASSEMBLE_JOB_RECHECK:
 		landing_recheck(hand, a->claimed, job->first, job->count);
 		break;
-	case JOB_COPY:
+	case ASSEMBLE_JOB_COPY:
 		landing_copy(hand, a->plan.copies + job->first, job->count);
 		break;
-	case JOB_GUESS:
+	case ASSEMBLE_JOB_GUESS:
 		landing_guess(hand, job->first, a->twins);
 		break;
-	case JOB_FRAME:
+	case ASSEMBLE_JOB_FRAME:
 		landing_frame(hand, a->index, job->first, buf_span(&job->stored));
+		break;
+	case ASSEMBLE_JOB_MADE:
+		landing_made(hand, job->first, job->count, buf_span(&job->stored));
 		break;
 	}
 	keep_spare(a, &job->stored);
 	free(job);
 }
 
-static void give(struct assemble *a, enum job_kind kind, uint32_t first, uint32_t count,
-		 struct buf *stored)
+void assemble_work_give(struct assemble *a, enum assemble_job kind, uint32_t first, uint32_t count,
+			struct buf *stored)
 {
 	struct job *job = alloc_zeroed(1, sizeof(*job));
 
@@ -143,12 +105,12 @@ static void give(struct assemble *a, enum job_kind kind, uint32_t first, uint32_
 	crew_give(a->crew, job);
 }
 
-static bool is_cancelled(const struct assemble *a)
+bool assemble_work_is_cancelled(const struct assemble *a)
 {
 	return a->params->cancel != NULL && atomic_load(a->params->cancel);
 }
 
-static enum assemble_result cancelled(struct err *err)
+enum assemble_result assemble_work_cancelled(struct err *err)
 {
 	err_set(err, ERR_INTERRUPTED, "the transfer was stopped");
 	return ASSEMBLE_CANCELLED;
@@ -176,7 +138,7 @@ static void tell_progress(struct assemble *a)
 		a->params->progress(&now, a->params->progress_ctx);
 }
 
-static void maybe_tell_progress(struct assemble *a)
+void assemble_work_tell(struct assemble *a)
 {
 	uint64_t now_ms = clock_mono_ms(a->params->clock);
 
@@ -250,10 +212,10 @@ static void start_work(struct assemble *a)
 	chunkmap_init(&a->want, a->manifest);
 	plan_init(&a->plan, &a->want);
 	landing_init(&a->landing, &a->want, &a->tree, a->journal_fd);
-	for (size_t i = 0; i < HANDS; i++)
+	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++)
 		landing_hand_init(&a->hands[i], &a->landing);
 	pthread_mutex_init(&a->spare_lock, NULL);
-	a->crew = crew_new(THREADS, QUEUE_DEPTH, run_job, a);
+	a->crew = crew_new(ASSEMBLE_WORK_THREADS, ASSEMBLE_WORK_DEPTH, run_job, a);
 	a->pace.rate_bps = a->params->rate_bps;
 	a->sample_ms = clock_mono_ms(a->params->clock);
 }
@@ -280,7 +242,7 @@ static void stop_work(struct assemble *a)
 	while (a->spare_count > 0)
 		buf_release(&a->spare[--a->spare_count]);
 	pthread_mutex_destroy(&a->spare_lock);
-	for (size_t i = 0; i < HANDS; i++)
+	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++)
 		landing_hand_release(&a->hands[i]);
 	landing_release(&a->landing);
 	plan_release(&a->plan);
@@ -303,7 +265,7 @@ void assemble_close(struct assemble *a)
 
 static void draw_on(struct assemble *a, const struct tree *seed)
 {
-	for (size_t i = 0; i < HANDS; i++)
+	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++)
 		landing_hand_draw(&a->hands[i], seed);
 }
 
@@ -314,19 +276,20 @@ static enum assemble_result outcome(struct assemble *a, struct err *err)
 	case LANDING_LOCAL:
 		return ASSEMBLE_LOCAL;
 	case LANDING_CORRUPT:
+	case LANDING_WRONG:
 		return ASSEMBLE_CORRUPT;
 	case LANDING_FINE:
 		break;
 	}
-	return is_cancelled(a) ? cancelled(err) : ASSEMBLE_DONE;
+	return assemble_work_is_cancelled(a) ? assemble_work_cancelled(err) : ASSEMBLE_DONE;
 }
 
 /* Give out [0, count) in batches. */
-static void give_batches(struct assemble *a, enum job_kind kind, uint32_t count)
+static void give_batches(struct assemble *a, enum assemble_job kind, uint32_t count)
 {
-	for (uint32_t n = 0; n < count && !is_cancelled(a); n += BATCH_CHUNKS) {
-		give(a, kind, n, MIN_OF((uint32_t)BATCH_CHUNKS, count - n), NULL);
-		maybe_tell_progress(a);
+	for (uint32_t n = 0; n < count && !assemble_work_is_cancelled(a); n += BATCH_CHUNKS) {
+		assemble_work_give(a, kind, n, MIN_OF((uint32_t)BATCH_CHUNKS, count - n), NULL);
+		assemble_work_tell(a);
 	}
 	crew_drain(a->crew);
 }
@@ -336,7 +299,7 @@ static void copy_known(struct assemble *a, const struct tree *from, const uint8_
 	landing_have(&a->landing, a->plan.have);
 	plan_add_seed(&a->plan, from->manifest, present);
 	draw_on(a, from);
-	give_batches(a, JOB_COPY, a->plan.copy_count);
+	give_batches(a, ASSEMBLE_JOB_COPY, a->plan.copy_count);
 	draw_on(a, NULL);
 }
 
@@ -346,7 +309,7 @@ static enum assemble_result resume(struct assemble *a, struct err *err)
 	if (a->tree.fresh)
 		return ASSEMBLE_DONE;
 	draw_on(a, &a->tree);
-	give_batches(a, JOB_RECHECK, manifest_chunk_count(a->manifest));
+	give_batches(a, ASSEMBLE_JOB_RECHECK, manifest_chunk_count(a->manifest));
 	draw_on(a, NULL);
 	landing_settle(&a->landing);
 	copy_known(a, &a->tree, a->landing.present);
@@ -360,10 +323,10 @@ static void guess_from(struct assemble *a, const struct tree *seed)
 	a->twins = plan_find_twins(a->manifest, seed->manifest);
 	landing_have(&a->landing, a->plan.have);
 	draw_on(a, seed);
-	for (uint32_t n = 0; n < count && !is_cancelled(a); n++)
+	for (uint32_t n = 0; n < count && !assemble_work_is_cancelled(a); n++)
 		if (a->want.first[n] == n && !a->plan.have[n] &&
 		    plan_can_guess(&a->plan, n, a->twins))
-			give(a, JOB_GUESS, n, 1, NULL);
+			assemble_work_give(a, ASSEMBLE_JOB_GUESS, n, 1, NULL);
 	crew_drain(a->crew);
 	draw_on(a, NULL);
 	free(a->twins);
@@ -406,17 +369,17 @@ uint64_t assemble_missing(const struct assemble *a)
 }
 
 /* Wait as long as the rate limit asks for, watching for a cancellation. */
-static void keep_pace(struct assemble *a, uint64_t bytes)
+void assemble_work_keep_pace(struct assemble *a, uint64_t bytes)
 {
 	uint64_t wait_ms = transfer_pace_wait_ms(&a->pace, bytes, clock_mono_ms(a->params->clock));
 
-	while (wait_ms > 0 && !is_cancelled(a)) {
+	while (wait_ms > 0 && !assemble_work_is_cancelled(a)) {
 		uint64_t slice_ms = MIN_OF(wait_ms, (uint64_t)WAIT_SLICE_MS);
 		struct timespec pause = { .tv_nsec = (long)slice_ms * 1000000 };
 
 		nanosleep(&pause, NULL);
 		wait_ms -= slice_ms;
-		maybe_tell_progress(a);
+		assemble_work_tell(a);
 	}
 }
 
@@ -462,6 +425,7 @@ static enum assemble_result get_index(struct assemble *a, const struct transfer_
 				      struct err *err)
 {
 	SCOPED(buf) struct buf bytes = { 0 };
+	struct digest ignored;
 
 	if (a->index != NULL)
 		return ASSEMBLE_DONE;
@@ -474,14 +438,17 @@ static enum assemble_result get_index(struct assemble *a, const struct transfer_
 		if (got != ASSEMBLE_DONE)
 			return got;
 	}
-	return index_read(&a->index, buf_span(&bytes), err) ? ASSEMBLE_DONE : ASSEMBLE_CORRUPT;
+	if (!index_read(&a->index, buf_span(&bytes), err))
+		return ASSEMBLE_CORRUPT;
+	return index_parse_name(&a->version, &ignored, a->params->index) ? ASSEMBLE_DONE
+									 : ASSEMBLE_CORRUPT;
 }
 
 static bool receive_frame(void *ctx, uint32_t frame, struct buf *stored)
 {
 	struct assemble *a = ctx;
 
-	give(a, JOB_FRAME, frame, 1, stored);
+	assemble_work_give(a, ASSEMBLE_JOB_FRAME, frame, 1, stored);
 	return !atomic_load(&a->landing.broken);
 }
 
@@ -498,9 +465,9 @@ static bool receive(void *ctx, uint64_t offset, struct span bytes)
 	struct assemble *a = r->a;
 
 	a->bytes_network += bytes.size;
-	keep_pace(a, bytes.size);
-	maybe_tell_progress(a);
-	if (is_cancelled(a) || atomic_load(&a->landing.broken))
+	assemble_work_keep_pace(a, bytes.size);
+	assemble_work_tell(a);
+	if (assemble_work_is_cancelled(a) || atomic_load(&a->landing.broken))
 		return false;
 	r->last = collect_feed(&r->collect, offset, bytes);
 	return r->last == COLLECT_MORE;
@@ -573,6 +540,12 @@ static enum assemble_result fetch_ranges(struct assemble *a, const struct transf
 	return result;
 }
 
+static bool plan_rest(struct assemble *a, struct err *err)
+{
+	landing_have(&a->landing, a->plan.have);
+	return plan_add_ranges(&a->plan, a->index, a->params->gap, err);
+}
+
 enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_source *source,
 				    struct err *err)
 {
@@ -585,11 +558,14 @@ enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_so
 	result = get_index(a, source, err);
 	if (result != ASSEMBLE_DONE)
 		return result;
-	landing_have(&a->landing, a->plan.have);
-	if (!plan_add_ranges(&a->plan, a->index, a->params->gap, err))
+	if (!plan_rest(a, err))
 		return ASSEMBLE_CORRUPT;
-	a->how = a->plan.how;
-	result = fetch_ranges(a, source, err);
+	if (assemble_delta_fetch(&result, a, source, err) == ASSEMBLE_DELTA_USELESS) {
+		if (!plan_rest(a, err))
+			return ASSEMBLE_CORRUPT;
+		a->how = a->plan.how;
+		result = fetch_ranges(a, source, err);
+	}
 	tell_progress(a);
 	return result;
 }
@@ -597,7 +573,7 @@ enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_so
 bool assemble_finish(struct assemble *a, struct err *err)
 {
 	assert(assemble_missing(a) == 0);
-	for (size_t i = 0; i < HANDS; i++) {
+	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++) {
 		tree_files_release(&a->hands[i].out);
 		tree_files_init(&a->hands[i].out, &a->tree);
 	}

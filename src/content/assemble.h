@@ -35,8 +35,9 @@
 
 /* Another tree that may hold some of the bytes. A missing or damaged one costs nothing else. */
 struct assemble_seed {
-	char *tree;     /* folder */
-	char *manifest; /* file */
+	char *tree;       /* folder */
+	char *manifest;   /* file */
+	uint32_t version; /* of the same package, for patches; 0: of another one */
 };
 
 struct assemble_progress {

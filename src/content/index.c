@@ -1,5 +1,6 @@
 #include "content/index.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -428,6 +429,17 @@ const struct index_chunk *index_find(const struct index *idx, const struct diges
 	return number != IDMAP_NONE ? &idx->chunks[number] : NULL;
 }
 
+void index_print_delta(char *dst, uint32_t version, const struct index_delta *delta)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_print(hex, &delta->digest);
+	if (delta->kind == INDEX_STREAM)
+		snprintf(dst, INDEX_NAME_MAX, "patches/none-%u-%s", version, hex);
+	else
+		snprintf(dst, INDEX_NAME_MAX, "patches/%u-%u-%s", delta->from, version, hex);
+}
+
 void index_print_name(char *dst, uint32_t version, struct span index_bytes)
 {
 	SCOPED(buf) struct buf name = { 0 };
@@ -489,15 +501,7 @@ static void describe_pack(struct index_object *out, const struct index_pack *pac
 static void describe_delta(struct index_object *out, const struct index_delta *delta,
 			   uint32_t version)
 {
-	SCOPED(buf) struct buf name = { 0 };
-	char hex[DIGEST_HEX_SIZE];
-
-	digest_print(hex, &delta->digest);
-	if (delta->kind == INDEX_STREAM)
-		buf_printf(&name, "patches/none-%u-%s", version, hex);
-	else
-		buf_printf(&name, "patches/%u-%u-%s", delta->from, version, hex);
-	set_name(out, &name);
+	index_print_delta(out->name, version, delta);
 	out->digest = delta->digest;
 	out->size = delta->size;
 }

@@ -131,6 +131,9 @@ bool index_object_next(struct index_object_iter *it, struct index_object *out);
 /* "<version>-<hash>": the name of index bytes; `dst` has room for INDEX_NAME_MAX. */
 void index_print_name(char *dst, uint32_t version, struct span index_bytes);
 
+/* "patches/<from|none>-<version>-<hash>"; `dst` has room for INDEX_NAME_MAX. */
+void index_print_delta(char *dst, uint32_t version, const struct index_delta *delta);
+
 /* The parts of such a name, nothing else around it. */
 bool index_parse_name(uint32_t *version_out, struct digest *digest_out, const char *name) MUST_USE;
 

@@ -328,3 +328,36 @@ void landing_frame(struct landing_hand *h, const struct index *idx, uint32_t fra
 		if (!land_fetched(h, idx, index_chunk_at(idx, n), raw))
 			return;
 }
+
+/* Land one chunk at its place `n` of the stream. */
+static bool land_made(struct landing_hand *h, uint32_t n, struct span bytes)
+{
+	struct landing *l = h->landing;
+	uint32_t chunk = l->want->first[n];
+	struct err err = { 0 };
+
+	if (!take(l, chunk))
+		return true;
+	if (is_chunk(h, &chunk_at(l, n)->id, bytes)) {
+		if (!land(h, chunk, bytes))
+			return false;
+		mark_done(l, chunk);
+		atomic_fetch_add(&l->chunks_fetched, 1);
+		return true;
+	}
+	give_back(l, chunk);
+	err_set(&err, ERR_CORRUPT, "chunk %" PRIu32 " does not come out of the patch", n);
+	note_fault(l, LANDING_WRONG, &err);
+	return false;
+}
+
+void landing_made(struct landing_hand *h, uint32_t first, uint32_t count, struct span bytes)
+{
+	for (uint32_t n = first; n < first + count; n++) {
+		uint32_t size = chunk_at(h->landing, n)->size;
+
+		if (atomic_load(&h->landing->broken) || !land_made(h, n, span_of(bytes.data, size)))
+			return;
+		bytes = span_skip(bytes, size);
+	}
+}

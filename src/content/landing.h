@@ -28,6 +28,7 @@
 enum landing_fault {
 	LANDING_FINE,
 	LANDING_CORRUPT, /* the bytes of a frame are not what the index and the manifest say */
+	LANDING_WRONG,   /* chunks that were made from others are not what the manifest says */
 	LANDING_LOCAL,   /* the tree cannot be written */
 };
 
@@ -100,5 +101,11 @@ void landing_guess(struct landing_hand *h, uint32_t chunk, const uint32_t *twins
  */
 void landing_frame(struct landing_hand *h, const struct index *idx, uint32_t frame,
 		   struct span stored);
+
+/*
+ * Land what is missing of the places [first, first + count), whose bytes follow each other in
+ * `bytes`: they were made by a patch or stream.
+ */
+void landing_made(struct landing_hand *h, uint32_t first, uint32_t count, struct span bytes);
 
 #endif

@@ -263,3 +263,42 @@ bool plan_add_ranges(struct plan *p, const struct index *idx, uint32_t gap, stru
 	p->how = p->range_count > 0 ? PLAN_RANGES : PLAN_NONE;
 	return true;
 }
+
+static bool is_usable(const struct index_delta *d, const struct plan_local *local)
+{
+	for (size_t i = 0; i < local->version_count; i++)
+		if (d->kind == INDEX_PATCH && local->versions[i] == d->from)
+			return true;
+	return d->kind == INDEX_STREAM;
+}
+
+/* What is still to come of a delta's file. */
+static uint64_t rest_of(const struct index *idx, uint32_t n, const struct plan_local *local)
+{
+	uint64_t size = index_delta_at(idx, n)->size;
+
+	return local->kept != NULL && local->kept[n] < size ? size - local->kept[n] : size;
+}
+
+const struct index_delta *plan_find_delta(struct plan *p, const struct index *idx,
+					  const struct plan_local *local, uint32_t gap)
+{
+	uint64_t least = p->bytes_network + (uint64_t)p->requests * gap;
+	const struct index_delta *best = NULL;
+
+	for (uint32_t n = 0; n < index_delta_count(idx); n++) {
+		const struct index_delta *d = index_delta_at(idx, n);
+		uint64_t cost = rest_of(idx, n, local) + gap;
+
+		if (cost >= least || !is_usable(d, local))
+			continue;
+		least = cost;
+		best = d;
+	}
+	if (best == NULL)
+		return NULL;
+	p->how = best->kind == INDEX_STREAM ? PLAN_STREAM : PLAN_PATCH;
+	p->bytes_network = least - gap;
+	p->requests = 1;
+	return best;
+}

@@ -103,4 +103,20 @@ bool plan_can_guess(const struct plan *p, uint32_t chunk, const uint32_t *twins)
 bool plan_add_ranges(struct plan *p, const struct index *idx, uint32_t gap, struct err *err)
 	MUST_USE;
 
+/* What is here that patches and streams can build on. */
+struct plan_local {
+	const uint32_t *versions; /* of the package, here as a whole */
+	size_t version_count;
+	const uint64_t *
+		kept; /* for each delta of the index: bytes of its file that are here; NULL: none */
+};
+
+/*
+ * After plan_add_ranges: the patch or stream that still has to move less than the ranges do,
+ * counting `gap` bytes for each request; NULL where none does. Borrowed from the index. Sets `how`
+ * and the totals to what was found.
+ */
+const struct index_delta *plan_find_delta(struct plan *p, const struct index *idx,
+					  const struct plan_local *local, uint32_t gap) MUST_USE;
+
 #endif

@@ -19,6 +19,8 @@
 #include "content/index.h"
 #include "content/manifest.h"
 #include "content/pack.h"
+#include "content/pairing.h"
+#include "content/patchwriter.h"
 #include "content/transfer.h"
 
 #define FAKEDP_FRAME_RAW (512u << 10) /* small frames, so that small packages have several */
@@ -61,6 +63,9 @@ enum fakedp_fault {
 struct fakedp {
 	struct fakepack packs[FAKEDP_PACKS_MAX];
 	size_t pack_count;
+	struct fakepack delta; /* a patch or stream; none while it has no bytes */
+	uint32_t delta_from;   /* 0: it is a stream */
+	uint32_t version;      /* of the index */
 	struct buf index;
 	char index_name[INDEX_NAME_MAX];
 
@@ -94,6 +99,7 @@ static inline void fakedp_release(struct fakedp *dp)
 		free(dp->packs[i].frames);
 		free(dp->packs[i].chunks);
 	}
+	buf_release(&dp->delta.bytes);
 	buf_release(&dp->index);
 }
 
@@ -232,8 +238,20 @@ static inline int fakepack_compare(const void *a, const void *b)
 			      &((const struct fakepack *)b)->digest);
 }
 
+static inline struct index_delta fakedp_delta(const struct fakedp *dp)
+{
+	return (struct index_delta){
+		.kind = dp->delta_from == 0 ? INDEX_STREAM : INDEX_PATCH,
+		.from = dp->delta_from,
+		.digest = dp->delta.digest,
+		.size = dp->delta.bytes.size,
+	};
+}
+
 static inline void fakedp_write_index(struct fakedp *dp, uint32_t version)
 {
+	const struct index_delta delta = fakedp_delta(dp);
+
 	SCOPED(index) struct index *idx = index_new();
 	struct err err = { 0 };
 
@@ -253,6 +271,9 @@ static inline void fakedp_write_index(struct fakedp *dp, uint32_t version)
 			}
 		}
 	}
+	if (dp->delta.bytes.size > 0)
+		index_add_delta(idx, &delta);
+	dp->version = version;
 	buf_clear(&dp->index);
 	if (!index_write(&dp->index, idx, &err)) {
 		fprintf(stderr, "index: %s\n", err.why);
@@ -284,6 +305,40 @@ static inline void fakedp_publish(struct fakedp *dp, struct fakeversion *v, uint
 	free(sorted);
 }
 
+static inline bool fakedp_take_delta(struct span bytes, void *ctx, struct err *err UNUSED)
+{
+	struct fakedp *dp = ctx;
+
+	buf_put_span(&dp->delta.bytes, bytes);
+	return true;
+}
+
+/* Make the way from `old`, which is version `from`, to `v` (NULL and 0: from nothing), and list it.
+ */
+static inline void fakedp_add_delta(struct fakedp *dp, const struct fakeversion *v,
+				    const struct fakeversion *old, uint32_t from)
+{
+	struct delta_input in = {
+		.old_stream = old != NULL ? buf_span(&old->stream) : span_of(NULL, 0),
+		.new_stream = buf_span(&v->stream),
+		.memory_max = DELTA_MEMORY_MIN,
+	};
+	struct delta_file *files = pairing_find(&in.file_count, v->parsed,
+						old != NULL ? old->parsed : NULL);
+	struct err err = { 0 };
+
+	in.files = files;
+	buf_clear(&dp->delta.bytes);
+	if (!patchwriter_run(&in, 3, fakedp_take_delta, dp, &err)) {
+		fprintf(stderr, "patch: %s\n", err.why);
+		abort();
+	}
+	free(files);
+	digest_of(&dp->delta.digest, buf_span(&dp->delta.bytes));
+	dp->delta_from = from;
+	fakedp_write_index(dp, dp->version);
+}
+
 static inline enum transfer_result fakedp_read_object(void *ctx, const char *name, uint64_t cap,
 						      struct buf *out, struct err *err)
 {
@@ -307,8 +362,12 @@ static inline enum transfer_result fakedp_read_object(void *ctx, const char *nam
 
 static inline const struct fakepack *fakedp_find_pack(const struct fakedp *dp, const char *name)
 {
-	char own[PACK_NAME_MAX];
+	const struct index_delta delta = fakedp_delta(dp);
+	char own[INDEX_NAME_MAX];
 
+	index_print_delta(own, dp->version, &delta);
+	if (dp->delta.bytes.size > 0 && strcmp(name, own) == 0)
+		return &dp->delta;
 	for (size_t i = 0; i < dp->pack_count; i++) {
 		pack_print_name(own, &dp->packs[i].digest);
 		if (strncmp(name, "packs/", 6) == 0 && strcmp(name + 6, own) == 0)

@@ -414,7 +414,7 @@ static struct assemble_seed make_seed(struct bench *b)
 	b->dp.calls = 0;
 	b->seed_tree = path_join(old, "tree");
 	b->seed_manifest = path_join(old, "manifest");
-	return (struct assemble_seed){ b->seed_tree, b->seed_manifest };
+	return (struct assemble_seed){ b->seed_tree, b->seed_manifest, 1 };
 }
 
 static void an_update_moves_only_what_is_new(void **state UNUSED)
@@ -440,6 +440,198 @@ static void an_update_moves_only_what_is_new(void **state UNUSED)
 	assert_true(assemble_stats(a).bytes_seed > 4000000);
 	fakeversion_release(&v2);
 	tear_down(&b);
+}
+
+/* --- patches and streams ---------------------------------------------------------------------- */
+
+/* Version 1 is here, the DP has version 2 and the patch to it. */
+struct update {
+	struct bench b;
+	struct fakeversion v2;
+	struct assemble_seed seed;
+	struct assemble_params params;
+};
+
+static void set_up_update(struct update *u)
+{
+	set_up(&u->b);
+	u->seed = make_seed(&u->b);
+	fakedp_publish(&u->b.dp, &u->v2, 2, version_2, COUNT_OF(version_2));
+	fakedp_add_delta(&u->b.dp, &u->v2, &u->b.v1, 1);
+	u->params = params_for(&u->b, &u->v2);
+	u->params.seeds = &u->seed;
+	u->params.seed_count = 1;
+}
+
+static void tear_down_update(struct update *u)
+{
+	fakeversion_release(&u->v2);
+	tear_down(&u->b);
+}
+
+static void an_update_comes_as_a_patch(void **state UNUSED)
+{
+	struct update u;
+
+	set_up_update(&u);
+	SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+	fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+	finish(a);
+	assert_tree(&u.b, version_2, COUNT_OF(version_2));
+	assert_int_equal(assemble_stats(a).how, PLAN_PATCH);
+	/* The new bytes and hardly more: nothing at their edges. */
+	assert_in_range(u.b.dp.bytes_sent, 509000, 509000 + 2000 + u.b.dp.index.size);
+	assert_int_equal(assemble_stats(a).bytes_network, u.b.dp.bytes_sent);
+	assert_int_equal(assemble_stats(a).requests, 2);
+	tear_down_update(&u);
+}
+
+static void a_first_install_comes_as_a_stream(void **state UNUSED)
+{
+	struct update u;
+
+	set_up_update(&u);
+	fakedp_add_delta(&u.b.dp, &u.v2, NULL, 0);
+	u.params.seed_count = 0;
+	u.params.gap = 100u << 20; /* a round trip is dear, and there are two packs */
+	SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+	fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+	finish(a);
+	assert_tree(&u.b, version_2, COUNT_OF(version_2));
+	assert_int_equal(assemble_stats(a).how, PLAN_STREAM);
+	assert_int_equal(assemble_stats(a).requests, 2);
+	tear_down_update(&u);
+}
+
+static void a_patch_from_another_version_is_left_alone(void **state UNUSED)
+{
+	struct update u;
+
+	set_up_update(&u);
+	u.seed.version = 7;
+	SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+	fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+	assert_int_equal(assemble_stats(a).how, PLAN_RANGES);
+	tear_down_update(&u);
+}
+
+static void a_server_whose_patch_is_bad_is_named(void **state UNUSED)
+{
+	static const struct {
+		const char *why;
+		enum fakedp_fault fault;
+		uint64_t at;
+		enum assemble_result want;
+	} faults[] = {
+		{ "a flipped byte", FAKEDP_FLIP, 300000, ASSEMBLE_CORRUPT },
+		{ "a flipped first byte", FAKEDP_FLIP, 0, ASSEMBLE_CORRUPT },
+		{ "truncated", FAKEDP_TRUNCATED, 300000, ASSEMBLE_CORRUPT },
+		{ "a connection that ends", FAKEDP_CUT, 300000, ASSEMBLE_FAILED },
+		{ "bytes lost on the way", FAKEDP_SHIFTED, 0, ASSEMBLE_CORRUPT },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(faults); i++) {
+		struct update u;
+
+		set_up_update(&u);
+		SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+		u.b.dp.fault = faults[i].fault;
+		u.b.dp.fault_at = faults[i].at;
+		print_message("%s\n", faults[i].why);
+		fetch_from(a, &u.b.dp, faults[i].want);
+		u.b.dp.fault = FAKEDP_FINE;
+		u.b.dp.bytes_sent = 0;
+		fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+		assert_true(u.b.dp.bytes_sent <= u.b.dp.delta.bytes.size);
+		finish(a);
+		assert_tree(&u.b, version_2, COUNT_OF(version_2));
+		tear_down_update(&u);
+	}
+}
+
+/* The right file by its hash, but another tree comes out of it: the site is at fault, or the seed.
+ */
+static void a_patch_that_lies_costs_bytes_only(void **state UNUSED)
+{
+	struct update u;
+	struct fakeversion other;
+
+	set_up_update(&u);
+	fakedp_publish(&u.b.dp, &other, 2, version_1, COUNT_OF(version_1));
+	memset(other.stream.data, 0x77, other.stream.size);
+	fakedp_add_delta(&u.b.dp, &u.v2, &other, 1);
+	u.params.gap = 100u << 20;
+	SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+	fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+	assert_int_equal(assemble_stats(a).how, PLAN_RANGES);
+	finish(a);
+	assert_tree(&u.b, version_2, COUNT_OF(version_2));
+	fakeversion_release(&other);
+	tear_down_update(&u);
+}
+
+static void a_seed_that_was_changed_costs_bytes_only(void **state UNUSED)
+{
+	struct update u;
+
+	set_up_update(&u);
+	SCOPED_TEXT char *file = path_join(u.b.seed_tree, "bin/tool");
+	int fd = open(file, O_WRONLY);
+
+	assert_int_equal(pwrite(fd, "changed", 7, 1000000), 7);
+	close(fd);
+	SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+	fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+	finish(a);
+	assert_tree(&u.b, version_2, COUNT_OF(version_2));
+	tear_down_update(&u);
+}
+
+static void a_patch_goes_on_where_it_was_cut(void **state UNUSED)
+{
+	for (uint64_t step = 0; step < 20; step++) {
+		struct update u;
+		uint64_t sent;
+
+		set_up_update(&u);
+		u.b.dp.piece = (size_t)(1 + step * 3001);
+		u.b.dp.fault = FAKEDP_CUT;
+		u.b.dp.fault_at = u.b.dp.delta.bytes.size * step / 20;
+		{
+			SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+			fetch_from(a, &u.b.dp, ASSEMBLE_FAILED);
+		}
+		u.b.dp.fault = FAKEDP_FINE;
+		sent = u.b.dp.bytes_sent;
+		SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+		fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+		assert_true(u.b.dp.bytes_sent - sent <= u.b.dp.delta.bytes.size - u.b.dp.fault_at);
+		finish(a);
+		assert_tree(&u.b, version_2, COUNT_OF(version_2));
+		tear_down_update(&u);
+	}
+}
+
+static void a_server_without_ranges_gives_a_patch_too(void **state UNUSED)
+{
+	struct update u;
+
+	set_up_update(&u);
+	SCOPED(assemble) struct assemble *a = open_local(&u.params);
+
+	u.b.dp.fault = FAKEDP_WHOLE;
+	fetch_from(a, &u.b.dp, ASSEMBLE_DONE);
+	assert_int_equal(assemble_stats(a).how, PLAN_PATCH);
+	assert_true(u.b.dp.bytes_sent <= u.b.dp.delta.bytes.size + u.b.dp.index.size + 4096);
+	tear_down_update(&u);
 }
 
 static void rollback_renames_and_equal_files_cost_nothing(void **state UNUSED)
@@ -786,6 +978,14 @@ TESTING_MAIN(cmocka_unit_test(a_package_is_fetched_whole), cmocka_unit_test(zero
 	     cmocka_unit_test(a_connection_cut_anywhere_loses_at_most_one_frame),
 	     cmocka_unit_test(a_kill_at_any_moment_costs_what_was_in_flight),
 	     cmocka_unit_test(an_update_moves_only_what_is_new),
+	     cmocka_unit_test(an_update_comes_as_a_patch),
+	     cmocka_unit_test(a_first_install_comes_as_a_stream),
+	     cmocka_unit_test(a_patch_from_another_version_is_left_alone),
+	     cmocka_unit_test(a_server_whose_patch_is_bad_is_named),
+	     cmocka_unit_test(a_patch_that_lies_costs_bytes_only),
+	     cmocka_unit_test(a_seed_that_was_changed_costs_bytes_only),
+	     cmocka_unit_test(a_patch_goes_on_where_it_was_cut),
+	     cmocka_unit_test(a_server_without_ranges_gives_a_patch_too),
 	     cmocka_unit_test(rollback_renames_and_equal_files_cost_nothing),
 	     cmocka_unit_test(a_seed_changed_behind_our_back_costs_bytes_only),
 	     cmocka_unit_test(a_damaged_tree_is_mended),

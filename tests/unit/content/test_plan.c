@@ -219,6 +219,53 @@ static bool take_frame(void *ctx, uint32_t frame, struct buf *stored)
 	return ++f->count != f->stop_at;
 }
 
+static void the_cheapest_way_is_taken(void **state UNUSED)
+{
+	enum { NEITHER = -1, STREAM, FROM_1, FROM_2 };
+	static const struct {
+		const char *why;
+		uint64_t ranges;   /* bytes */
+		uint32_t requests; /* of the ranges */
+		uint64_t stream, from_1, from_2;
+		uint64_t kept_of_stream;
+		uint32_t here; /* the version that is here; 0: none */
+		int want;
+	} cases[] = {
+		{ "ranges that are small", 100, 1, 500, 200, 300, 0, 1, NEITHER },
+		{ "a patch from what is here", 1000, 1, 900, 200, 300, 0, 1, FROM_1 },
+		{ "not from what is not here", 1000, 1, 900, 200, 300, 0, 2, FROM_2 },
+		{ "the stream where nothing is here", 1000, 1, 900, 200, 300, 0, 0, STREAM },
+		{ "equal costs: ranges, which need no whole file", 900, 1, 900, 950, 950, 0, 1,
+		  NEITHER },
+		{ "round trips count", 100, 30, 900, 2000, 2000, 0, 1, STREAM },
+		{ "what was kept of a file need not come again", 150, 1, 900, 200, 300, 800, 1,
+		  STREAM },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		SCOPED(index) struct index *idx = index_new();
+		struct plan p = { .bytes_network = cases[i].ranges, .requests = cases[i].requests };
+		const uint64_t kept[] = { cases[i].kept_of_stream, 0, 0 };
+		struct plan_local local = { &cases[i].here, cases[i].here != 0, kept };
+		const struct index_delta *found;
+
+		index_add_delta(
+			idx, &(struct index_delta){ INDEX_STREAM, 0, { { 1 } }, cases[i].stream });
+		index_add_delta(
+			idx, &(struct index_delta){ INDEX_PATCH, 1, { { 2 } }, cases[i].from_1 });
+		index_add_delta(
+			idx, &(struct index_delta){ INDEX_PATCH, 2, { { 3 } }, cases[i].from_2 });
+		found = plan_find_delta(&p, idx, &local, 64);
+		if (found != (cases[i].want == NEITHER
+				      ? NULL
+				      : index_delta_at(idx, (uint32_t)cases[i].want)))
+			fail_msg("%s: another way was taken", cases[i].why);
+		if (found != NULL)
+			assert_int_equal(p.how,
+					 found->kind == INDEX_STREAM ? PLAN_STREAM : PLAN_PATCH);
+	}
+}
+
 static void frames_are_cut_from_pieces_of_any_size(void **state UNUSED)
 {
 	static const size_t pieces[] = { 1000, 4096, 65537, 1u << 20, 1u << 30 };
@@ -269,7 +316,7 @@ static void bytes_in_disorder_are_noticed(void **state UNUSED)
 	tear_down(&b);
 }
 
-TESTING_MAIN(cmocka_unit_test(equal_chunks_are_one),
+TESTING_MAIN(cmocka_unit_test(the_cheapest_way_is_taken), cmocka_unit_test(equal_chunks_are_one),
 	     cmocka_unit_test(nothing_missing_needs_nothing),
 	     cmocka_unit_test(seeds_and_ranges_cover_what_is_wanted),
 	     cmocka_unit_test(neighbouring_frames_share_a_range),

@@ -1,0 +1,79 @@
+/*
+ * What the parts of the assembler share: its state and its helpers. For assemble*.c only;
+ * users include assemble.h.
+ */
+#ifndef CONTENT_ASSEMBLE_WORK_H
+#define CONTENT_ASSEMBLE_WORK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "content/assemble.h"
+#include "content/chunkmap.h"
+#include "content/crew.h"
+#include "content/index.h"
+#include "content/landing.h"
+#include "content/plan.h"
+#include "content/transfer.h"
+#include "content/tree.h"
+
+#define ASSEMBLE_WORK_THREADS 1 /* beside the caller's */
+#define ASSEMBLE_WORK_HANDS   (ASSEMBLE_WORK_THREADS + 1)
+#define ASSEMBLE_WORK_DEPTH   4 /* frames in flight: bounds memory and what a kill costs */
+#define ASSEMBLE_WORK_SPARE   (ASSEMBLE_WORK_DEPTH + ASSEMBLE_WORK_HANDS + 1)
+
+enum assemble_job {
+	ASSEMBLE_JOB_RECHECK, /* places [first, first + count) */
+	ASSEMBLE_JOB_COPY,    /* plan.copies [first, first + count) */
+	ASSEMBLE_JOB_GUESS,   /* chunk `first` */
+	ASSEMBLE_JOB_FRAME,   /* frame `first` of the index, bytes in `stored` */
+	ASSEMBLE_JOB_MADE,    /* places [first, first + count), bytes in `stored` */
+};
+
+struct assemble {
+	const struct assemble_params *params;
+	struct manifest *manifest;
+	struct chunkmap want;
+	struct plan plan;
+	struct tree tree;
+	int journal_fd;
+	uint8_t *claimed;    /* by the journal; for each place */
+	uint32_t *twins;     /* of the seed that is drawn upon; NULL: none */
+	struct index *index; /* NULL until one was needed */
+	uint32_t version;    /* of the index */
+	bool no_deltas;      /* one turned out to be of no use */
+
+	struct landing landing;
+	struct landing_hand hands[ASSEMBLE_WORK_HANDS];
+	struct crew *crew;
+	pthread_mutex_t spare_lock;
+	struct buf spare[ASSEMBLE_WORK_SPARE]; /* of frames that are done with: fresh memory costs
+						  faults */
+	size_t spare_count;
+
+	struct transfer_pace pace;
+	uint64_t bytes_network;
+	uint32_t requests;
+	enum plan_how how;
+	uint64_t progress_ms; /* of the last call */
+	uint64_t sample_ms, sample_bytes, rate_bps;
+};
+
+/* Let the crew do a job; `stored`, if any, is exchanged for an empty buffer. */
+void assemble_work_give(struct assemble *a, enum assemble_job kind, uint32_t first, uint32_t count,
+			struct buf *stored);
+
+/* Wait as long as the rate limit asks for after `bytes`, watching for a cancellation. */
+void assemble_work_keep_pace(struct assemble *a, uint64_t bytes);
+
+/* Tell the progress, unless it was told a moment ago. */
+void assemble_work_tell(struct assemble *a);
+
+bool assemble_work_is_cancelled(const struct assemble *a);
+
+/* ASSEMBLE_CANCELLED, with its words. */
+enum assemble_result assemble_work_cancelled(struct err *err);
+
+#endif

@@ -1,0 +1,204 @@
+#include "content/patching.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/path.h"
+#include "content/patchreader.h"
+
+#define FILE_MODE   0600
+#define REPLAY_SIZE 65536u
+
+struct patching {
+	const struct patching_params *params;
+	struct patchreader *reader;
+	struct tree_files old;
+	int fd;
+	uint64_t offset;
+	struct digest_ctx *hash;
+	struct buf bytes; /* of the new stream, from the chunk `first` on */
+	uint32_t first;   /* not handed over yet */
+	uint32_t whole;   /* chunks behind it that are complete in `bytes` */
+	uint64_t whole_size;
+	bool is_wrong;
+	struct err wrong; /* the first thing that was */
+};
+
+static bool give_old(void *dst, uint64_t offset, size_t size, void *ctx, struct err *err)
+{
+	struct patching *p = ctx;
+
+	return tree_read(dst, &p->old, offset, (uint32_t)size) ||
+	       err_set(err, ERR_FORMAT, "the old tree is not what it was");
+}
+
+static bool hand_over(struct patching *p, struct err *err)
+{
+	SCOPED(buf) struct buf rest = { 0 };
+	bool wanted;
+
+	if (p->whole == 0)
+		return true;
+	buf_put(&rest, p->bytes.data + p->whole_size, p->bytes.size - p->whole_size);
+	p->bytes.size = p->whole_size;
+	wanted = p->params->chunks(p->first, p->whole, &p->bytes, p->params->ctx);
+	p->first += p->whole;
+	p->whole = 0;
+	p->whole_size = 0;
+	buf_clear(&p->bytes);
+	buf_put_span(&p->bytes, buf_span(&rest));
+	return wanted || err_set(err, ERR_FORMAT, "other chunks come out than the version has");
+}
+
+static uint32_t size_of_chunk(const struct patching *p, uint32_t n)
+{
+	return n < manifest_chunk_count(p->params->manifest)
+		       ? manifest_chunk_at(p->params->manifest, n)->size
+		       : UINT32_MAX;
+}
+
+static bool take_new(struct span bytes, void *ctx, struct err *err)
+{
+	struct patching *p = ctx;
+	uint32_t next;
+
+	buf_put_span(&p->bytes, bytes);
+	while ((next = size_of_chunk(p, p->first + p->whole)) <= p->bytes.size - p->whole_size) {
+		p->whole_size += next;
+		p->whole++;
+	}
+	return p->whole_size < PATCHING_BATCH || hand_over(p, err);
+}
+
+static void apply(struct patching *p, struct span bytes)
+{
+	digest_update(p->hash, bytes);
+	if (!p->is_wrong)
+		p->is_wrong = !patchreader_feed(p->reader, bytes, &p->wrong);
+}
+
+/* What an interrupted run kept; more than the file has is another file. */
+static bool replay(struct patching *p, struct err *err)
+{
+	SCOPED_TEXT char *piece = alloc_zeroed(1, REPLAY_SIZE);
+	ssize_t n;
+
+	while ((n = read(p->fd, piece, REPLAY_SIZE)) > 0) {
+		p->offset += (uint64_t)n;
+		if (p->offset > p->params->delta->size) {
+			p->is_wrong = true;
+			return true;
+		}
+		apply(p, span_of(piece, (size_t)n));
+	}
+	return n == 0 || err_sys(err, ERR_IO, errno, "file %s", p->params->path);
+}
+
+/* What an interrupted run kept need not be of this file, or even be ours: begin again then. */
+static bool start(struct patching *p, struct err *err)
+{
+	const struct patching_params *params = p->params;
+
+	patchreader_free(p->reader);
+	p->reader = patchreader_new(&(const struct patchreader_target){
+		.old_size = params->old != NULL ? manifest_stream_size(params->old->manifest) : 0,
+		.new_size = manifest_stream_size(params->manifest),
+		.old = give_old,
+		.sink = take_new,
+		.ctx = p,
+	});
+	p->is_wrong = false;
+	p->offset = 0;
+	p->first = p->whole = 0;
+	p->whole_size = 0;
+	buf_clear(&p->bytes);
+	digest_free(p->hash);
+	p->hash = digest_new();
+	return lseek(p->fd, 0, SEEK_SET) == 0 ||
+	       err_sys(err, ERR_IO, errno, "file %s", params->path);
+}
+
+static bool start_again(struct patching *p, struct err *err)
+{
+	return (ftruncate(p->fd, 0) == 0 ||
+		err_sys(err, ERR_IO, errno, "file %s", p->params->path)) &&
+	       start(p, err);
+}
+
+bool patching_open(struct patching **out, const struct patching_params *params, struct err *err)
+{
+	SCOPED(patching) struct patching *p = alloc_zeroed(1, sizeof(*p));
+
+	p->params = params;
+	tree_files_init(&p->old, params->old);
+	p->fd = open(params->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	if (p->fd < 0)
+		return err_sys(err, ERR_IO, errno, "file %s", params->path);
+	if (!start(p, err) || !replay(p, err) || (p->is_wrong && !start_again(p, err)))
+		return false;
+	*out = p;
+	p = NULL;
+	return true;
+}
+
+void patching_close(struct patching *p)
+{
+	if (p == NULL)
+		return;
+	patchreader_free(p->reader);
+	tree_files_release(&p->old);
+	path_close_fd(&p->fd);
+	digest_free(p->hash);
+	buf_release(&p->bytes);
+	free(p);
+}
+
+uint64_t patching_offset(const struct patching *p)
+{
+	return p->offset;
+}
+
+bool patching_feed(struct patching *p, struct span bytes, struct err *err)
+{
+	assert(bytes.size <= p->params->delta->size - p->offset);
+	for (size_t done = 0; done < bytes.size;) {
+		ssize_t n = write(p->fd, bytes.data + done, bytes.size - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, ERR_IO, errno, "file %s", p->params->path);
+		done += (size_t)n;
+	}
+	p->offset += bytes.size;
+	apply(p, bytes);
+	return true;
+}
+
+enum patching_result patching_end(struct patching *p, struct err *err)
+{
+	const struct index_delta *delta = p->params->delta;
+	struct digest found;
+
+	if (p->offset < delta->size) {
+		err_set(err, ERR_CORRUPT, "the patch ends after %" PRIu64 " of %" PRIu64 " bytes",
+			p->offset, delta->size);
+		return PATCHING_SHORT;
+	}
+	if (!p->is_wrong)
+		p->is_wrong = !patchreader_finish(p->reader, &p->wrong) || !hand_over(p, &p->wrong);
+	digest_finish(p->hash, &found);
+	if (!digest_equal(&found, &delta->digest)) {
+		err_set(err, ERR_CORRUPT,
+			"the patch's bytes are not those that its name stands for");
+		return PATCHING_CORRUPT;
+	}
+	if (!p->is_wrong)
+		return PATCHING_COMPLETE;
+	*err = p->wrong;
+	return PATCHING_USELESS;
+}
