@@ -14,6 +14,7 @@
 #include "agent/jobs.h"
 #include "agent/offer.h"
 #include "agent/overview.h"
+#include "agent/permit.h"
 #include "agent/run.h"
 #include "agent/supply.h"
 #include "agent/teller.h"
@@ -291,11 +292,14 @@ static bool see_run(struct cycle *c, struct err *err)
 }
 
 /* Without the cycle's lock: polls, records and other commands go on meanwhile. */
-static bool wait_for_end(const struct job *job, const struct run_key *only, uint64_t limit_ms,
+static bool wait_for_end(struct job *job, const struct run_key *only, uint64_t limit_ms,
 			 struct err *err)
 {
 	SCOPED_TEXT char *dir = state_path(job->state, "journal");
 
+	/* A guest has the shared worker alone: not for as long as a program takes. */
+	if (permit_is_guest(job->caller))
+		job_finish(job);
 	return run_wait(dir, only, limit_ms, job->clock, err);
 }
 

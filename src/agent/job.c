@@ -215,10 +215,11 @@ bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request
 void job_finish(struct job *job)
 {
 	path_close_fd(&job->worker);
+	path_close_fd(&job->worker_token);
 	/* The closed socket ends it; the signal is for one that hangs in a system call. */
 	if (job->worker_pid != 0 &&
 	    spawn_wait(NULL, job->worker_pid, WORKER_GRACE_MS) == SPAWN_RUNNING)
 		spawn_stop(job->worker_pid, WORKER_GRACE_MS);
-	job->worker = -1;
+	job->worker = job->worker_token = -1;
 	job->worker_pid = 0;
 }

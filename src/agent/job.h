@@ -38,9 +38,11 @@ struct job {
 	const struct state *state;
 	const struct job_settings *settings;
 	const struct clock *clock;
-	int worker;          /* socket of a worker; -1: one is started when it is first needed */
-	pid_t worker_pid;    /* 0 unless this job started it */
-	uid_t caller;        /* on whose behalf */
+	int worker;       /* socket of a worker; -1: one is started when it is first needed */
+	int worker_token; /* closed with a shared worker's line, for whoever has the other end; -1
+			   */
+	pid_t worker_pid; /* 0 unless this job started it */
+	uid_t caller;     /* on whose behalf */
 	bool nobody_listens; /* `event` said so */
 	bool for_person;     /* somebody waits for it; false: the agent's own schedule */
 	job_event_fn *event;

@@ -26,6 +26,11 @@ static const struct {
 	{ "doctor", NEED_OWNER },        { "verify", NEED_OWNER }, { "probe", NEED_OWNER },
 };
 
+bool permit_is_guest(uid_t caller)
+{
+	return caller != 0 && caller != geteuid();
+}
+
 static enum need need_of(const char *op)
 {
 	for (size_t i = 0; i < COUNT_OF(needs); i++)

@@ -13,6 +13,9 @@
 #include "common/jsondoc.h"
 #include "common/macros.h"
 
+/* Neither root nor the owner of this process's state. */
+bool permit_is_guest(uid_t caller);
+
 /* ERR_PERMISSION says what the caller lacks. May ask the account database. */
 bool permit_request(const struct state *st, uid_t caller, const json_t *request, struct err *err)
 	MUST_USE;

@@ -20,6 +20,7 @@
 #include "agent/control.h"
 #include "agent/journal.h"
 #include "agent/orphan.h"
+#include "agent/permit.h"
 #include "agent/state.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -42,7 +43,7 @@ struct task {
 	pid_t pid;
 	uid_t caller;
 	bool is_sync; /* a cycle of the schedule, not a command's */
-	bool shares;  /* it has a line to the shared worker */
+	int line;     /* hangs up when the job's line to the shared worker does; -1: it has none */
 };
 
 struct supervisor {
@@ -150,6 +151,7 @@ static struct job new_job(const struct supervisor *s)
 		.settings = s->options->settings,
 		.clock = s->clock,
 		.worker = -1,
+		.worker_token = -1,
 		.caller = geteuid(),
 	};
 }
@@ -249,8 +251,14 @@ static int exit_of(const json_t *result)
 		       : 0;
 }
 
+/* What a job gets of the shared worker: -1 where it has none. */
+struct job_lines {
+	int worker;
+	int token; /* stays open as long as `worker` */
+};
+
 /* The child's whole life. */
-static void be_job(struct supervisor *s, int peer, uid_t caller, int worker)
+static void be_job(struct supervisor *s, int peer, uid_t caller, const struct job_lines *lines)
 {
 	struct job job = new_job(s);
 	json_auto_t *result = NULL, *answer = NULL;
@@ -267,7 +275,8 @@ static void be_job(struct supervisor *s, int peer, uid_t caller, int worker)
 	path_close_fd(&s->watch);
 	path_close_fd(&s->lock);
 	path_close_fd(&s->worker);
-	job.worker = worker;
+	job.worker = lines->worker;
+	job.worker_token = lines->token;
 	job.caller = caller;
 	job.event = pass_event;
 	job.event_ctx = &peer;
@@ -280,18 +289,20 @@ static void be_job(struct supervisor *s, int peer, uid_t caller, int worker)
 	_exit(done ? exit_of(result) : 1);
 }
 
-static bool is_guest(uid_t caller)
-{
-	return caller != 0 && caller != geteuid();
-}
-
 static size_t count_guests(const struct supervisor *s)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < s->task_count; i++)
-		count += is_guest(s->tasks[i].caller);
+		count += permit_is_guest(s->tasks[i].caller);
 	return count;
+}
+
+static bool has_line(const struct task *task)
+{
+	struct pollfd p = { .fd = task->line };
+
+	return task->line >= 0 && (poll(&p, 1, 0) <= 0 || (p.revents & POLLHUP) == 0);
 }
 
 /* A guest's fetch may take its time: nobody else waits for the worker that does it. */
@@ -300,8 +311,8 @@ static bool may_share(const struct supervisor *s, uid_t caller)
 	for (size_t i = 0; i < s->task_count; i++) {
 		const struct task *other = &s->tasks[i];
 
-		if (other->shares && other->caller != caller &&
-		    (is_guest(other->caller) || is_guest(caller)))
+		if (other->caller != caller &&
+		    (permit_is_guest(other->caller) || permit_is_guest(caller)) && has_line(other))
 			return false;
 	}
 	return true;
@@ -309,21 +320,27 @@ static bool may_share(const struct supervisor *s, uid_t caller)
 
 static void start_job(struct supervisor *s, int peer, uid_t caller)
 {
-	int worker = may_share(s, caller) ? attach_to_worker(s) : -1;
-	pid_t pid = fork();
+	struct job_lines lines = { .worker = -1, .token = -1 };
+	struct task task = { .caller = caller, .is_sync = peer < 0, .line = -1 };
+	int pair[2];
 
-	if (pid == 0)
-		be_job(s, peer, caller, worker);
-	if (pid < 0)
-		log_warn("cannot start a job: %s", strerror(errno));
-	else
-		s->tasks[s->task_count++] = (struct task){
-			.pid = pid,
-			.caller = caller,
-			.is_sync = peer < 0,
-			.shares = worker >= 0,
-		};
-	path_close_fd(&worker);
+	if (may_share(s, caller))
+		lines.worker = attach_to_worker(s);
+	if (lines.worker >= 0 && pipe2(pair, O_CLOEXEC) == 0) {
+		task.line = pair[0];
+		lines.token = pair[1];
+	}
+	task.pid = fork();
+	if (task.pid == 0)
+		be_job(s, peer, caller, &lines);
+	path_close_fd(&lines.worker);
+	path_close_fd(&lines.token);
+	if (task.pid > 0) {
+		s->tasks[s->task_count++] = task;
+		return;
+	}
+	log_warn("cannot start a job: %s", strerror(errno));
+	path_close_fd(&task.line);
 }
 
 /* One line, so that the command can say why. */
@@ -411,6 +428,7 @@ static void reap_jobs(struct supervisor *s)
 		/* Whatever has ended now, that cycle has not seen it. */
 		if (s->tasks[i].is_sync && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_RUNNING)
 			s->next_look_ms = 0;
+		path_close_fd(&s->tasks[i].line);
 		s->tasks[i] = s->tasks[--s->task_count];
 		s->look_again = true;
 		learn_client(s);
@@ -465,7 +483,7 @@ static void on_peer(struct supervisor *s)
 	int peer;
 
 	while (has_room(s) && control_accept(&peer, &caller, s->listener)) {
-		if (is_guest(caller) && count_guests(s) >= SUPERVISOR_GUESTS_MAX)
+		if (permit_is_guest(caller) && count_guests(s) >= SUPERVISOR_GUESTS_MAX)
 			turn_away(peer);
 		else
 			start_job(s, peer, caller);

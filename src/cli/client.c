@@ -164,6 +164,7 @@ static bool ask_here(json_t **result_out, struct client *c, const json_t *reques
 		.settings = &c->settings,
 		.clock = c->call->clock,
 		.worker = -1,
+		.worker_token = -1,
 		.caller = geteuid(),
 		.event = on_event,
 		.event_ctx = c,

@@ -70,7 +70,9 @@ static bool fake_run(json_t **result_out, struct job *job, const json_t *request
 		return false;
 	if (strcmp(verb, "fail") == 0)
 		return err_set(err, ERR_NO_CANDIDATE, "nobody is there");
-	if (strcmp(verb, "hang") == 0)
+	if (strcmp(verb, "let-go") == 0)
+		job_finish(job);
+	if (strcmp(verb, "hang") == 0 || strcmp(verb, "let-go") == 0)
 		pause_ms(100000);
 	(void)job->event(event, job->event_ctx);
 	*result_out = json_pack("{s:s,s:i,s:b}", "verb", verb, "caller", (int)job->caller, "worker",
@@ -276,6 +278,29 @@ static void a_guest_that_hangs_keeps_the_worker_from_nobody(void **state)
 	stop_agent(agent);
 }
 
+/* As one whose program runs for hours. */
+static void a_guest_that_let_go_of_the_worker_keeps_it_from_nobody(void **state)
+{
+	struct place *p = *state;
+	SCOPED_FD int waiting = -1;
+	pid_t agent;
+
+	if (geteuid() != 0)
+		skip();
+	agent = start_agent(p, 86400);
+	waiting = ask_as_guest(p, "let-go");
+	assert_true(wait_for_requests(p, 1));
+	for (int waited = 0;; waited += 10) {
+		json_auto_t *beside = ask(p, "locate");
+
+		if (jsondoc_flag(json_object_get(beside, "done"), "worker", false))
+			break;
+		assert_true(waited < WAIT_MS);
+		pause_ms(10);
+	}
+	stop_agent(agent);
+}
+
 static void guests_never_take_all_places(void **state)
 {
 	struct place *p = *state;
@@ -390,6 +415,7 @@ static void polls_are_spread(void **state UNUSED)
 
 TESTING_MAIN(CASE(commands_are_answered), CASE(one_that_hangs_keeps_nobody),
 	     CASE(a_guest_that_hangs_keeps_the_worker_from_nobody),
+	     CASE(a_guest_that_let_go_of_the_worker_keeps_it_from_nobody),
 	     CASE(guests_never_take_all_places), CASE(only_one_agent_serves_a_state),
 	     CASE(a_killed_agent_leaves_no_lock), CASE(cycles_come_at_their_interval),
 	     CASE(an_ended_run_starts_a_cycle), cmocka_unit_test(polls_are_spread), )

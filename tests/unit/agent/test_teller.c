@@ -41,6 +41,7 @@ static int make_place(void **state)
 		.settings = &settings,
 		.clock = clock_system(),
 		.worker = -1,
+		.worker_token = -1,
 		.event = hear,
 		.event_ctx = p,
 	};
