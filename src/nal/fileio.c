@@ -161,16 +161,18 @@ static bool lacks_call(int fault)
 }
 
 /*
- * For file systems with neither RENAME_NOREPLACE nor hard links: take the name with an empty file
- * of our own, then put the whole one over it. Readers tell the empty one apart by its length.
+ * For file systems with neither RENAME_NOREPLACE nor hard links, where a share's rename may not
+ * replace either (rclone's): look, then rename. Two writers of one name at one moment may both
+ * succeed; the names that are only ever created say what their bytes are.
  */
-static int rename_over_placeholder(int dir, const char *temp, const char *base)
+static int rename_unless_there(int dir, const char *temp, const char *base)
 {
-	int fd = openat(dir, base, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
+	struct stat st;
 
-	if (fd < 0)
+	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return EEXIST;
+	if (errno != ENOENT)
 		return errno;
-	close(fd);
 	return renameat(dir, temp, dir, base) == 0 ? 0 : errno;
 }
 
@@ -182,9 +184,10 @@ static int rename_new(int dir, const char *temp, const char *base)
 		return errno;
 	if (linkat(dir, temp, dir, base, 0) == 0)
 		return unlinkat(dir, temp, 0) == 0 ? 0 : errno;
-	if (!lacks_call(errno))
+	/* Some say EIO for what they lack (rclone). What is really wrong is so again below. */
+	if (!lacks_call(errno) && errno != EIO)
 		return errno;
-	return rename_over_placeholder(dir, temp, base);
+	return rename_unless_there(dir, temp, base);
 }
 
 static int rename_into_place(int dir, const char *temp, const char *base, enum way_put_mode mode)

@@ -1,0 +1,337 @@
+#!/usr/bin/python3
+"""Mounts and contexts: real file systems over real smbd, whose own logs are the witness."""
+import grp
+import pwd
+
+from flow import *
+
+MOUNTER = "mounter"  # the account of mounts: who else logs on is packway
+SECRET = "a secret of the mount"
+IS_ROOT = os.geteuid() == 0
+
+
+def is_mounted(at):
+    """By the table: a look at the mount itself may hang."""
+    return f" {at} " in pathlib.Path("/proc/self/mountinfo").read_text()
+
+
+def mount(t, what, at, source, user=None):
+    """Mount a remote of rclone, or a folder, as that user. Its source names server and share, as a kernel's cifs does."""
+    more = dict(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[]) if user else {}
+    cache = t.new_dir("rclone")
+    at.mkdir(exist_ok=True)
+    for folder in (at, cache) if user else ():
+        shutil.chown(folder, user)
+    process = t.spawn("rclone", "mount", what, at, "--devname", source, "--config", "/dev/null", "--cache-dir", cache,
+                      "--vfs-cache-mode", "off", "--dir-cache-time", "1s", **more)
+    t.mounts.append(at)
+    wait_for("the mount", 30, lambda: is_mounted(at))
+    return process
+
+
+def mount_share(t, smb, at):
+    secret = run("rclone", "obscure", SECRET).out.strip()
+    mount(t, f":smb,host={smb.host},port={smb.port},user={MOUNTER},pass={secret}:packway", at, f"//{smb.host}/packway")
+    return at
+
+
+def unmount(t, at):
+    t.mounts.remove(at)
+    subprocess.run(["fusermount3", "-uz", str(at)], check=True, capture_output=True)
+    wait_for("the unmount", 10, lambda: not is_mounted(at))
+
+
+class Shares:
+    """Systems named KIND1…, each a share of an smbd of its own. The site's machine reaches them as folders, which the
+    client does not: after hide() only their shares are left."""
+
+    def __init__(self, t, site, kind, count, *options):
+        self.site, self.servers, self.names = site, {}, [f"{kind}{i + 1}" for i in range(count)]
+        self.folders = {n: (t.dir / n, t.dir / f"{n}.share") for n in self.names}
+        for name, (near, far) in self.folders.items():
+            near.mkdir()
+            smb = t.samba(shares={"packway": far}, users={MOUNTER: SECRET}, name=name)
+            site(kind, "add", name, f"file://{near}", smb.url(), *options)
+            self.servers[name] = smb
+
+    def hide(self):
+        for near, far in self.folders.values():
+            near.rename(far)
+
+    def show(self):
+        for near, far in self.folders.values():
+            far.rename(near)
+
+    def marks(self):
+        return {n: s.mark() for n, s in self.servers.items()}
+
+    def strangers(self, marks):
+        """Servers that somebody else than the mount opened a session to, since."""
+        return [n for n, s in self.servers.items()
+                if any(a["clientAccount"] != MOUNTER for a in s.authentications(marks[n]))]
+
+
+def site_of_dps(t, count=4, *options):
+    """(site, DPs, the package, its source, a CAP's address); a folder CAP, so that only DPs are a matter of SMB."""
+    site = t.site()
+    cap = f"file://{site.folder_cap('cap1')}"
+    dps = Shares(t, site, "dp", count)
+    source = make_tree(t.dir / "source", files=10)
+    package = site.package("tool", source)
+    if options:
+        site("program", "add", package, "install", "--command", "./install")
+        site("advertise", package, "install", "--collection", "all", *options)
+    site("publish")
+    dps.hide()
+    return site, dps, package, source, cap
+
+
+def chosen(client, *question):
+    decision = client.json("locate", *question, check=False)
+    return decision["chosen"] or {}
+
+
+def forget_content(client):
+    shutil.rmtree(client.state / "store")
+
+
+def mounts_of(rows):
+    return [r for r in rows if r["way"] == "mount"]
+
+
+# -- the open way first ----------------------------------------------------------------------------
+
+@case("a DP whose share is mounted is read 20 of 20 through the mount, and no server sees a session (Q226113)")
+def _(t):
+    site, dps, package, source, cap = site_of_dps(t)
+    client = t.client().join(site, cap)
+    at = mount_share(t, dps.servers["dp3"], t.dir / "mnt")
+    (row,) = mounts_of(client.json("connections"))
+    equal((row["server"], row["share"], row["at"], row["fstype"], row["context"]),
+          ("dp3", "packway", str(at), "fuse.rclone", "system"), "connections")
+    marks = dps.marks()
+    for seed in range(20):
+        forget_content(client)
+        got = client.json("fetch", package, "--seed", str(seed))
+        equal((got["server"], got["way"]), ("dp3", "mount"), f"seed {seed}")
+        need(got["bytes_network"] > 0, "bytes through a mount were not counted", got)
+        same_tree(source, got["path"])
+    equal(dps.strangers(marks), [], "servers that saw a session")
+    unmount(t, at)
+    for seed in range(20):
+        need(chosen(client, package, "--seed", str(seed)).get("way") != "mount", "a mount that is gone is chosen")
+    equal(mounts_of(client.json("connections")), [], "connections without the mount")
+
+
+@case("policy is read and records are dropped through the mount of a CAP, and no other CAP sees a connection")
+def _(t):
+    site = t.site()
+    caps = Shares(t, site, "cap", 3)
+    site.folder_dp("dp1")
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    package = site.package("tool", make_tree(t.dir / "source", files=4))
+    site("program", "add", package, "install", "--command", f"sh -c 'echo run >> {t.dir}/ran'")
+    adv = site("advertise", package, "install", "--collection", "all", "--mandatory", "now").out.strip()
+    site("publish")
+    caps.hide()
+    at = mount_share(t, caps.servers["cap2"], t.dir / "mnt")
+    marks = caps.marks()
+    client("sync")
+    equal((t.dir / "ran").read_text(), "run\n", "the program of the policy that came through the mount")
+    decision = client.json("locate", "--cap")
+    equal((decision["chosen"]["server"], decision["chosen"]["way"]), ("cap2", "mount"), "the CAP")
+    equal(caps.strangers(marks), [], "servers that saw a session")
+    for name in ("cap1", "cap3"):
+        equal(caps.servers[name].authentications(marks[name]), [], f"sessions to {name}")
+    unmount(t, at)
+    caps.show()
+    site("intake")
+    equal(site.json("status", adv)[0]["succeeded"], 1, "what the record said that was dropped through the mount")
+
+
+@case("a marker decides, whatever a mount's source claims")
+def _(t):
+    site, dps, package, source, cap = site_of_dps(t, 2)
+    client = t.client().join(site, cap)
+    at = t.dir / "mnt"
+    mount(t, dps.folders["dp2"][1], at, f"//{dps.servers['dp1'].host}/packway")
+    equal(chosen(client, package).get("at"), str(at), "the claim makes a candidate")
+    client("fetch", package, check=False)
+    decision = client.json("explain")
+    equal([a["class"] for a in decision["attempts"] if a["way"] == "mount"], ["not-found"], "the attempt through it")
+
+
+# -- contexts --------------------------------------------------------------------------------------
+
+class Users:
+    """A site whose package is offered to the group `games`, and the agent of its client, run by root."""
+
+    def __init__(self, t):
+        self.t = t
+        self.site, self.dps, self.package, self.source, cap = site_of_dps(
+            t, 2, "--available", "now", "--offer-to", grp.getgrgid(pwd.getpwnam("games").pw_gid).gr_name)
+        t.dir.chmod(0o755)
+        for _, far in self.dps.folders.values():
+            subprocess.run(["chmod", "-R", "go+rX", far], check=True)
+        self.client = t.client()
+        self.client.join(self.site, cap)
+        self.site("intake")
+        self.client("sync")
+        self.client.state.chmod(0o711)
+        self.agent = self.client.agent()
+
+    def ask(self, user, *args, **more):
+        who = pwd.getpwnam(user)
+        return run("setpriv", "--reuid", who.pw_uid, "--regid", who.pw_gid, "--clear-groups", program("packway"), "--state",
+                   self.client.state, *args, "--json", env=self.client.env, **more)
+
+    def source_of(self, name):
+        return f"//{self.dps.servers[name].host}/packway"
+
+
+def reads_as_its_user(u, name, at):
+    """The mount counts for games alone, who gets the content through it."""
+    rows = mounts_of(u.ask("games", "connections").json)
+    equal([(r["server"], r["at"], r["context"]) for r in rows], [(name, str(at), "games")], "the user's connections")
+    equal(mounts_of(u.client.json("connections")), [], "the system's connections")
+    equal(mounts_of(u.ask("news", "connections").json), [], "another user's connections")
+    need(chosen(u.client, u.package).get("way") != "mount", "the system is attracted by a user's mount")
+    decision = u.ask("games", "locate", u.package).json
+    equal((decision["chosen"]["server"], decision["chosen"]["way"], decision["context"]), (name, "mount", "games"),
+          "the user's choice")
+    with contextlib.suppress(OSError):
+        os.listdir(at)
+        need(False, "root itself can enter the mount: the test proves nothing")
+    marks = u.dps.marks()
+    own = u.t.dir / "own"
+    own.mkdir()
+    shutil.chown(own, "games")
+    got = u.ask("games", "fetch", u.package, "-o", own / "out").json
+    equal((got["server"], got["way"]), (name, "mount"), "the user's fetch")
+    same_tree(u.source, own / "out")
+    return marks
+
+
+@case("a user's FUSE mount that claims a DP's share never attracts the system's agent, and serves its user")
+def _(t):
+    if not IS_ROOT:
+        return
+    u = Users(t)
+    at = t.dir / "mnt"
+    mount(t, u.dps.folders["dp2"][1], at, u.source_of("dp2"), user="games")
+    marks = reads_as_its_user(u, "dp2", at)
+    equal(u.dps.strangers(marks), [], "servers that saw a session")
+
+
+@case("what a user's mount does is no fault of the server whose name it bears")
+def _(t):
+    if not IS_ROOT:
+        return
+    u = Users(t)
+    false = shutil.copytree(u.dps.folders["dp2"][1], t.dir / "false")
+    for path in false.rglob("*"):
+        if path.is_file() and path.name != "packway-dp.json":
+            path.write_bytes(bytes(len(path.read_bytes())))
+    subprocess.run(["chmod", "-R", "go+rX", false], check=True)
+    mount(t, false, t.dir / "mnt", u.source_of("dp2"), user="games")
+    u.ask("games", "fetch", u.package, check=False)
+    attempts = u.client.json("explain")["attempts"]
+    need(any(a["way"] == "mount" and a["class"] == "corrupt" for a in attempts), "the mount was not tried", attempts)
+    remembered = json.loads((u.client.state / "nal.json").read_text())["servers"].get("dp2", {})
+    equal((remembered.get("quarantined", {}), remembered.get("class")), ({}, "unreachable"), "what is remembered of dp2")
+    need(11007 not in [m.get("id") for m in u.client.json("messages")], "the site was told that the server is at fault")
+
+
+@case("a desktop's share (GVFS) counts for its user, and for nobody else")
+def _(t):
+    if not IS_ROOT:
+        return
+    u = Users(t)
+    runtime, home = t.dir / "runtime", t.dir / "home"
+    for folder in (runtime, home):
+        folder.mkdir(mode=0o700)
+        shutil.chown(folder, "games")
+    smb = u.dps.servers["dp1"]
+    who = pwd.getpwnam("games")
+    # The daemon that this starts mounts its folder by itself.
+    script = 'n=0; until gio mount -a "$1" || [ $n = 50 ]; do n=$((n+1)); sleep 0.2; done; sleep 600'
+    t.spawn("dbus-run-session", "--", "sh", "-c", script, "gvfs", smb.url(), user="games", group=who.pw_gid, extra_groups=[],
+            env={"XDG_RUNTIME_DIR": str(runtime), "HOME": str(home), "DBUS_SESSION_BUS_ADDRESS": ""})
+    t.mounts.append(runtime / "gvfs")
+    entry = runtime / "gvfs" / f"smb-share:server={smb.host},share=packway"
+    wait_for("the desktop's share", 30, lambda: mounts_of(u.ask("games", "connections").json))
+    reads_as_its_user(u, "dp1", entry)
+
+
+# -- a mount that hangs ----------------------------------------------------------------------------
+
+def hanging_site(t, size=20000):
+    """(client, the mount's process, package, source): dp1's share is mounted, dp2 is a folder."""
+    site = t.site()
+    host = f"127.{t.rng.randrange(1, 64)}.{t.rng.randrange(256)}.7"  # nobody listens there
+    cap = f"file://{site.folder_cap('cap1')}"
+    near, far = t.dir / "dp1", t.dir / "dp1.share"
+    near.mkdir()
+    site("dp", "add", "dp1", f"file://{near}", f"smb://{host}/packway")
+    site.folder_dp("dp2")
+    source = make_tree(t.dir / "source", files=10, size=size)
+    package = site.package("tool", source)
+    site("publish")
+    near.rename(far)
+    client = t.client().join(site, cap)
+    process = mount(t, far, t.dir / "mnt", f"//{host}/packway")
+    t.defer(lambda: process.send_signal(signal.SIGCONT))
+    return client, process, package, source
+
+
+def processes_that_wait(client):
+    """Workers of this client, the children of their time boxes among them."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and b"packway-worker" in (entry / "cmdline").read_bytes() and \
+                    os.fsencode(client.state) in (entry / "cmdline").read_bytes():
+                found.append(entry.name)
+    return found
+
+
+@case("a mount that hangs costs a second once, is marked, and the next server is read")
+def _(t):
+    client, process, package, source = hanging_site(t)
+    client.agent()
+    equal(chosen(client, package)["way"], "mount", "before it hangs")
+    process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    got = client.json("fetch", package)
+    took = time.monotonic() - began
+    equal(got["server"], "dp2", "the server")
+    same_tree(source, got["path"])
+    need(took < 3 * STRETCH + 2, f"the fetch took {took:.1f} s")
+    attempts = client.json("explain")["attempts"]
+    equal([(a["server"], a["class"]) for a in attempts if a["way"] == "mount"], [("dp1", "timeout")], "attempts")
+    equal([r.get("hung") for r in mounts_of(client.json("connections"))], [True], "hung")
+    forget_content(client)
+    equal(client.json("fetch", package)["server"], "dp2", "the second fetch")
+    equal([a for a in client.json("explain")["attempts"] if a["way"] == "mount"], [], "it is not tried again at once")
+    wait_for("the children to end", 5, lambda: len(processes_that_wait(client)) <= 1)
+    need(is_mounted(t.dir / "mnt"), "the mount was undone")
+
+
+@case("a mount that hangs in the middle of a transfer is left for the next server, and what came stays")
+def _(t):
+    client, process, package, source = hanging_site(t, size=2000000)
+    fetch = t.spawn(program("packway"), "--state", client.state, "fetch", package, "--rate", "1MB", env=client.env)
+    wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 3
+             for p in (client.state / "store" / "partial").glob("*/journal")))
+    process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    equal(fetch.wait(60 * SLOW), 0, "the fetch")
+    attempts = client.json("explain")["attempts"]
+    tried = [(a["server"], a["way"], a["class"]) for a in attempts]
+    need(tried[0] in (("dp1", "mount", "timeout"), ("dp1", "mount", "slow")), "the first attempt", attempts)
+    equal(tried[-1], ("dp2", "new", "ok"), "the last attempt")
+    same_tree(source, client.json("fetch", package)["path"])
+
+
+main()
