@@ -8,7 +8,8 @@ deps_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libe
 	libsmbclient-dev samba-dev"
 deps_test="python3 python3-cryptography clang libclang-rt-14-dev llvm clang-format clang-tools shellcheck
 	nginx-light mandoc binutils bindfs fuse3 iproute2 nftables procps diffutils openssl curl
-	samba samba-vfs-modules smbclient libnss-wrapper libuid-wrapper"
+	samba samba-vfs-modules smbclient libnss-wrapper libuid-wrapper
+	rclone gvfs gvfs-fuse gvfs-backends dbus-daemon libglib2.0-bin"
 deps_demo="nginx-light procps diffutils dpkg apt bindfs fuse3"
 
 deps_missing() {
