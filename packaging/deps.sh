@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Debian packages that the project needs; sourced by ./check and ./demo.
 #
-# install_deps KIND…     build, test, demo; asks nothing; as an ordinary user it goes through sudo
+# install_deps KIND…     build, test, deep, demo; asks nothing; as an ordinary user it goes through sudo
 
 deps_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libevent-dev libsqlite3-dev
 	libssl-dev libsodium-dev libzstd-dev libjansson-dev libinih-dev libmount-dev libcmocka-dev
@@ -10,6 +10,7 @@ deps_test="python3 python3-cryptography clang libclang-rt-14-dev llvm clang-form
 	nginx-light mandoc binutils bindfs fuse3 iproute2 nftables procps diffutils openssl curl
 	samba samba-vfs-modules smbclient libnss-wrapper libuid-wrapper
 	rclone gvfs gvfs-fuse gvfs-backends dbus-daemon libglib2.0-bin"
+deps_deep="qemu-system-x86 busybox-static cpio kmod netcat-openbsd"
 deps_demo="nginx-light procps diffutils dpkg apt bindfs fuse3"
 
 deps_missing() {
@@ -41,6 +42,7 @@ install_deps() {
 		case $kind in
 		build) list="$list $deps_build" ;;
 		test) list="$list $deps_test" ;;
+		deep) list="$list $deps_deep" ;;
 		demo) list="$list $deps_demo" ;;
 		esac
 	done

@@ -230,6 +230,7 @@ char *mountmatch_gvfs_source(const char *entry)
 static bool covers_from_above(const struct mounts_entry *above, const struct mounts_entry *below)
 {
 	return above->parent != 0 && above->parent == below->parent && above->id != below->id &&
+	       above->id != below->parent && /* the first of all is its own parent */
 	       strcmp(above->target, below->target) != 0 &&
 	       rest_beneath(above->target, below->target) != NULL;
 }

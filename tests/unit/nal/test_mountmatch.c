@@ -253,6 +253,19 @@ static void the_machines_own_table_is_read(void **state UNUSED)
 	assert_true(table.count > 0);
 }
 
+/* As an initramfs shows it: the first file system is its own parent. */
+static void the_first_file_system_covers_nothing(void **state UNUSED)
+{
+	static const struct mountmatch_context root = { 0 };
+	SCOPED(mounts) struct mounts table = { 0 };
+	SCOPED_TEXT char *got = NULL;
+
+	read_table(&table, "1 1 0:2 / / rw - rootfs none rw\n"
+			   "25 1 0:22 / /mnt/dp1 rw - cifs //dp1/packway rw,addr=10.0.2.100\n");
+	got = best_match(&table, &root, "smb://10.0.2.100/packway");
+	assert_string_equal(got, "same-path /mnt/dp1");
+}
+
 static void odd_lines_hide_no_others(void **state UNUSED)
 {
 	SCOPED(mounts) struct mounts table = { 0 };
@@ -276,5 +289,6 @@ TESTING_MAIN(cmocka_unit_test(mounts_are_matched_to_addresses),
 	     cmocka_unit_test(gvfs_entries_name_places),
 	     cmocka_unit_test(hostile_sources_name_no_place),
 	     cmocka_unit_test(the_machines_own_table_is_read),
+	     cmocka_unit_test(the_first_file_system_covers_nothing),
 	     cmocka_unit_test(odd_lines_hide_no_others),
 	     cmocka_unit_test(a_missing_table_is_a_fault), )
