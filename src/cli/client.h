@@ -60,6 +60,7 @@ extern const struct verb client_verbs_work[];
 extern const struct verb client_verbs_content[];
 extern const struct verb client_verbs_choice[];
 extern const struct verb client_verbs_look[];
+extern const struct verb client_verbs_prefer[];
 extern const struct verb client_verbs_credentials[];
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * packway locate, explain, connections, probe, prefer: which server, over which way, and why.
+ * packway locate, explain, connections, probe: which server, over which way, and why.
  */
 #include <string.h>
 
@@ -9,7 +9,6 @@
 #include "common/log.h"
 #include "common/path.h"
 #include "nal/conntab.h"
-#include "nal/preference.h"
 #include "nal/probe.h"
 
 static bool verb_locate(struct verb_call *call, struct err *err)
@@ -153,111 +152,6 @@ static bool verb_probe(struct verb_call *call, struct err *err)
 	return true;
 }
 
-static void print_preference(struct print *p, const struct preference *pref)
-{
-	json_auto_t *result = json_object();
-	json_t *list;
-
-	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
-		list = json_array();
-		for (size_t i = 0; i < pref->lists[kind].count; i++)
-			json_array_append_new(list,
-					      jsondoc_new_text(pref->lists[kind].entries[i].text));
-		jsondoc_set(result, kind_name((enum kind)kind), list);
-	}
-	jsondoc_set_text(result, "policy", pref->policy);
-	print_fields(p,
-		     (const struct print_column[]){ { "cap", PRINT_TEXT, "preferred CAPs" },
-						    { "dp", PRINT_TEXT, "preferred DPs" },
-						    { "policy", PRINT_TEXT, NULL },
-						    { NULL } },
-		     result);
-}
-
-/* Which lists a command means: the one that it names, else both. */
-static bool means(const struct options *o, enum kind kind)
-{
-	bool cap = options_flag(o, "cap"), dp = options_flag(o, "dp");
-
-	return kind == KIND_CAP ? cap || !dp : dp || !cap;
-}
-
-static bool change(struct preference *pref, const struct options *o, struct err *err)
-{
-	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
-		if (!means(o, (enum kind)kind))
-			continue;
-		if (options_flag(o, "clear"))
-			preference_clear(pref, (enum kind)kind);
-		for (size_t i = 0; i < options_argument_count(o); i++)
-			if (!preference_add(pref, (enum kind)kind, options_argument(o, i), err))
-				return typed_wrong(err);
-	}
-	if (options_flag(o, "clear") && !options_given(o, "policy") &&
-	    !preference_set_policy(pref, NULL, err))
-		return false;
-	return !options_given(o, "policy") ||
-	       preference_set_policy(pref, options_text(o, "policy"), err);
-}
-
-/* False if no system of that kind could be used, now or later, by the preferences as stored. */
-static bool leaves_somebody(struct client *c, enum kind kind, struct err *err)
-{
-	json_auto_t *request = client_request("locate");
-	json_auto_t *decision = NULL;
-	const char *reason;
-
-	jsondoc_set_text(request, "kind", kind_name(kind));
-	if (!client_ask(&decision, c, json_incref(request), err))
-		return false;
-	reason = jsondoc_text(json_object_get(decision, "waits"), "reason");
-	if (!json_is_null(json_object_get(decision, "chosen")) ||
-	    (reason != NULL && strcmp(reason, "change") != 0))
-		return true;
-	err_set(err, ERR_REFUSED, "this client would be left without a %s: %s", kind_name(kind),
-		jsondoc_text(decision, "because"));
-	return err_fix(err, "prefer servers that this client can use first: packway prefer NAME");
-}
-
-/* Q235873: the other methods were switched off too early, and clients were cut off from every CAP.
- */
-static bool keeps_contact(struct client *c, const struct preference *pref,
-			  const struct preference *before, struct err *err)
-{
-	struct err ignored;
-
-	if (pref->policy == NULL || strcmp(pref->policy, "preferred-only") != 0)
-		return true;
-	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
-		if (leaves_somebody(c, (enum kind)kind, err))
-			continue;
-		if (!choices_save_preference(&c->state, before, &ignored))
-			log_warn("the preferences are not put back: %s", ignored.why);
-		return false;
-	}
-	return true;
-}
-
-static bool verb_prefer(struct verb_call *call, struct err *err)
-{
-	const struct options *o = call->options;
-	SCOPED(preference) struct preference before = { 0 };
-	SCOPED(preference) struct preference pref = { 0 };
-	SCOPED(client) struct client c = { 0 };
-	bool changes = options_argument_count(o) > 0 || options_given(o, "policy") ||
-		       options_flag(o, "clear");
-
-	if (!client_open(&c, call, STATE_READ, err) ||
-	    !choices_load_preference(&before, &c.state, err) ||
-	    !choices_load_preference(&pref, &c.state, err))
-		return err_what(err, "cannot read this client's preferences");
-	if (changes && (!change(&pref, o, err) || !choices_save_preference(&c.state, &pref, err) ||
-			!keeps_contact(&c, &pref, &before, err)))
-		return err_what(err, "cannot change this client's preferences");
-	print_preference(call->print, &pref);
-	return true;
-}
-
 static const struct argument_spec locate_arguments[] = {
 	{ "ID", OPTION_TEXT, ARGUMENT_OPTIONAL, "package" },
 	{ NULL },
@@ -281,22 +175,6 @@ static const struct argument_spec probe_arguments[] = {
 	{ "LOCATOR", OPTION_TEXT, 0, "address of a server or folder" },
 	{ NULL },
 };
-static const struct argument_spec prefer_arguments[] = {
-	{ "LOCATOR", OPTION_TEXT, ARGUMENT_OPTIONAL | ARGUMENT_REPEATED,
-	  "name, host, address or prefix of one" },
-	{ NULL },
-};
-static const struct option_spec prefer_options[] = {
-	{ .name = "cap", .type = OPTION_FLAG, .help = "for CAPs only" },
-	{ .name = "dp", .type = OPTION_FLAG, .help = "for DPs only" },
-	{ .name = "policy",
-	  .type = OPTION_TEXT,
-	  .value = "NAME",
-	  .help = "choose by that policy from now on" },
-	{ .name = "clear", .type = OPTION_FLAG, .help = "forget what was set before" },
-	{ NULL },
-};
-
 const struct verb client_verbs_choice[] = {
 	{ .name = "locate",
 	  .run = verb_locate,
@@ -314,10 +192,5 @@ const struct verb client_verbs_choice[] = {
 	  .run = verb_probe,
 	  .summary = "presence of a server, rung by rung",
 	  .arguments = probe_arguments },
-	{ .name = "prefer",
-	  .run = verb_prefer,
-	  .summary = "show or set preferred servers and policy",
-	  .arguments = prefer_arguments,
-	  .options = prefer_options },
 	{ NULL },
 };

@@ -12,6 +12,7 @@
 void preference_entry_release(struct preference_entry *entry)
 {
 	free(entry->text);
+	free(entry->server);
 	locator_release(&entry->where);
 	*entry = (struct preference_entry){ 0 };
 }
@@ -60,6 +61,32 @@ static bool is_server_name(const char *text)
 	return locator_parse(&probe, buf_text(&url), &ignored);
 }
 
+/* "\\\\S" and "\\\\S\\" as "S"; NULL where more follows. The caller frees it. */
+static char *server_of_unc(const char *path)
+{
+	size_t size = strncmp(path, "\\\\", 2) == 0 ? strcspn(path + 2, "\\") : 0;
+	SCOPED_TEXT char *server = size > 0 ? alloc_copy(path + 2, size) : NULL;
+	char *found = server;
+
+	if (server == NULL || strlen(path + 2 + size) > 1 || !is_server_name(server))
+		return NULL;
+	server = NULL;
+	return found;
+}
+
+static bool parse_nal_path(struct preference_entry *out, const char *text, struct err *err)
+{
+	SCOPED(nalpath) struct nalpath path = { 0 };
+
+	if (!nalpath_parse(&path, text, err))
+		return false;
+	out->is_nal = true;
+	if (path.provider == NALPATH_MSWNET || path.provider == NALPATH_GENERIC)
+		out->server = server_of_unc(path.path);
+	out->is_locator = out->server == NULL;
+	return out->server != NULL || nalpath_locator(&out->where, &path, err);
+}
+
 static bool parse_into(struct preference_entry *out, const char *text, struct err *err)
 {
 	size_t slashes = strspn(text, "\\");
@@ -69,13 +96,11 @@ static bool parse_into(struct preference_entry *out, const char *text, struct er
 			       LOCATOR_TEXT_MAX);
 	if (slashes == 2 && is_server_name(text + slashes)) {
 		out->text = alloc_text(text + slashes);
+		out->server = alloc_text(text + slashes);
 		return true;
 	}
 	if (is_nal_path(text)) {
-		SCOPED(nalpath) struct nalpath path = { 0 };
-
-		out->is_locator = true;
-		if (!nalpath_parse(&path, text, err) || !nalpath_locator(&out->where, &path, err))
+		if (!parse_nal_path(out, text, err))
 			return false;
 	} else if (text[0] == '/' || strstr(text, "://") != NULL) {
 		out->is_locator = true;
@@ -86,6 +111,8 @@ static bool parse_into(struct preference_entry *out, const char *text, struct er
 			       text) ||
 		       err_fix(err,
 			       "use a system's name, a host, or a locator such as smb://nas/share");
+	} else {
+		out->server = alloc_text(text);
 	}
 	out->text = alloc_text(text);
 	return true;
@@ -180,14 +207,21 @@ static bool address_matches(const struct preference_entry *entry, const struct l
 	const struct locator *where = &entry->where;
 
 	if (!entry->is_locator)
-		return text_equal_nocase(entry->text, address->host);
-	return locator_same_share(where, address) && path_is_prefix(where->path, address->path);
+		return text_equal_nocase(entry->server, address->host);
+	if (!entry->is_nal)
+		return locator_same_share(where, address) &&
+		       path_is_prefix(where->path, address->path);
+	/* A NAL path cannot say a port. */
+	return where->scheme == address->scheme && strcmp(where->host, address->host) == 0 &&
+	       text_equal_nocase(where->share, address->share) &&
+	       (path_is_prefix(where->path, address->path) ||
+		path_is_prefix(address->path, where->path));
 }
 
 bool preference_matches(const struct preference_entry *entry, const char *name,
 			const struct locator *const *addresses, size_t address_count)
 {
-	if (!entry->is_locator && text_equal_nocase(entry->text, name))
+	if (!entry->is_locator && text_equal_nocase(entry->server, name))
 		return true;
 	for (size_t i = 0; i < address_count; i++)
 		if (address_matches(entry, addresses[i]))

@@ -1,7 +1,8 @@
 /*
  * Preferred servers: lists for CAPs and DPs that a client keeps, and the choice policy it insists
  * on. An entry is a system's name, a host, a locator or an SMS NAL path; it matches a system by
- * name, server, server and share, or a prefix of an address, never with regard to ASCII case.
+ * name, server, server and share, or a prefix of an address, never with regard to ASCII case. SMS
+ * wanted full package paths (Q226115): a NAL path also matches the system that it lies beneath.
  *
  * PURE: the file is read and written by the caller (docs/formats/decision.md has the format).
  */
@@ -23,7 +24,9 @@
 
 struct preference_entry {
 	char *text;      /* as it was given */
-	bool is_locator; /* `where` is set; else `text` is a name or a host */
+	char *server;    /* a name or host alone; NULL: `where` is set */
+	bool is_locator; /* `where` is set */
+	bool is_nal;     /* it came as a NAL path, which may end in a package's folder */
 	struct locator where;
 };
 

@@ -24,6 +24,15 @@ static void entries_match_by_name_server_share_and_prefix(void **state UNUSED)
 		{ "the second address", "http://web/packway", true },
 		{ "a UNC path", "\\\\FILES.EXAMPLE\\packway", true },
 		{ "a server as explorers write it", "\\\\Files.Example", true },
+		{ "a NAL path to a package's folder",
+		  "[\"Display=\\\\x\\\"]MSWNET:[\"SMS_SITE=LON\"]"
+		  "\\\\Files.Example\\Packway\\Content\\LON00001\\",
+		  true },
+		{ "a NAL path beside the system's folder",
+		  "MSWNET:\\\\files.example\\packway\\other\\LON00001\\", false },
+		{ "a NAL path of a server",
+		  "[\"Display=x\"]MSWNET:[\"SMS_SITE=LON\"]\\\\FILES.EXAMPLE\\", true },
+		{ "a NAL path of another server", "MSWNET:\\\\files\\", false },
 		{ "a NAL path",
 		  "[\"Display=x\"]MSWNET:[\"SMS_SITE=LON\"]\\\\files.example\\packway\\", true },
 	};
