@@ -307,8 +307,8 @@ static enum outbox_receipt apply(struct outbox *outbox, const json_t *stream, st
 
 	for (size_t i = 0; i < count; i++)
 		numbers[i] = (uint64_t)jsondoc_int(json_array_get(refused, i), "sequence", 0);
-	result = outbox_apply_receipt(outbox, (uint64_t)jsondoc_int(stream, "high", 0), numbers,
-				      count, err);
+	result = outbox_apply_receipt(outbox, (uint64_t)jsondoc_int(stream, "high", 0),
+				      jsondoc_text(stream, "last"), numbers, count, err);
 	free(numbers);
 	return result;
 }

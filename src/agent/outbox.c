@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/newfile.h"
 #include "common/path.h"
+#include "common/random.h"
 #include "common/text.h"
 
 #define FULL_SHARE    64
@@ -273,12 +274,28 @@ static enum outbox_result append_json(struct outbox *ob, struct span json, struc
 	return OUTBOX_KEPT;
 }
 
+/* A record's own id is given once and goes with it wherever it is numbered anew: by it the site
+ * knows what it has already. */
+static void write_record(struct buf *out, const json_t *record)
+{
+	json_auto_t *whole = json_copy((json_t *)(uintptr_t)record);
+	uint8_t bytes[OUTBOX_UID_BYTES];
+	char uid[2 * OUTBOX_UID_BYTES + 1];
+
+	if (jsondoc_text(whole, "uid") == NULL) {
+		random_bytes(bytes, sizeof(bytes));
+		text_hex(uid, bytes, sizeof(bytes));
+		jsondoc_set_text(whole, "uid", uid);
+	}
+	jsondoc_write(out, whole);
+}
+
 static enum outbox_result append_record(struct outbox *ob, const json_t *record, const char *key,
 					uint64_t limit, struct err *err)
 {
 	SCOPED(buf) struct buf json = { 0 };
 
-	jsondoc_write(&json, record);
+	write_record(&json, record);
 	return append_json(ob, buf_span(&json), span_of_text(key != NULL ? key : ""), limit, err);
 }
 
@@ -299,7 +316,7 @@ enum outbox_result outbox_put_inventory(struct outbox *ob, const json_t *record,
 	SCOPED_TEXT char *path = inventory_path(ob);
 	SCOPED(buf) struct buf json = { 0 };
 
-	jsondoc_write(&json, record);
+	write_record(&json, record);
 	if (!fits_envelope(buf_span(&json), span_of_text(""), err))
 		return OUTBOX_FAULT;
 	if (ob->stream.bytes + json.size > limit_without_reserve(ob)) {
@@ -588,14 +605,49 @@ static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
 	return true;
 }
 
-enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const uint64_t *refused,
-					 size_t refused_count, struct err *err)
+/* The text of the record `number` in `bytes`, which are of the segment that begins with `first`. */
+static bool find_record(struct segment_record *out, struct span bytes, uint64_t first,
+			uint64_t number)
+{
+	for (uint64_t n = first; segment_take(&bytes, out, n); n++)
+		if (n == number)
+			return true;
+	return false;
+}
+
+/*
+ * False if the site's record of this number is another machine's: `uid` is what it has. What is not
+ * here any more, or has rotted, is nobody else's.
+ */
+static bool is_ours(const struct outbox *ob, uint64_t number, const char *uid)
+{
+	const struct stream *s = &ob->stream;
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_auto_t *doc = NULL;
+	struct segment_record record;
+	struct err ignored;
+	size_t i = s->count;
+	const char *own;
+
+	while (i > 0 && s->firsts[i - 1] > number)
+		i--;
+	if (uid == NULL || i == 0 || !stream_read_segment(&bytes, s, i - 1, &ignored) ||
+	    !find_record(&record, buf_span(&bytes), s->firsts[i - 1], number) ||
+	    !jsondoc_read(&doc, record.json, &ignored))
+		return true;
+	own = jsondoc_text(doc, "uid");
+	return own == NULL || strcmp(own, uid) == 0;
+}
+
+enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const char *uid,
+					 const uint64_t *refused, size_t refused_count,
+					 struct err *err)
 {
 	SCOPED_TEXT char *dir = done_dir(ob);
 	uint64_t unsealed = first_unsealed(&ob->stream);
 
 	forget_keys(ob);
-	if (high >= unsealed)
+	if (high >= unsealed || !is_ours(ob, high, uid))
 		return OUTBOX_AHEAD;
 	for (size_t i = 0; i < refused_count; i++)
 		if (refused[i] >= unsealed)

@@ -27,6 +27,7 @@
 #define OUTBOX_BYTES_MAX   ((uint64_t)64 << 20) /* everything together */
 #define OUTBOX_RESERVE     ((uint64_t)4 << 20)  /* of it for the ends of what already runs */
 #define OUTBOX_KEY_MAX     127
+#define OUTBOX_UID_BYTES   16
 #define OUTBOX_SEALED_MAX  64 /* sealed segments without a receipt */
 #define OUTBOX_HISTORY_MAX 16 /* covered segments that are kept to look at */
 
@@ -58,9 +59,10 @@ enum outbox_result {
 };
 
 /*
- * Append a record (borrowed). `key`, at most OUTBOX_KEY_MAX characters, makes a repeated append
- * harmless; NULL for none. Returns after the record is on disk. ERR_LIMIT: it is longer than
- * OUTBOX_RECORD_MAX. outbox_append_end is for what a run tells, which may use the reserve.
+ * Append a record (borrowed). It gets a random id, "uid", unless it has one. `key`, at most
+ * OUTBOX_KEY_MAX characters, makes a repeated append harmless; NULL for none. Returns after the
+ * record is on disk. ERR_LIMIT: it is longer than OUTBOX_RECORD_MAX. outbox_append_end is for what
+ * a run tells, which may use the reserve.
  */
 enum outbox_result outbox_append(struct outbox *ob, const json_t *record, const char *key,
 				 struct err *err) MUST_USE;
@@ -125,16 +127,19 @@ bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct
 
 enum outbox_receipt {
 	OUTBOX_COVERED, /* applied; what it covers is forgotten */
-	OUTBOX_AHEAD,   /* it covers numbers that were never given here: start a new stream */
+	OUTBOX_AHEAD,   /* it covers records that are not from here: start a new stream */
 	OUTBOX_RECEIPT_FAULT,
 };
 
 /*
  * Apply a verified receipt for this stream: everything up to `high` and the refused numbers are
- * done. A segment is forgotten when all of it is. Receipts may come twice and out of order.
+ * done. A segment is forgotten when all of it is. Receipts may come twice and out of order. `uid`:
+ * that of the record that the site has under `high`; NULL: not known. If it is another than here,
+ * a clone of this machine sent it, and nothing is forgotten.
  */
-enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const uint64_t *refused,
-					 size_t refused_count, struct err *err) MUST_USE;
+enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const char *uid,
+					 const uint64_t *refused, size_t refused_count,
+					 struct err *err) MUST_USE;
 
 /*
  * After a fork (a clone, or a machine put back): move every record without a receipt to a new

@@ -16,8 +16,9 @@
 
 /* A program's output is 64 KiB, or six times that where JSON has to escape each byte. */
 #define DATA_MAX        ((size_t)512 * 1024) /* bytes of a message's data; more is left out */
-#define TEXT_MAX        2000                 /* bytes of a message's text that are kept */
-#define CLIENT_NAME_MAX 64                   /* bytes of a client's name */
+#define UID_BYTES       16
+#define TEXT_MAX        2000 /* bytes of a message's text that are kept */
+#define CLIENT_NAME_MAX 64   /* bytes of a client's name */
 #define ALERTS_MAX      1000
 #define DAY_S           86400
 #define KIND_LOST       "lost"
@@ -291,6 +292,7 @@ struct place {
 	const struct stream *stream;
 	int64_t sequence;
 	const struct digest *hash;
+	struct db_value uid; /* the record's own id; NULL: it has none */
 };
 
 static bool insert_message(const struct place *p, const struct message *m, struct err *err)
@@ -303,7 +305,8 @@ static bool insert_message(const struct place *p, const struct message *m, struc
 			      db_int(site_now(p->site)), db_null(), m->time, db_int(m->id),
 			      member(m->record, "advertisement"), member(m->record, "package"),
 			      version > 0 ? db_int(version) : db_null(),
-			      member(m->record, "program"), db_text(m->text), db_text(m->data)),
+			      member(m->record, "program"), db_text(m->text), db_text(m->data),
+			      p->uid),
 		      err);
 }
 
@@ -328,7 +331,8 @@ static bool insert_bare(const struct place *p, const char *refused, struct err *
 		      DB_ARGS(db_int(p->stream->id), db_int(p->sequence),
 			      db_blob(span_of(p->hash->bytes, sizeof(p->hash->bytes))),
 			      db_int(site_now(p->site)), db_text(refused), db_null(), db_null(),
-			      db_null(), db_null(), db_null(), db_null(), db_null(), db_null()),
+			      db_null(), db_null(), db_null(), db_null(), db_null(), db_null(),
+			      p->uid),
 		      err);
 }
 
@@ -425,21 +429,55 @@ static bool advance(struct site *site, const struct stream *stream, const struct
 					       DB_ARGS(db_int(stream->id), db_int(high)), err));
 }
 
+/* A text that is no id counts as none: such records are told apart by their numbers alone. */
+static struct db_value uid_of(uint8_t bytes[UID_BYTES], const json_t *record)
+{
+	const char *text = jsondoc_text(record, "uid");
+
+	return text != NULL && text_unhex(bytes, UID_BYTES, text)
+		       ? db_blob(span_of(bytes, UID_BYTES))
+		       : db_null();
+}
+
+/* What this client sent in another stream before it started this one stands there. */
+static bool is_stored(bool *out, const struct place *p, struct err *err)
+{
+	int64_t found = 0;
+
+	if (p->uid.type != DB_NULL_VALUE && !db_number(&found, p->site->db, STMT_RECORD_HAS_UID,
+						       DB_ARGS(p->uid, db_text(p->client)), 0, err))
+		return false;
+	*out = found != 0;
+	return true;
+}
+
+static bool store_once(struct ingest_counts *counts, const struct place *p, const json_t *record,
+		       struct err *err)
+{
+	bool stored;
+
+	if (!is_stored(&stored, p, err))
+		return false;
+	counts->duplicates += stored;
+	counts->records += !stored;
+	return stored ? insert_bare(p, NULL, err) : store_record(counts, p, record, err);
+}
+
 static bool store_new(struct ingest_counts *counts, struct site *site, const struct stream *stream,
 		      const struct envelope *e, const struct number *numbers, struct err *err)
 {
 	struct place p = { .site = site, .client = e->header.client, .stream = stream };
+	uint8_t uid[UID_BYTES];
 	json_t *record;
 	size_t i;
 
 	json_array_foreach (e->records, i, record) {
 		p.sequence = (int64_t)(e->header.first + i);
 		p.hash = &numbers[i].hash;
+		p.uid = uid_of(uid, record);
 		if (numbers[i].is_there)
 			counts->duplicates++;
-		else if (store_record(counts, &p, record, err))
-			counts->records++;
-		else
+		else if (!store_once(counts, &p, record, err))
 			return false;
 	}
 	return advance(site, stream, &e->header, err);

@@ -4,8 +4,8 @@
  * Every function works inside the caller's transaction. A number that is there already is not
  * stored again. The same number with other content is a fork: the first content stays, the stream
  * takes nothing more, and its receipt tells whoever still writes to it to send what is not covered
- * in a new stream. That is why a forked stream must not grow: each of the two would take the
- * other's records for its own.
+ * in a new stream, where what the site has already is known by its own id. That is why a forked
+ * stream must not grow: each of the two would take the other's records for its own.
  */
 #ifndef SITE_INGEST_H
 #define SITE_INGEST_H

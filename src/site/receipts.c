@@ -46,6 +46,7 @@ static bool add_streams(struct receipt_client *client, struct site *site, const 
 								   (uint64_t)db_rows_int(&rows, 2));
 
 		stream->fork = db_rows_int(&rows, 3) != 0;
+		snprintf(stream->last, sizeof(stream->last), "%s", db_rows_text(&rows, 4));
 		if (!add_refusals(stream, site, db_rows_int(&rows, 0), err))
 			return false;
 	}

@@ -272,7 +272,11 @@ static const char version_2[] =
 	"DROP TABLE neighbour_1;"
 	"ALTER TABLE system ADD COLUMN mount TEXT;";
 
-static const char *const migrations[] = { version_1, version_2 };
+/* A record's own id: it stays when the record is numbered anew after a fork. */
+static const char record_uid[] = "ALTER TABLE record ADD COLUMN uid BLOB;"
+				 "CREATE INDEX record_of_uid ON record(uid) WHERE uid IS NOT NULL;";
+
+static const char *const migrations[] = { version_1, version_2, record_uid };
 
 static const char *const statements[] = {
 #define X(symbol, sql) [STMT_##symbol] = sql,

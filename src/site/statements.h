@@ -318,7 +318,9 @@
 	X(RECORD_NUMBERS, "SELECT sequence FROM record WHERE stream = ?1 AND sequence > ?2"        \
 		" ORDER BY sequence")                                                              \
 	X(RECORD_ADD, "INSERT INTO record"                                                         \
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")                 \
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")            \
+	X(RECORD_HAS_UID, "SELECT 1 FROM record AS r JOIN stream AS s ON s.id = r.stream"          \
+		" WHERE r.uid = ?1 AND s.client_id = ?2 LIMIT 1")                                  \
 	X(RUN_STATE_SET, "INSERT INTO run_state VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"                \
 		" ON CONFLICT(advertisement, client_id) DO UPDATE SET state = excluded.state,"     \
 		" stream = excluded.stream, sequence = excluded.sequence, time = excluded.time,"   \
@@ -348,8 +350,10 @@
 	X(RECEIPT_CLEAN, "UPDATE receipt_shard SET is_dirty = is_dirty - ?2 WHERE shard = ?1")                 \
 	X(RECEIPT_CLIENTS, "SELECT client_id, state, name FROM enrolment"                          \
 		" WHERE client_id >= ?1 AND client_id < ?2 ORDER BY client_id LIMIT ?3")           \
-	X(RECEIPT_STREAMS, "SELECT id, stream, high, forked FROM stream WHERE client_id = ?1"      \
-		" ORDER BY id DESC LIMIT ?2")                                                      \
+	X(RECEIPT_STREAMS, "SELECT s.id, s.stream, s.high, s.forked,"                              \
+		" coalesce((SELECT lower(hex(r.uid)) FROM record AS r"                             \
+		" WHERE r.stream = s.id AND r.sequence = s.high), '')"                             \
+		" FROM stream AS s WHERE s.client_id = ?1 ORDER BY s.id DESC LIMIT ?2")                                                      \
                                                                                                    \
 	/* reports */                                                                              \
 	X(REPORT_ID_IS_KNOWN, "SELECT 1 FROM advertisement WHERE id = ?1"                          \

@@ -147,6 +147,7 @@ static json_t *new_stream(const struct receipt_stream *stream)
 		json_array_append_new(refused, refusal);
 	}
 	jsondoc_set_int(object, "high", (int64_t)stream->high);
+	jsondoc_set_text(object, "last", stream->last[0] != '\0' ? stream->last : NULL);
 	jsondoc_set_flag(object, "fork", stream->fork);
 	jsondoc_set(object, "refused", refused);
 	return object;
@@ -246,6 +247,18 @@ static bool read_refused(struct receipt_stream *stream, const json_t *object)
 	return true;
 }
 
+/* "last" may be absent, or null. */
+static bool read_last(struct receipt_stream *stream, const json_t *object)
+{
+	const char *last = jsondoc_text(object, "last");
+
+	if (last == NULL)
+		return json_object_get(object, "last") == NULL ||
+		       json_is_null(json_object_get(object, "last"));
+	snprintf(stream->last, sizeof(stream->last), "%s", last);
+	return text_is_client_id(last);
+}
+
 static bool read_stream(struct receipt_client *client, const char *id, const json_t *object)
 {
 	struct receipt_stream *stream;
@@ -256,7 +269,7 @@ static bool read_stream(struct receipt_client *client, const char *id, const jso
 		return false;
 	stream = receipt_add_stream(client, id, high);
 	stream->fork = jsondoc_flag(object, "fork", false);
-	return read_refused(stream, object);
+	return read_last(stream, object) && read_refused(stream, object);
 }
 
 static bool read_state(enum receipt_state *out, const char *name)

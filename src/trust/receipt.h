@@ -60,8 +60,9 @@ struct receipt_refusal {
 
 struct receipt_stream {
 	char id[RECEIPT_ID_SIZE];
-	uint64_t high; /* every number up to this one is stored or refused; 0: none */
-	bool fork;     /* one number came with two contents: start a new stream */
+	uint64_t high;              /* every number up to this one is stored or refused; 0: none */
+	char last[RECEIPT_ID_SIZE]; /* the own id of the record with the number `high`; or empty */
+	bool fork;                  /* one number came with two contents: start a new stream */
 	struct receipt_refusal *refused; /* numbers up to `high` that were not stored */
 	size_t refused_count;
 };

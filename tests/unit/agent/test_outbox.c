@@ -300,6 +300,58 @@ static void large_records_never_share_a_segment(void **state)
 	assert_int_equal(err.code, ERR_LIMIT);
 }
 
+static char *uid_of_newest(const struct outbox *ob)
+{
+	json_auto_t *recent = NULL;
+	struct err err;
+
+	assert_done(outbox_recent(&recent, ob, 1, &err), &err);
+	return alloc_text(jsondoc_text(json_array_get(recent, 0), "uid"));
+}
+
+static void a_record_keeps_its_own_id_in_a_new_stream(void **state)
+{
+	SCOPED(outbox) struct outbox *ob = open_outbox(*state);
+	struct err err;
+
+	append_many(ob, 1, 2);
+	SCOPED_TEXT char *before = uid_of_newest(ob);
+
+	assert_int_equal(strlen(before), 2 * OUTBOX_UID_BYTES);
+	assert_done(outbox_new_stream(ob, "00112233445566778899aabbccddeeff", &err), &err);
+	SCOPED_TEXT char *after = uid_of_newest(ob);
+
+	assert_string_equal(before, after);
+	append_many(ob, 3, 1);
+	SCOPED_TEXT char *next = uid_of_newest(ob);
+
+	assert_string_not_equal(next, after);
+}
+
+/* The site has this number from a clone: what is here was never stored. */
+static void a_receipt_for_a_clones_record_forgets_nothing(void **state)
+{
+	struct site site = { .dir = *state };
+	SCOPED(outbox) struct outbox *ob = open_outbox(*state);
+	struct err err;
+
+	append_many(ob, 1, 3);
+	SCOPED_TEXT char *own = uid_of_newest(ob);
+
+	assert_done(outbox_seal(ob, seal, &site, &err), &err);
+	send_all(ob, NOW);
+	assert_int_equal(
+		outbox_apply_receipt(ob, 3, "0123456789abcdef0123456789abcdef", NULL, 0, &err),
+		OUTBOX_AHEAD);
+	assert_int_equal(outbox_waiting(ob), 3);
+	assert_int_equal(outbox_apply_receipt(ob, 3, own, NULL, 0, &err), OUTBOX_COVERED);
+	assert_int_equal(outbox_waiting(ob), 0);
+	/* What was forgotten long ago is compared with nothing. */
+	assert_int_equal(
+		outbox_apply_receipt(ob, 2, "0123456789abcdef0123456789abcdef", NULL, 0, &err),
+		OUTBOX_COVERED);
+}
+
 /* A CAP that loses its disk loses nothing: what has no receipt is sent again. */
 static void sent_is_not_done(void **state)
 {
@@ -318,7 +370,7 @@ static void sent_is_not_done(void **state)
 	/* A clock that was ahead when it was sent must not hold it back for years. */
 	assert_int_equal(due_count(ob, NOW - 100), 1);
 	assert_int_equal(outbox_waiting(ob), 3);
-	assert_int_equal(outbox_apply_receipt(ob, 3, NULL, 0, &err), OUTBOX_COVERED);
+	assert_int_equal(outbox_apply_receipt(ob, 3, NULL, NULL, 0, &err), OUTBOX_COVERED);
 	assert_int_equal(due_count(ob, NOW + AGAIN), 0);
 	assert_int_equal(outbox_waiting(ob), 0);
 	assert_int_equal(recent_count(ob), 3);
@@ -352,8 +404,8 @@ static void only_what_is_covered_is_forgotten(void **state)
 	assert_done(outbox_seal(ob, seal, &site, &err), &err);
 	append_many(ob, 401, 50);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		enum outbox_receipt got = outbox_apply_receipt(ob, cases[i].high, cases[i].refused,
-							       cases[i].refused_count, &err);
+		enum outbox_receipt got = outbox_apply_receipt(
+			ob, cases[i].high, NULL, cases[i].refused, cases[i].refused_count, &err);
 
 		if (got != cases[i].want || outbox_waiting(ob) != cases[i].waiting)
 			fail_msg("%s: %d, %llu wait", cases[i].why, got,
@@ -376,7 +428,7 @@ static void numbers_go_on_after_everything_is_covered(void **state)
 		append_many(ob, round + 1, 1);
 		assert_done(outbox_seal(ob, seal, &site, &err), &err);
 		assert_int_equal(site.have[round + 1], round + 2);
-		assert_int_equal(outbox_apply_receipt(ob, (uint64_t)round + 1, NULL, 0, &err),
+		assert_int_equal(outbox_apply_receipt(ob, (uint64_t)round + 1, NULL, NULL, 0, &err),
 				 OUTBOX_COVERED);
 	}
 	{
@@ -441,7 +493,7 @@ static void a_fork_moves_what_is_not_covered(void **state)
 
 	append_many(ob, 1, 205);
 	assert_done(outbox_seal(ob, seal, &site, &err), &err);
-	assert_int_equal(outbox_apply_receipt(ob, 200, NULL, 0, &err), OUTBOX_COVERED);
+	assert_int_equal(outbox_apply_receipt(ob, 200, NULL, NULL, 0, &err), OUTBOX_COVERED);
 	assert_int_equal(append(ob, 206, "k"), OUTBOX_KEPT);
 	assert_done(outbox_new_stream(ob, STREAM_B, &err), &err);
 	assert_string_equal(outbox_stream(ob), STREAM_B);
@@ -503,7 +555,7 @@ static void live(const char *dir, struct site *site, bool *acked)
 	(void)!outbox_seal(ob, seal, site, &err);
 	for (int n = 5; n <= 6; n++)
 		acked[n] |= append(ob, n, NULL) == OUTBOX_KEPT;
-	(void)!outbox_apply_receipt(ob, 2, NULL, 0, &err);
+	(void)!outbox_apply_receipt(ob, 2, NULL, NULL, 0, &err);
 	if (strcmp(outbox_stream(ob), STREAM_A) == 0)
 		(void)!outbox_new_stream(ob, STREAM_B, &err);
 }
@@ -624,6 +676,8 @@ static void a_kill_loses_no_acknowledged_record(void **state)
 TESTING_MAIN(CASE(records_keep_their_numbers), CASE(a_known_key_is_not_added_again),
 	     CASE(a_record_torn_at_any_byte_goes), CASE(envelopes_are_small_and_stable),
 	     CASE(large_records_never_share_a_segment), CASE(sent_is_not_done),
+	     CASE(a_record_keeps_its_own_id_in_a_new_stream),
+	     CASE(a_receipt_for_a_clones_record_forgets_nothing),
 	     CASE(only_what_is_covered_is_forgotten),
 	     CASE(numbers_go_on_after_everything_is_covered),
 	     CASE(the_newest_inventory_is_sent_once),

@@ -300,6 +300,108 @@ static void a_forked_stream_takes_nothing_more(void **state)
 	assert_int_equal(sitebox_count_files(&s->box, "cap/inbox"), 0);
 }
 
+static json_t *with_uid(json_t *record, char digit)
+{
+	char uid[33];
+
+	memset(uid, digit, 32);
+	uid[32] = '\0';
+	jsondoc_set_text(record, "uid", uid);
+	return record;
+}
+
+/* `uids`: one digit for each record. */
+static void put_with_uids(struct scene *s, uint64_t first, const char *uids)
+{
+	json_auto_t *records = json_array();
+
+	for (; *uids != '\0'; uids++)
+		json_array_append_new(
+			records, with_uid(sitebox_status(10002, "LON20001", "received"), *uids));
+	sitebox_put_records(&s->box, &s->client, first, records);
+}
+
+static void in_stream(struct scene *s, const char *stream)
+{
+	snprintf(s->client.stream, sizeof(s->client.stream), "%s", stream);
+}
+
+/* What was stored without a receipt is sent again under another number. */
+static void a_record_stands_once_whatever_its_stream_is(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(receipt) struct receipt *receipt = NULL;
+	struct intake_result result;
+
+	enrol(s);
+	put_with_uids(s, 1, "123");
+	assert_int_equal(sweep(s).counts.records, 3);
+	in_stream(s, "00112233445566778899aabbccddeeff");
+	put_with_uids(s, 1, "234");
+	result = sweep(s);
+	assert_int_equal(result.counts.records, 1);
+	assert_int_equal(result.counts.duplicates, 2);
+	assert_int_equal(messages(s), 4);
+	assert_int_equal(high_of(s), 3);
+	receipt = read_receipt(s);
+	assert_string_equal(stream_of(receipt, s)->last, "44444444444444444444444444444444");
+}
+
+/* Two machines of one identity: what they did together stands once, what each did alone as well. */
+static void twins_lose_nothing_and_double_nothing(void **state)
+{
+	struct scene *s = *state;
+	char common[ENVELOPE_ID_SIZE];
+
+	enrol(s);
+	snprintf(common, sizeof(common), "%s", s->client.stream);
+	put_with_uids(s, 1, "12a");
+	sweep(s);
+	put_with_uids(s, 2, "2b");
+	assert_int_equal(sweep(s).counts.forks, 1);
+	in_stream(s, "000000000000000000000000000000aa");
+	put_with_uids(s, 1, "12ac");
+	in_stream(s, "000000000000000000000000000000bb");
+	put_with_uids(s, 1, "2bd");
+	sweep(s);
+	assert_int_equal(messages(s), 6); /* 1 2 a b c d */
+	in_stream(s, common);
+	put_with_uids(s, 4, "c");
+	assert_int_equal(sweep(s).counts.records, 0);
+	assert_int_equal(messages(s), 6);
+}
+
+static void an_id_of_another_client_is_no_duplicate(void **state)
+{
+	struct scene *s = *state;
+
+	enrol(s);
+	put_with_uids(s, 1, "1");
+	sweep(s);
+	sitebox_client_release(&s->client);
+	sitebox_client_init(&s->client, 77);
+	enrol(s);
+	put_with_uids(s, 1, "1");
+	assert_int_equal(sweep(s).counts.records, 1);
+}
+
+/* Old clients give none, and a text that is none names nothing. */
+static void what_is_no_id_tells_no_records_apart(void **state)
+{
+	struct scene *s = *state;
+	json_auto_t *records = json_array();
+
+	enrol(s);
+	for (int i = 0; i < 2; i++) {
+		json_t *record = sitebox_status(10002, "LON20001", "received");
+
+		jsondoc_set_text(record, "uid", "no id");
+		json_array_append_new(records, record);
+	}
+	sitebox_put_records(&s->box, &s->client, 1, records);
+	assert_int_equal(sweep(s).counts.records, 2);
+}
+
 static void a_lost_record_keeps_the_numbers_contiguous(void **state)
 {
 	struct scene *s = *state;
@@ -509,20 +611,21 @@ static void a_cap_gets_the_receipts_it_missed(void **state)
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
-TESTING_MAIN(CASE(a_token_enrols_once),
-	     CASE(a_used_up_token_leaves_the_client_pending_until_it_is_approved),
-	     CASE(the_same_object_twice_is_stored_once),
-	     CASE(objects_in_reverse_order_end_in_sequence),
-	     CASE(half_an_object_waits_a_day_and_is_then_refused), CASE(foreign_files_are_refused),
-	     CASE(an_unknown_client_is_refused), CASE(the_same_number_with_other_content_is_a_fork),
-	     CASE(inventory_replaces_what_was_known),
-	     CASE(a_record_that_cannot_be_read_is_refused_by_its_number),
-	     CASE(a_forked_stream_takes_nothing_more),
-	     CASE(a_lost_record_keeps_the_numbers_contiguous),
-	     CASE(an_older_inventory_does_not_replace_a_newer_one),
-	     CASE(a_bad_inventory_leaves_the_old_one),
-	     CASE(an_object_is_taken_once_its_rest_has_come),
-	     CASE(what_another_key_signed_is_refused),
-	     CASE(a_removed_client_is_refused_until_it_is_approved_again),
-	     CASE(enrolling_again_costs_no_token), CASE(a_client_over_its_quota_waits_for_tomorrow),
-	     CASE(a_cap_gets_the_receipts_it_missed))
+TESTING_MAIN(
+	CASE(a_token_enrols_once),
+	CASE(a_used_up_token_leaves_the_client_pending_until_it_is_approved),
+	CASE(the_same_object_twice_is_stored_once), CASE(objects_in_reverse_order_end_in_sequence),
+	CASE(half_an_object_waits_a_day_and_is_then_refused), CASE(foreign_files_are_refused),
+	CASE(an_unknown_client_is_refused), CASE(the_same_number_with_other_content_is_a_fork),
+	CASE(inventory_replaces_what_was_known),
+	CASE(a_record_that_cannot_be_read_is_refused_by_its_number),
+	CASE(a_forked_stream_takes_nothing_more), CASE(a_record_stands_once_whatever_its_stream_is),
+	CASE(twins_lose_nothing_and_double_nothing), CASE(an_id_of_another_client_is_no_duplicate),
+	CASE(what_is_no_id_tells_no_records_apart),
+	CASE(a_lost_record_keeps_the_numbers_contiguous),
+	CASE(an_older_inventory_does_not_replace_a_newer_one),
+	CASE(a_bad_inventory_leaves_the_old_one), CASE(an_object_is_taken_once_its_rest_has_come),
+	CASE(what_another_key_signed_is_refused),
+	CASE(a_removed_client_is_refused_until_it_is_approved_again),
+	CASE(enrolling_again_costs_no_token), CASE(a_client_over_its_quota_waits_for_tomorrow),
+	CASE(a_cap_gets_the_receipts_it_missed))
