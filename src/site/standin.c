@@ -81,30 +81,30 @@ struct asking {
 	const struct standin_client *client;
 };
 
-static const struct standin_mount *mount_of(const struct standin_client *c,
-					    const struct locator *where)
+static size_t index_of(const struct select_address *addresses, size_t count, const char *text)
 {
-	for (size_t i = 0; i < c->mount_count; i++)
-		if (strcmp(c->mounts[i].address, where->text) == 0)
-			return &c->mounts[i];
-	return NULL;
+	size_t i = 0;
+
+	while (i < count && strcmp(addresses[i].where->text, text) != 0)
+		i++;
+	return i;
 }
 
 static size_t find_ways(struct select_open_way *out, size_t room,
 			const struct select_address *addresses, size_t count, void *ctx)
 {
-	const struct asking *ask = ctx;
+	const struct standin_client *c = ((const struct asking *)ctx)->client;
 	size_t found = 0;
 
-	for (size_t i = 0; i < count && found < room; i++) {
-		const struct standin_mount *m = mount_of(ask->client, addresses[i].where);
+	for (size_t i = 0; i < c->mount_count && found < room; i++) {
+		size_t address = index_of(addresses, count, c->mounts[i].address);
 
-		if (m != NULL)
+		if (address < count)
 			out[found++] = (struct select_open_way){
 				.way = WAYKIND_MOUNT,
-				.evidence = WAYKIND_EVIDENCE_PATH,
-				.address = i,
-				.at = m->at,
+				.evidence = c->mounts[i].evidence,
+				.address = address,
+				.at = c->mounts[i].at,
 			};
 	}
 	return found;

@@ -52,6 +52,7 @@ const struct candidates *standin_plain(const struct standin *s);
 struct standin_mount {
 	const char *address; /* of the system, as policy writes it */
 	const char *at;      /* NULL: not told */
+	enum waykind_evidence evidence;
 };
 
 /* One client, or many of whom the same is known. All is borrowed. */

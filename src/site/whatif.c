@@ -132,11 +132,23 @@ static void find_mounts(struct known *k)
 	for (size_t i = 0; d != NULL && i < d->candidate_count; i++) {
 		const struct decision_candidate *c = &d->candidates[i];
 
-		if (c->reason != SELECT_USABLE || c->terms.mount != WAYKIND_EVIDENCE_PATH)
+		if (c->reason != SELECT_USABLE || c->terms.mount == WAYKIND_EVIDENCE_NONE)
 			continue;
 		ALLOC_GROW(k->mounts, k->mount_count);
-		k->mounts[k->mount_count++] = (struct standin_mount){ c->address, c->at };
+		k->mounts[k->mount_count++] = (struct standin_mount){
+			.address = c->address,
+			.at = c->at,
+			.evidence = c->terms.mount,
+		};
 	}
+}
+
+static void note_mount(struct known *k, const struct standin_mount *m, const char *time)
+{
+	const char *what = m->evidence == WAYKIND_EVIDENCE_PATH ? "" : "another share beside ";
+
+	note(k, alloc_printf("%s%s is mounted%s%s by its choice of %s", what, m->address,
+			     m->at != NULL ? " at " : "", m->at != NULL ? m->at : "", time));
 }
 
 static void note_mounts(struct known *k)
@@ -154,9 +166,7 @@ static void note_mounts(struct known *k)
 				     "open now are not known here",
 				     time));
 	for (size_t i = 0; i < k->mount_count; i++)
-		note(k, alloc_printf("%s is mounted%s%s by its choice of %s", k->mounts[i].address,
-				     k->mounts[i].at != NULL ? " at " : "",
-				     k->mounts[i].at != NULL ? k->mounts[i].at : "", time));
+		note_mount(k, &k->mounts[i], time);
 }
 
 static bool get_to_know(struct known *k, struct site *site, const char *client, struct err *err)

@@ -1,5 +1,6 @@
 #include "support/testing.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/alloc.h"
@@ -169,8 +170,44 @@ static void damaged_records_do_no_harm(void **state UNUSED)
 	}
 }
 
+/* What travels with a status message is bounded, and still says who was chosen and why. */
+static void a_long_record_travels_without_its_last_candidates(void **state UNUSED)
+{
+	SCOPED(choice) struct choice *c = choice_new();
+	SCOPED(decision) struct decision *d = NULL;
+	SCOPED(decision) struct decision *read = NULL;
+	json_auto_t *doc = NULL;
+	json_auto_t *whole = NULL;
+	json_auto_t *excerpt = NULL;
+	SCOPED(buf) struct buf text = { 0 };
+	struct err err = { 0 };
+	char line[64];
+
+	for (int i = 0; i < CHOICE_SERVERS; i++) {
+		snprintf(line, sizeof(line), "server dp%d", i);
+		assert_done(choice_line(c, line, &err), &err);
+	}
+	d = decide(c);
+	decision_attempted(d, d->candidates[0].server, WAYKIND_NEW, NAL_CLASS_TIMEOUT, 1000);
+	decision_attempted(d, d->candidates[60].server, WAYKIND_NEW, NAL_CLASS_OK, 3);
+	decision_settle(d, d->candidates[60].server);
+	doc = decision_json(d);
+	whole = decision_excerpt(doc, DECISION_ATTACHED_MAX);
+	assert_ptr_equal(whole, doc);
+	excerpt = decision_excerpt(doc, 2000);
+	jsondoc_write(&text, excerpt);
+	assert_in_range(text.size, 1000, 2000);
+	assert_done(decision_parse(&read, excerpt, &err), &err);
+	assert_string_equal(read->candidates[read->chosen].server, d->candidates[60].server);
+	assert_string_equal(read->because, d->because);
+	assert_int_equal(read->listed, CHOICE_SERVERS);
+	assert_int_equal(jsondoc_int(json_object_get(excerpt, "left_out"), "candidates", 0),
+			 CHOICE_SERVERS - (int)read->candidate_count);
+}
+
 TESTING_MAIN(cmocka_unit_test(the_json_is_that_of_the_contract),
 	     cmocka_unit_test(records_read_back_the_same),
 	     cmocka_unit_test(there_is_one_sentence_for_each_outcome),
 	     cmocka_unit_test(draws_name_their_number),
-	     cmocka_unit_test(damaged_records_do_no_harm), )
+	     cmocka_unit_test(damaged_records_do_no_harm),
+	     cmocka_unit_test(a_long_record_travels_without_its_last_candidates), )
