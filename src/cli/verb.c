@@ -255,6 +255,18 @@ static int dispatch(struct command *cmd, char **words, size_t count)
 	return EXIT_USAGE;
 }
 
+/* Help that nobody could read is no success either. */
+static int finish(struct command *cmd)
+{
+	struct err err = { 0 };
+
+	if (print_finish(cmd->print, &err))
+		return EXIT_DONE;
+	err_what(&err, "cannot print");
+	print_fault(cmd->print, &err);
+	return err_exit(err.code);
+}
+
 static enum log_level level_of(char **words, size_t count)
 {
 	if (has_word(words, count, "--verbose"))
@@ -281,6 +293,8 @@ int verb_main(const struct program *program, int argc, char **argv)
 			      (has_word(words, count, "--json") ? PRINT_AS_JSON : 0) |
 				      (has_word(words, count, "--quiet") ? PRINT_QUIET : 0));
 	code = dispatch(&cmd, words, count);
+	if (code == EXIT_DONE)
+		code = finish(&cmd);
 	options_free(cmd.options);
 	config_free(cmd.config);
 	print_free(cmd.print);

@@ -71,6 +71,8 @@ bool err_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt
 	va_end(args);
 	used = strlen(err->why);
 	snprintf(err->why + used, sizeof(err->why) - used, ": %s", strerror(sys_errno));
+	if (sys_errno == EMFILE || sys_errno == ENFILE)
+		err_fix(err, "allow it more open files (ulimit -n), at least %d", ERR_FILES_MIN);
 	return false;
 }
 

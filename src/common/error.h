@@ -20,7 +20,8 @@
 /* What stands in the first line of a fault whose attempt nobody has named. */
 #define ERR_WHAT_UNSAID "cannot go on"
 
-#define ERR_TEXT_MAX 512 /* bytes of one line, terminator included */
+#define ERR_TEXT_MAX  512 /* bytes of one line, terminator included */
+#define ERR_FILES_MIN 256 /* open files with which every command works */
 
 /* Exit codes of every command; a contract with scripts. */
 enum exit_code {
@@ -117,7 +118,8 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_L
 
 /*
  * Record a failed system call: `: ` and the system's reason are appended. ENOSPC, EDQUOT,
- * EACCES, EPERM, EROFS, ENOMEM and, if `code` is ERR_IO, ENOENT choose the finer code themselves.
+ * EACCES, EPERM, EROFS, ENOMEM and, if `code` is ERR_IO, ENOENT choose the finer code themselves;
+ * EMFILE and ENFILE bring their own advice.
  * Returns false always.
  */
 bool err_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt, ...)

@@ -1,7 +1,9 @@
 #include "common/log.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/text.h"
 
@@ -10,8 +12,20 @@ static struct {
 	enum log_level level;
 } sink = { .program = "packway", .level = LOG_NORMAL };
 
+static void take_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/", O_PATH);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 void log_setup(const char *program, enum log_level level)
 {
+	take_standard_descriptors();
 	sink.program = program;
 	sink.level = level;
 }

@@ -17,6 +17,11 @@ enum log_level {
 	LOG_VERBOSE, /* and what is being done */
 };
 
+/*
+ * The first call of every program. It also takes those of the descriptors 0, 1 and 2 that are
+ * closed: else the next file to be opened gets the number, and what is meant for people ends up in
+ * it. Reading and writing them goes on to fail with EBADF.
+ */
 void log_setup(const char *program, enum log_level level);
 enum log_level log_level_now(void);
 

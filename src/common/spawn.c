@@ -220,6 +220,9 @@ bool spawn_start(pid_t *pid_out, const struct spawn *s, struct err *err)
 	close(pipe_fds[0]);
 	if (got == sizeof(report)) {
 		(void)spawn_wait(NULL, pid, -1);
+		/* That is what fcntl says of a number past the limit of open files. */
+		if (report.step == STEP_FDS && report.sys_errno == EINVAL)
+			report.sys_errno = EMFILE;
 		return err_sys(err, ERR_IO, report.sys_errno, "%s %s",
 			       step_names[report.step < STEP_COUNT_ ? report.step : STEP_FDS],
 			       s->argv[0]);

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """What goes wrong on the machine itself: coded three-line errors, no damage, and a way back."""
+import concurrent.futures
 import resource
+import socket
 
 from flow import *
 
@@ -292,6 +294,164 @@ def _(t):
         if done.code:
             fresh.join(w.site, w.cap)
         delivers(fresh, w)
+
+
+# -- standard descriptors --------------------------------------------------------------------------
+
+def closed(*fds):
+    """Started with these closed, as `>&-` does: what it opens next must not get their numbers."""
+    return {"preexec_fn": lambda: [os.close(fd) for fd in fds]}
+
+
+def holds_no_words_of(folder, name):
+    """Nothing that was meant for people stands in a file."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            need(f"{name}: ".encode() not in path.read_bytes(), f"a message went into {path}")
+
+
+@case("with standard output and error closed no file gets what was meant for them")
+def _(t):
+    w = world()
+    client = t.client().join(w.site, w.cap)
+    for fds in ((0,), (1,), (2,), (1, 2), (0, 1, 2)):
+        for verb in (["sync", "--verbose"], ["fetch", w.package, "--verbose"], ["fetch", "LON0FFFF"],
+                     ["fetch", w.package, "--policy", "frob"], ["prefer", "dp1"], ["status"],
+                     ["explain", "--json"], ["cache", "--clear"], ["prefer", "--clear"]):
+            done = client(*verb, check=False, **closed(*fds))
+            good = 0 if verb[1:2] != ["LON0FFFF"] and "frob" not in verb else None
+            # What was printed is lost, and that is told by the exit code at most.
+            need(good is None or done.code in ((0, 5) if 1 in fds else (0,)),
+                 f"{verb} without {fds}: exit {done.code}", done.out, done.err)
+            holds_no_words_of(client.state, "packway")
+    undamaged(client)
+    delivers(client, w)
+
+
+@case("a full or vanished standard output is told by the exit code, and harms nothing")
+def _(t):
+    w = world()
+    client = t.client().join(w.site, w.cap)
+    rows = [(client, ["status"]), (client, ["status", "--json"]), (client, ["--help"]), (client, ["fetch", "--help"]),
+            (client, ["--version"]), (client, ["config"]), (client, ["fetch", w.package]), (w.site, ["dp", "list"]),
+            (w.site, ["dp", "list", "--json"]), (w.site, ["--help"]), (w.site, ["dp", "add", "--help"])]
+    for program_of, words in rows:
+        done = program_of(*words, check=False, **{"preexec_fn": lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 1)})
+        equal(done.code, 5, f"{done.line} > /dev/full")
+        need(three_lines(done, words) in ("PW-DISK-FULL", "PW-IO"), "code", done.err)
+        done = program_of(*words, check=False, **closed(1))
+        equal(done.code, 5, f"{done.line} >&-")
+        three_lines(done, words)
+    delivers(client, w)
+
+
+@case("a reader that goes away early ends a command quietly enough")
+def _(t):
+    w = world()
+    for words in (["--help"], ["config"], ["config", "--json"]):
+        argv = [program("packway"), *words]
+        done = subprocess.run(["bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "bash", *argv], capture_output=True,
+                              text=True, timeout=60, stdin=subprocess.DEVNULL)
+        need(done.stdout.strip() in ("0", "5"), "exit code", done.stdout)
+        need(done.stderr.count("\n") in (0, 3), "words on standard error", done.stderr)
+
+
+# -- limits, and many at once ----------------------------------------------------------------------
+
+@case("with few descriptors a command works or says so, and nothing is damaged")
+def _(t):
+    w = world()
+    client = t.client().join(w.site, w.cap)
+    ended = {}
+    for limit in (6, 10, 16, 32, 64, 66, 70, 80, 256):
+        more = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))}
+        for words in (["sync"], ["fetch", w.package], ["locate", w.package]):
+            done = client(*words, check=False, **more)
+            ended.setdefault(words[0], []).append(done.code)
+            need(done.code in (0, 4, 5), f"{done.line} with {limit}: exit {done.code}", done.err)
+            if done.code:
+                three_lines(done, f"{done.line} with {limit}")
+        done = w.site("publish", check=False, **more)
+        need(done.code in (0, 5), f"publish with {limit}: exit {done.code}", done.err)
+        client("cache", "--clear")
+    print(f"# exit codes by limit: {ended}")
+    need(all(codes[-1] == 0 for codes in ended.values()), "256 descriptors are not enough", ended)
+    w.site("publish")
+    delivers(client, w)
+
+
+@case("commands at once wait for each other or say who is in the way, and all is whole")
+def _(t):
+    site = t.site()
+    cap = site.folder_cap("cap1")
+    package = site.package("tool", make_tree(t.dir / "source"), distribute=False)
+    site.folder_dp("dp1")
+
+    def at_once(program_of, *lines):
+        with concurrent.futures.ThreadPoolExecutor(len(lines)) as pool:
+            done = list(pool.map(lambda words: program_of(*words, check=False), lines))
+        for result in done:
+            need(result.code == 0 or three_lines(result, result.line) in ("PW-LOCKED", "PW-EXISTS", "PW-INTERRUPTED"),
+                 "neither done nor a reason", result.line, result.err)
+        return [result.code for result in done]
+
+    equal(sorted(at_once(site, *[["group", "add", "g"]] * 6))[:2], [0, 1], "one of six adds the group")
+    need(0 in at_once(site, *[["publish"]] * 3, *[["package", "distribute", package, "--all"]] * 3), "nobody got through")
+    site("package", "distribute", package, "--all")
+    site("publish")
+    client = t.client().join(site, f"file://{cap}")
+    codes = at_once(client, *[["sync"]] * 4, *[["fetch", package]] * 4, *[["prefer", "dp1"]] * 4)
+    need(codes.count(0) >= 8, "hardly anybody got through", codes)
+    undamaged(client)
+    same_tree(t.dir / "source", client.json("fetch", package)["path"])
+
+
+@case("help needs neither state nor site, for every verb")
+def _(t):
+    for name in ("packway", "packway-site"):
+        verbs = [line.split("  ")[1] for line in run(program(name), "--help").out.splitlines()
+                 if line.startswith("  ") and line[2:3].isalpha()]
+        need(len(verbs) >= 15, f"{name}: verbs in its help", verbs)
+        for verb in verbs:
+            words = [word for word in verb.split() if word.islower()]
+            done = run(program(name), *words, "--help", env={"PACKWAY_STATE": "/nonexistent", "PACKWAY_SITE": "/nonexistent",
+                                                             "HOME": "/nonexistent"})
+            need(done.out.strip() and not done.err, f"{name} {verb}", done.out, done.err)
+
+
+@case("sources that cannot be packed are told by name, and leave nothing")
+def _(t):
+    site = t.site()
+    source = t.dir / "source"
+
+    def refused(codes, what, path=source, **more):
+        before = tree_digest(site.dir / "library") if (site.dir / "library").exists() else {}
+        fails(site, codes, "package", "create", "tool", "--source", path, **more)
+        equal(site.json("package", "list"), [], f"{what}: packages")
+        after = tree_digest(site.dir / "library") if (site.dir / "library").exists() else {}
+        equal(after, before, f"{what}: the library")
+
+    refused(3, "absent")
+    refused((1, 2, 5), "a file", path=site.root)
+    refused((1, 2, 3), "no name at all", path="")
+    for what, make in (("a pipe", lambda p: os.mkfifo(p)),
+                       ("a socket", lambda p: socket.socket(socket.AF_UNIX).bind(str(p))),
+                       ("a link out of it", lambda p: p.symlink_to("/etc/passwd")),
+                       ("a link out of it by a detour", lambda p: p.symlink_to("d0/../../outside"))):
+        make_tree(source, files=3)
+        make(source / "odd")
+        refused(1, what)
+        shutil.rmtree(source)
+    make_tree(source, files=3)
+    if os.geteuid() != 0:
+        (source / "install").chmod(0)
+        refused(5, "a file that may not be read")
+        (source / "install").chmod(0o755)
+    refused((1, 5), "the site inside its own source", path=t.dir)
+    equal(site.json("package", "create", "tool", "--source", source)["version"], 1, "version")
+    (t.dir / "empty").mkdir()
+    done = site("package", "create", "empty", "--source", t.dir / "empty", check=False)
+    need(done.code == 0 or three_lines(done, "empty"), "an empty folder", done.err)
 
 
 # -- names and environment -------------------------------------------------------------------------
