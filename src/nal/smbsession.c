@@ -45,10 +45,17 @@ uint32_t smbsession_rtt_us(const struct smbsession *s)
 	return atomic_load_explicit(&gauges(s)->rtt_us, memory_order_relaxed);
 }
 
+/*
+ * Bytes that show that the server is at work. What it was sent counts while something is written
+ * to it; else it is a request, which the kernel of a server that hangs acknowledges as well.
+ */
 static uint64_t moved(const struct smbsession *s)
 {
-	return atomic_load_explicit(&gauges(s)->received, memory_order_relaxed) +
-	       atomic_load_explicit(&gauges(s)->sent, memory_order_relaxed);
+	uint64_t sum = atomic_load_explicit(&gauges(s)->received, memory_order_relaxed);
+
+	if (s->writes > 0)
+		sum += atomic_load_explicit(&gauges(s)->sent, memory_order_relaxed);
+	return sum;
 }
 
 /* --- the process ----------------------------------------------------------------------------- */
@@ -315,6 +322,7 @@ void smbsession_send(struct smbsession *s, const struct smbwire_request *r)
 	struct err ignored;
 
 	s->under_way++;
+	s->writes += r->op == SMBWIRE_WRITE;
 	if (s->socket < 0)
 		return;
 	smbwire_write_request(&frame, r);
@@ -360,6 +368,7 @@ static enum nal_class take_reply(struct smbwire_reply *out, struct smbsession *s
 		end_process(s, 0);
 		return NAL_CLASS_PROTOCOL;
 	}
+	s->writes -= out->op == SMBWIRE_WRITE && s->writes > 0;
 	s->session.counts.requests++;
 	if ((out->flags & SMBWIRE_UP) != 0 && !s->was_up) {
 		s->was_up = true;

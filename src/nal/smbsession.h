@@ -33,6 +33,7 @@ struct smbsession {
 	uint8_t *shared;      /* gauges and area */
 	unsigned under_way;   /* requests whose answers were not read */
 	unsigned unwanted;    /* of these, the first so many interest nobody any more */
+	unsigned writes;      /* of these, how many carry bytes to the server */
 	bool was_up;          /* the server let us in once */
 	uint64_t bytes_per_s; /* of the last long read; 0: not known */
 };

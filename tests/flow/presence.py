@@ -2,13 +2,17 @@
 """The presence ladder of SMB, with real smbd servers and their own logs as witnesses."""
 import contextlib
 import os
+import pathlib
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import hostile
-from flow import STRETCH, case, equal, main, need, program, run, wait_for
+from flow import (STRETCH, case, equal, free_port, main, make_tree, need, program, run, same_tree,
+                  wait_for)
 
 NO_CALL = "rpc start on demand helpers = no"  # NetServerGetInfo finds no service behind its pipe
 
@@ -27,7 +31,8 @@ def rungs(answer):
 def released(smb, since):
     """Every tree that was connected since then was released, and nothing is open now."""
     def gone():
-        return smb.trees(since, "disconnect") == smb.trees(since) and not smb.sessions()
+        return (sorted(smb.trees(since, "disconnect")) == sorted(smb.trees(since)) and
+                not smb.sessions())
     wait_for("the server to see the end", 5, gone)
     equal(smb.open_trees(), [], "trees that are open")
 
@@ -193,6 +198,268 @@ def _(t):
     smb.signal(signal.SIGCONT)
     released(smb, before)
     need(not asking(smb.host), "no process that asks is left")
+
+
+# -- a site over SMB -------------------------------------------------------------------------------
+
+class Shares:
+    """A site whose DPs are smbd servers, with a package on all of them, and clients of it."""
+
+    def __init__(self, t, count, **samba):
+        self.t, self.site = t, t.site()
+        ports = [samba.pop(f"port{i}", 445) for i in range(1, count + 1)]
+        self.dps = {f"dp{i}": t.samba(name=f"dp{i}", port=port, **samba)
+                    for i, port in enumerate(ports, 1)}
+        self.cap = f"file://{self.site.folder_cap('cap1')}"
+        for name, smb in self.dps.items():
+            self.site("dp", "add", name, smb.url())
+        self.source = make_tree(t.dir / "source", files=4)
+        self.package = self.site.package("tool", self.source)
+        self.site("publish")
+        for smb in self.dps.values():
+            released(smb, 0)
+
+    def client(self, name="client1", **more):
+        client = self.t.client(name, **more).join(self.site, self.cap)
+        client("sync")
+        return client
+
+    def marks(self):
+        return {name: smb.mark() for name, smb in self.dps.items()}
+
+
+@case("an open session answers, and none is made beside it")  # Q312512, Q226113
+def _(t):
+    world = Shares(t, 1)
+    client, smb = world.client(), world.dps["dp1"]
+    client.agent()
+    client("fetch", world.package)
+    equal([c["way"] for c in client.json("connections")], ["session"], "connections")
+    before = smb.mark()
+    answer = probe(smb.url(), client.state)
+    equal(rungs(answer), [("session", "ok")], "rungs")
+    equal((answer["present"], answer["rung"]), (True, "session"))
+    checks = [c for c in client.json("doctor") if c["subject"] == smb.url()]
+    need(checks and "present by session" in checks[0]["text"], "doctor", checks)
+    equal((smb.setups(before), smb.refusals(before), smb.trees(before)), ([], [], []),
+          "session setups and tree connects")
+    equal(len(smb.sessions()), 1, "sessions")
+    # Another user's session, or none at all: the rungs below answer.
+    answer = probe(smb.url())
+    need(answer["rung"] in ("netservergetinfo", "ipc"), "without the agent", answer)
+
+
+@case("sms2 climbs the ladder before it connects to the server that was drawn")  # Q226113
+def _(t):
+    world = Shares(t, 3, glob=NO_CALL)
+    client = world.client()
+    for seed in ("1", "2", "3"):
+        marks = world.marks()
+        got = client.json("fetch", world.package, "--policy", "sms2", "--seed", seed)
+        record = client.json("explain")
+        shutil.rmtree(client.state / "store", ignore_errors=True)
+        need(record["policy"] == "sms2" and record["chosen"]["way"] == "new", "the choice", record)
+        equal(record["presence"]["rung"], "ipc", "rung")
+        for name, smb in world.dps.items():
+            trees = smb.trees(marks[name])
+            if name != got["server"]:
+                equal((trees, smb.setups(marks[name])), ([], []), f"{name} was not drawn")
+                continue
+            share = trees.index("packway")
+            need(trees[:share].count("IPC$") >= 1 and trees.count("packway") == 1,
+                 "IPC$ before the share", trees)
+            released(smb, marks[name])
+
+
+@case("sms2 reuses an open session to the server that was drawn, and asks over it")  # Q226113
+def _(t):
+    world = Shares(t, 2)
+    client = world.client()
+    client.agent()
+    first = client.json("fetch", world.package, "--policy", "sms2", "--seed", "1")
+    smb = world.dps[first["server"]]
+    more = world.site.package("second", make_tree(t.dir / "second", files=3, seed=2))
+    world.site("publish")
+    client("sync")
+    seed = next(str(n) for n in range(1, 100) if first["server"] == client.json(
+        "locate", more, "--policy", "sms2", "--seed", str(n))["chosen"]["server"])
+    before = smb.mark()
+    got = client.json("fetch", more, "--policy", "sms2", "--seed", seed)
+    equal(got["server"], first["server"], "server")
+    equal(client.json("explain", more)["presence"]["rung"], "session", "rung")
+    equal((smb.setups(before), smb.trees(before)), ([], []), "session setups and tree connects")
+    same_tree(t.dir / "second", got["path"])
+
+
+@case("where sms2 finds the drawn server absent, the next is drawn")
+def _(t):
+    world = Shares(t, 2)
+    client = world.client()
+    ranked = client.json("locate", world.package, "--policy", "sms2", "--seed", "1")["candidates"]
+    dead, good = ranked[0]["server"], ranked[1]["server"]
+    world.dps[dead].signal(signal.SIGSTOP)
+    began = time.monotonic()
+    got = client.json("fetch", world.package, "--policy", "sms2", "--seed", "1")
+    took = time.monotonic() - began
+    equal(got["server"], good, "server")
+    attempts = [(a["server"], a["class"]) for a in client.json("explain")["attempts"]]
+    equal(attempts, [(dead, "timeout"), (good, "ok")], "attempts")
+    print(f"# {took:.1f} s")
+
+
+@case("dead SMB servers are passed in rank order, each with its class, within three seconds")
+def _(t):
+    ports = {f"port{i}": free_port() for i in range(1, 6)}
+    world = Shares(t, 5, **ports)
+    plain = world.client("plain")
+    plain("prefer", "dp5", "--dp")
+    began = time.monotonic()
+    plain("fetch", world.package)
+    plain_s = time.monotonic() - began
+    client = world.client()
+    client("prefer", "dp1", "dp2", "dp3", "dp4", "--dp")
+    for name in ("dp1", "dp2", "dp4"):
+        world.dps[name].stop()
+    world.dps["dp3"].signal(signal.SIGSTOP)
+    hostile.BlackHole(t, world.dps["dp2"].port, world.dps["dp2"].host)
+    web = world.dps["dp4"]
+    t.nginx(t.new_dir("www"), server=f"listen {web.host}:{web.port};")
+    began = time.monotonic()
+    got = client.json("fetch", world.package)
+    took = time.monotonic() - began - plain_s
+    equal(got["server"], "dp5", "server")
+    same_tree(world.source, got["path"])
+    classes = {a["server"]: a["class"] for a in client.json("explain")["attempts"]}
+    equal(classes, {"dp1": "unreachable", "dp2": "timeout", "dp3": "timeout", "dp4": "protocol",
+                    "dp5": "ok"}, "classes")
+    print(f"# {took:.1f} s beside a plain fetch")
+    need(took <= 3 * STRETCH, "four dead servers within three seconds", f"{took:.1f} s")
+
+
+class HalfServer:
+    """Answers the first NEGOTIATE as the corpus has it, and then falls silent for ever."""
+
+    def __init__(self, t, host, port):
+        self.answer = (pathlib.Path(__file__).parents[2] / "fuzz/corpus/negotiate/smb311").read_bytes()
+        self.listener = socket.create_server((host, port))
+        self.held = []
+        t.defer(self.close)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                s, _ = self.listener.accept()
+                self.held.append(s)
+                if len(self.held) == 1:
+                    s.recv(4096)
+                    s.sendall(self.answer)
+
+    def close(self):
+        for s in (self.listener, *self.held):
+            s.close()
+
+
+@case("a server that answers and lets nobody in is looked at, and passed")
+def _(t):
+    world = Shares(t, 2, port1=free_port())
+    client, bad = world.client(), world.dps["dp1"]
+    client("prefer", "dp1", "--dp")
+    bad.stop()
+    HalfServer(t, bad.host, bad.port)
+    began = time.monotonic()
+    got = client.json("fetch", world.package)
+    took = time.monotonic() - began
+    record = client.json("explain")
+    equal(got["server"], "dp2", "server")
+    first = record["attempts"][0]
+    equal((first["server"], first["class"]), ("dp1", "timeout"), "the first attempt")
+    equal(record["presence"]["rung"], "negotiate", "how far the ladder went")
+    print(f"# {took:.1f} s, of it {record['presence']['ms']} ms for the ladder")
+    need(took <= 8 * STRETCH, "its time", f"{took:.1f} s")
+
+
+@case("a server that falls silent while a session to it is open is left within three seconds")
+def _(t):
+    world = Shares(t, 2, port1=free_port(), port2=free_port())
+    client = world.client()
+    client("prefer", "dp1", "--dp")
+    client.agent()
+    equal(client.json("fetch", world.package)["server"], "dp1", "server")
+    more = world.site.package("second", make_tree(t.dir / "second", files=3, seed=2))
+    world.site("publish")
+    client("sync")
+    world.dps["dp1"].signal(signal.SIGSTOP)
+    began = time.monotonic()
+    got = client.json("fetch", more)
+    took = time.monotonic() - began
+    equal(got["server"], "dp2", "server")
+    record = client.json("explain", more)
+    equal([(a["server"], a["way"], a["class"]) for a in record["attempts"]],
+          [("dp1", "session", "timeout"), ("dp2", "new", "ok")], "attempts")
+    need("presence" not in record, "a session that had been open is no unclear failure", record)
+    print(f"# {took:.1f} s")
+    need(took <= (3 + 2) * STRETCH, "three seconds, and a fetch", f"{took:.1f} s")
+
+
+CHI_SQUARE_0_001 = {4: 18.47, 6: 22.46}  # by degrees of freedom
+
+
+def chi_square(seen, names, draws):
+    want = draws / len(names)
+    return sum((seen.count(name) - want) ** 2 / want for name in names)
+
+
+@case("sms2 draws SMB DPs and CAPs evenly, and asks none of them in order to choose")
+def _(t):
+    names = [f"dp{i}" for i in range(1, 8)] + [f"cap{i}" for i in range(1, 6)]
+    smb = t.samba(shares={name: t.new_dir(name) for name in names}, port=4450)
+    site = t.site()
+    for name in names[:7]:
+        site("dp", "add", name, smb.url(share=name))
+    for name in names[7:]:
+        site("cap", "add", name, f"file://{smb.shares[name]}", smb.url(share=name))
+    package = site.package("tool", make_tree(t.dir / "source", files=2))
+    site("publish")
+    client = t.client().join(site, f"file://{smb.shares['cap1']}")
+    client("sync")
+    released(smb, 0)
+    before, draws = smb.mark(), 200
+    for question, servers in (([package], names[:7]), (["--cap"], names[7:])):
+        seen = [client.json("locate", *question, "--policy", "sms2", "--seed", str(seed))
+                ["chosen"]["server"] for seed in range(draws)]
+        value = chi_square(seen, servers, draws)
+        print(f"# chi-square {value:.1f} over {len(servers)}")
+        need(value < CHI_SQUARE_0_001[len(servers) - 1], "the draw is not even", value,
+             {name: seen.count(name) for name in servers})
+    equal((smb.authentications(before), smb.trees(before)), ([], []), "what the server saw")
+
+
+@case("sms2 draws a CAP anew each time, with the ladder before each connection")
+def _(t):
+    caps = {f"cap{i}": t.samba(name=f"cap{i}", glob=NO_CALL) for i in range(1, 4)}
+    site = t.site()
+    for name, smb in caps.items():  # the site writes to a folder that clients do not have
+        (t.dir / name).symlink_to(smb.folder)
+        site("cap", "add", name, f"file://{t.dir / name}", smb.url())
+    site("publish")
+    for name in caps:
+        (t.dir / name).unlink()
+    client = t.client().join(site, caps["cap1"].url())
+    client("sync")
+    client("prefer", "--policy", "sms2")
+    used = set()
+    for _ in range(6):
+        marks = {name: smb.mark() for name, smb in caps.items()}
+        client("sync")
+        record = client.json("explain")
+        name = record["chosen"]["server"]
+        equal((record["kind"], record["policy"], record["presence"]["rung"]), ("cap", "sms2", "ipc"),
+              "the choice")
+        trees = caps[name].trees(marks[name])
+        need("IPC$" in trees[:trees.index("packway")], "IPC$ before the share", trees)
+        used.add(name)
+    need(len(used) > 1, "one CAP only in six draws of three", used)
 
 
 def command_of(pid):

@@ -169,10 +169,10 @@ class Server:
 class BlackHole:
     """A port whose connects are never answered: the queue of its listening socket is full."""
 
-    def __init__(self, t, port=0):
+    def __init__(self, t, port=0, host="127.0.0.1"):
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", port))
+        self.listener.bind((host, port))
         self.listener.listen(0)
         self.port = self.listener.getsockname()[1]
         self.fillers = []
@@ -180,7 +180,7 @@ class BlackHole:
             filler = socket.socket()
             filler.setblocking(False)
             with contextlib.suppress(BlockingIOError):
-                filler.connect(("127.0.0.1", self.port))
+                filler.connect((host, self.port))
             self.fillers.append(filler)
         t.defer(self.close)
 

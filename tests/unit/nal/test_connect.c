@@ -210,6 +210,62 @@ static void twenty_black_holes_cost_three_seconds(void **state UNUSED)
 	webserver_stop(&hole);
 }
 
+static void silent(struct webserver *server)
+{
+	webserver_hostile(server, WEBSERVER_SILENT);
+}
+
+/*
+ * P9 for SMB: servers that take a connect and say nothing, or no SMB, are passed by a NEGOTIATE
+ * within the second of a connect; no process of packway-smb is started for them.
+ */
+static void smb_servers_have_to_answer_a_negotiate(void **state UNUSED)
+{
+	static const struct {
+		const char *what;
+		void (*start)(struct webserver *server);
+		enum nal_class want;
+		uint64_t least_ms, most_ms;
+	} cases[] = {
+		{ "refusing", webserver_refusing, NAL_CLASS_UNREACHABLE, 0, 500 },
+		{ "nginx", webserver_nginx, NAL_CLASS_PROTOCOL, 0, 1000 },
+		{ "silent", silent, NAL_CLASS_TIMEOUT, 1000, 3000 },
+		{ "a black hole", webserver_black_hole, NAL_CLASS_TIMEOUT, 1900, 3600 },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		SCOPED(conntab) struct conntab *tab = new_table();
+		struct webserver server;
+		SCOPED_TEXT char *url = NULL;
+		SCOPED(locator) struct locator where = { .text = NULL };
+		struct way_target targets[20];
+		size_t before, index;
+		struct connect *c;
+		struct way *way;
+		struct err err = { 0 };
+		uint64_t begun, took;
+
+		cases[i].start(&server);
+		url = alloc_printf("smb://127.0.0.1:%u/packway", server.port);
+		assert_done(locator_parse(&where, url, &err), &err);
+		for (size_t k = 0; k < COUNT_OF(targets); k++)
+			targets[k] = (struct way_target){ .where = &where };
+		before = open_descriptors();
+		begun = now();
+		c = connect_begin(tab, targets, COUNT_OF(targets), NULL);
+		assert_false(connect_next(&way, &index, c, &err));
+		took = now() - begun;
+		if (took < cases[i].least_ms || took > cases[i].most_ms)
+			fail_msg("%s: %llu ms", cases[i].what, (unsigned long long)took);
+		for (size_t k = 0; k < COUNT_OF(targets); k++)
+			assert_int_equal(connect_record(c, k).class, cases[i].want);
+		assert_int_equal(conntab_sessions(tab), 0);
+		connect_end(c);
+		assert_int_equal(open_descriptors(), before);
+		webserver_stop(&server);
+	}
+}
+
 static void presence_is_told_by_rung(void **state UNUSED)
 {
 	SCOPED(conntab) struct conntab *tab = new_table();
@@ -256,4 +312,5 @@ TESTING_MAIN(cmocka_unit_test(dead_ones_are_passed_and_named),
 	     cmocka_unit_test(an_open_session_is_reused_at_once),
 	     cmocka_unit_test(a_folder_counts_by_its_marker),
 	     cmocka_unit_test(twenty_black_holes_cost_three_seconds),
+	     cmocka_unit_test(smb_servers_have_to_answer_a_negotiate),
 	     cmocka_unit_test(presence_is_told_by_rung), )
