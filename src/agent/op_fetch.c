@@ -143,9 +143,8 @@ static void add_seed(struct seeds *s, struct fetch *f, const struct store_item *
 	s->items[s->count++] = (struct assemble_seed){
 		.tree = store_tree_path(f->store, &item->id),
 		.manifest = store_manifest_path(f->store, &item->id),
-		.version = strcmp(item->id.package, f->id.package) == 0
-				   ? (uint32_t)item->id.version
-				   : 0,
+		.version = strcmp(item->id.package, f->id.package) == 0 ? (uint32_t)item->id.version
+									: 0,
 	};
 }
 
