@@ -95,6 +95,35 @@ void index_add_delta(struct index *idx, const struct index_delta *delta)
 	idx->deltas[idx->delta_count++] = *delta;
 }
 
+static int compare_deltas(const struct index_delta *a, const struct index_delta *b)
+{
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	if (a->from != b->from)
+		return a->from < b->from ? -1 : 1;
+	return digest_compare(&a->digest, &b->digest);
+}
+
+static int compare_delta_places(const void *a, const void *b)
+{
+	return compare_deltas(a, b);
+}
+
+void index_set_delta(struct index *idx, const struct index_delta *delta)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < idx->delta_count; i++)
+		if (idx->deltas[i].kind != delta->kind || idx->deltas[i].from != delta->from)
+			idx->deltas[kept++] = idx->deltas[i];
+	/* Growing by doubling goes by the count: give it room that fits. */
+	idx->deltas = alloc_resize(idx->deltas,
+				   (size_t)(idx->delta_count + 2) * 2 * sizeof(*idx->deltas));
+	idx->deltas[kept++] = *delta;
+	idx->delta_count = kept;
+	qsort(idx->deltas, kept, sizeof(*idx->deltas), compare_delta_places);
+}
+
 /* Checks that reading and writing share. */
 
 static bool check_counts(const struct index *idx, struct err *err)
@@ -154,15 +183,6 @@ static bool check_frame(const struct index *idx, uint32_t number, struct err *er
 				       number, size);
 	}
 	return true;
-}
-
-static int compare_deltas(const struct index_delta *a, const struct index_delta *b)
-{
-	if (a->kind != b->kind)
-		return a->kind < b->kind ? -1 : 1;
-	if (a->from != b->from)
-		return a->from < b->from ? -1 : 1;
-	return digest_compare(&a->digest, &b->digest);
 }
 
 static bool check_delta(const struct index *idx, uint32_t number, struct err *err)

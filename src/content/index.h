@@ -86,6 +86,10 @@ void index_add_frame(struct index *idx, uint64_t offset, uint32_t stored_size,
 void index_add_chunk(struct index *idx, const struct digest *id, uint32_t size);
 void index_add_delta(struct index *idx, const struct index_delta *delta);
 
+/* Replace the deltas of its kind and origin by this one, whatever the order. Also for an index that
+ * was read. */
+void index_set_delta(struct index *idx, const struct index_delta *delta);
+
 /* Append the file bytes to `out`. Packs must have been added in ascending order of their digests.
  */
 bool index_write(struct buf *out, const struct index *idx, struct err *err) MUST_USE;
