@@ -187,7 +187,11 @@ static bool fetch_from(enum assemble_result *result_out, struct fetch *f, struct
 		       struct way *way, struct err *err)
 {
 	enum nal_class class;
-	struct waysource ws = { .way = way, .package = f->view.package.id };
+	struct waysource ws = {
+		.way = way,
+		.package = f->view.package.id,
+		.index_size = (uint64_t)f->view.place->index_size,
+	};
 	const struct transfer_source source = waysource_of(&ws);
 	uint64_t began_ms = clock_mono_ms(f->w->clock);
 	uint64_t before = assemble_stats(f->assemble).bytes_network;

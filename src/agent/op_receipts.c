@@ -38,7 +38,7 @@ bool op_receipts(json_t **result_out, struct worker *w, const json_t *request, s
 	ap = approach_begin(w->scene, &q, &answer, 0);
 	while (!done && approach_next(&way, ap, err)) {
 		const struct way_get ask = { .max = RECEIPT_BYTES_MAX };
-		enum nal_class class = way_get(&object, way, name, &ask, err);
+		enum nal_class class = way_get_replaced(&object, way, name, &ask, err);
 
 		/* Without a shard nothing was received of these clients yet: no fault of the CAP.
 		 */

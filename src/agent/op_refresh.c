@@ -57,6 +57,12 @@ static char *object_name(enum updater_base base, const char *path)
 	return name;
 }
 
+/* All others have a new name each time. */
+static bool is_replaced(const struct updater_request *request)
+{
+	return strcmp(request->path, "timestamp.json") == 0;
+}
+
 static enum updater_fetched fetch(void *ctx, const struct updater_request *request, struct buf *out,
 				  struct err *err)
 {
@@ -68,7 +74,8 @@ static enum updater_fetched fetch(void *ctx, const struct updater_request *reque
 
 	if (name == NULL)
 		return UPDATER_NOT_FOUND;
-	class = way_get(&object, r->way, name, &ask, err);
+	class = is_replaced(request) ? way_get_replaced(&object, r->way, name, &ask, err)
+				     : way_get(&object, r->way, name, &ask, err);
 	if (class == NAL_CLASS_NOT_FOUND)
 		return UPDATER_NOT_FOUND;
 	if (class != NAL_CLASS_OK) {
@@ -77,7 +84,7 @@ static enum updater_fetched fetch(void *ctx, const struct updater_request *reque
 	}
 	if (object.unchanged)
 		return UPDATER_UNCHANGED;
-	if (strcmp(request->path, "timestamp.json") == 0)
+	if (is_replaced(request))
 		snprintf(r->token, sizeof(r->token), "%s", object.token);
 	buf_put_span(out, buf_span(&object.bytes));
 	return UPDATER_GOT;

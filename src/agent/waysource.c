@@ -18,7 +18,10 @@ static enum transfer_result read_object(void *ctx, const char *name, uint64_t ca
 	struct waysource *ws = ctx;
 	SCOPED_TEXT char *path = path_join(ws->package, name);
 	SCOPED(way_object) struct way_object object = { 0 };
-	const struct way_get ask = { .max = cap < WAY_GET_MAX ? (size_t)cap : WAY_GET_MAX };
+	const struct way_get ask = {
+		.max = cap < WAY_GET_MAX ? (size_t)cap : WAY_GET_MAX,
+		.size = ws->index_size, /* nothing else is read as a whole */
+	};
 	enum nal_class class = way_get(&object, ws->way, path, &ask, err);
 
 	if (class != NAL_CLASS_OK)

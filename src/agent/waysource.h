@@ -11,6 +11,7 @@
 struct waysource {
 	struct way *way;
 	const char *package;  /* the folder on the DP */
+	uint64_t index_size;  /* as policy says; 0: not known */
 	enum nal_class class; /* of the last failure */
 };
 

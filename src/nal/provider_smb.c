@@ -16,8 +16,8 @@
 #include "common/clock.h"
 #include "common/path.h"
 #include "common/random.h"
-#include "nal/dial.h"
 #include "nal/provider.h"
+#include "nal/smbknock.h"
 #include "nal/smbplan.h"
 #include "nal/smbsession.h"
 
@@ -38,18 +38,19 @@ static struct smbsession *session_of(const struct way *way)
 	return (struct smbsession *)way->session;
 }
 
-/* Somebody listens there, or this ends within the limit: libsmbclient's own would be 5 s. */
+/* An SMB server answers there, or this ends in time: libsmbclient would take 5 s to connect. */
 static enum nal_class smb_open(struct session **out, const struct way_target *target,
 			       const struct way_limits *limits, struct way_link link,
 			       struct err *err)
 {
-	enum nal_class class = NAL_CLASS_OK;
+	const struct locator *where = target->where;
+	struct smbknock_result knock = { .class = NAL_CLASS_OK };
 
-	if (link.fd < 0)
-		class = dial_wait(&link, target->where->host, target->where->port,
-				  limits->connect_ms, err);
-	if (class != NAL_CLASS_OK)
-		return class;
+	if (link.address[0] == '\0')
+		smbknock_wait(&knock, link.address, where->host, where->port, SMBKNOCK_NEGOTIATE,
+			      limits->connect_ms, err);
+	if (knock.class != NAL_CLASS_OK)
+		return knock.class;
 	return smbsession_open(out, target, limits, link, err);
 }
 
@@ -85,6 +86,15 @@ static enum nal_class ask(struct smbwire_reply *reply, struct way *way, enum smb
 	enum nal_class class = smbsession_ask(reply, session_of(way), &r, &way->limits, name, err);
 
 	return judged(way, class);
+}
+
+static enum nal_class smb_enter(struct way *way, struct err *err)
+{
+	struct smbwire_reply reply = { .flags = 0 };
+	enum nal_class class = ask(&reply, way, SMBWIRE_ENTER, "", NULL, way->where.share, err);
+
+	/* Whether we may look at the share's own folder is another matter. */
+	return (reply.flags & SMBWIRE_UP) != 0 ? NAL_CLASS_OK : class;
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
@@ -250,11 +260,17 @@ static enum nal_class smb_get(struct way_object *out, struct way *way, const cha
 			      const struct way_get *get, struct err *err)
 {
 	SCOPED_TEXT char *path = path_of(way, name);
-	struct smbwire_reply reply = { .size = get->size };
+	struct smbwire_reply reply;
 	enum nal_class class;
 
-	if (get->size > 0 && get->size <= get->max)
-		return get_bytes(out, way, name, path, get->size, SMBWIRE_LAST, err);
+	if (get->size > 0 && get->size <= get->max) {
+		class = get_bytes(out, way, name, path, get->size, SMBWIRE_LAST, err);
+		if (class != NAL_CLASS_PROTOCOL || session_of(way)->socket < 0)
+			return class;
+		/* It is shorter: the caller gets what is there. */
+		buf_clear(&out->bytes);
+		err_clear(err);
+	}
 	class = look(&reply, way, name, path, err);
 	if (class != NAL_CLASS_OK)
 		return class;
@@ -430,22 +446,9 @@ static enum nal_class ask_patiently(struct way *way, enum smbwire_op op, const c
 	return class;
 }
 
-/*
- * Take a new name for ourselves alone: libsmbclient's rename would remove what another had put
- * there. An empty object marks it, which the rename replaces.
- */
-static enum nal_class reserve(struct way *way, const char *path, const char *name, struct err *err)
-{
-	struct smbwire_reply reply;
-	enum nal_class class = ask(&reply, way, SMBWIRE_CREATE, path, NULL, name, err);
-
-	if (class == NAL_CLASS_OK)
-		class = ask(&reply, way, SMBWIRE_FINISH, NULL, NULL, name, err);
-	return class;
-}
-
-static enum nal_class put_beside(struct way *way, const char *name, const char *path,
-				 const struct way_put *put, struct err *err)
+/* Whole under a name of its own first, then in place of what stood there. */
+static enum nal_class replace(struct way *way, const char *name, const char *path,
+			      const struct way_put *put, struct err *err)
 {
 	SCOPED_TEXT char *temporary = temporary_beside(path);
 	bool stopped = false;
@@ -454,15 +457,9 @@ static enum nal_class put_beside(struct way *way, const char *name, const char *
 
 	if (class != NAL_CLASS_OK || stopped)
 		return class;
-	if (put->mode == WAY_PUT_CREATE)
-		class = reserve(way, path, name, err);
-	if (class == NAL_CLASS_OK)
-		class = ask_patiently(way, SMBWIRE_RENAME, temporary, path, name, err);
-	if (class != NAL_CLASS_OK && session_of(way)->socket >= 0) {
+	class = ask_patiently(way, SMBWIRE_RENAME, temporary, path, name, err);
+	if (class != NAL_CLASS_OK && session_of(way)->socket >= 0)
 		(void)ask_patiently(way, SMBWIRE_DELETE, temporary, NULL, name, &ignored);
-		if (put->mode == WAY_PUT_CREATE && class != NAL_CLASS_CONFLICT)
-			(void)ask_patiently(way, SMBWIRE_DELETE, path, NULL, name, &ignored);
-	}
 	return class;
 }
 
@@ -472,9 +469,10 @@ static enum nal_class smb_put(struct way *way, const char *name, const struct wa
 	SCOPED_TEXT char *path = path_of(way, name);
 	bool stopped = false;
 
-	if (put->mode == WAY_PUT_CREATE && put->is_told_by_name)
+	/* Nothing else is exclusive: libsmbclient's rename removes what stands in its way. */
+	if (put->mode == WAY_PUT_CREATE)
 		return write_object(&stopped, way, name, path, put, err);
-	return put_beside(way, name, path, put, err);
+	return replace(way, name, path, put, err);
 }
 
 static enum nal_class smb_remove(struct way *way, const char *name, struct err *err)
@@ -559,6 +557,7 @@ const struct provider provider_smb = {
 	.open = smb_open,
 	.close = smbsession_close,
 	.is_alive = smbsession_is_alive,
+	.enter = smb_enter,
 	.get = smb_get,
 	.stat = smb_stat,
 	.read_ranges = smb_read_ranges,

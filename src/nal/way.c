@@ -1,7 +1,12 @@
 #include "nal/way.h"
 
+#include <unistd.h>
+
 #include "common/path.h"
 #include "nal/provider.h"
+
+#define ABSENCE_LOOKS 3
+#define ABSENCE_MS    200
 
 void way_object_release(struct way_object *object)
 {
@@ -56,6 +61,34 @@ enum nal_class way_get(struct way_object *out, struct way *way, const char *name
 	if (is_fine(way, PROVIDER_READ, name, err))
 		class = way->session->provider->get(out, way, name, ask, err);
 	return ended(way, class, "read", name, err);
+}
+
+static bool may_pass(const struct way *way, enum nal_class class)
+{
+	return way->session->provider == &provider_smb && !way->broken &&
+	       (class == NAL_CLASS_NOT_FOUND || class == NAL_CLASS_CONFLICT);
+}
+
+enum nal_class way_get_replaced(struct way_object *out, struct way *way, const char *name,
+				const struct way_get *ask, struct err *err)
+{
+	enum nal_class class = way_get(out, way, name, ask, err);
+
+	for (int i = 1; i < ABSENCE_LOOKS && may_pass(way, class); i++) {
+		(void)usleep(ABSENCE_MS * 1000);
+		err_clear(err);
+		class = way_get(out, way, name, ask, err);
+	}
+	return class;
+}
+
+enum nal_class way_enter(struct way *way, struct err *err)
+{
+	enum nal_class class = NAL_CLASS_OK;
+
+	if (way->session->provider->enter != NULL)
+		class = way->session->provider->enter(way, err);
+	return ended(way, class, "log on", "", err);
 }
 
 enum nal_class way_stat(struct way_stat *out, struct way *way, const char *name, struct err *err)
@@ -137,11 +170,6 @@ bool way_has_ranges(const struct way *way)
 bool way_is_broken(const struct way *way)
 {
 	return way->broken;
-}
-
-bool way_absence_may_pass(const struct way *way)
-{
-	return way->session->provider == &provider_smb;
 }
 
 bool way_can(const struct way *way, unsigned capabilities)

@@ -139,18 +139,22 @@ typedef bool way_sink_fn(size_t range, struct span piece, void *ctx);
 typedef bool way_sent_fn(uint64_t bytes, void *ctx);
 
 enum way_put_mode {
-	WAY_PUT_CREATE,  /* NAL_CLASS_CONFLICT if the name exists */
-	WAY_PUT_REPLACE, /* readers see the old object or the new, whole; over SMB, for a moment,
-			    none: see way_absence_may_pass */
+	/*
+	 * NAL_CLASS_CONFLICT if the name exists. Over SMB and HTTP a part may show while it is
+	 * being written, or after the writer died: readers tell by length or hash.
+	 */
+	WAY_PUT_CREATE,
+	/* Readers see the old object or the new, whole; over SMB for a moment none, see
+	 * way_get_replaced. */
+	WAY_PUT_REPLACE,
 };
 
 struct way_put {
 	enum way_put_mode mode;
-	struct span bytes;    /* what to write, or data NULL: read it from `fd` */
-	int fd;               /* positioned; `size` bytes are read from it */
-	uint64_t size;        /* with fd only */
-	bool is_told_by_name; /* create: readers can tell a part by the name, so it may show */
-	way_sent_fn *sent;    /* NULL: nobody wants to know */
+	struct span bytes; /* what to write, or data NULL: read it from `fd` */
+	int fd;            /* positioned; `size` bytes are read from it */
+	uint64_t size;     /* with fd only */
+	way_sent_fn *sent; /* NULL: nobody wants to know */
 	void *ctx;
 };
 
@@ -170,6 +174,19 @@ typedef bool way_entry_fn(const struct way_entry *entry, void *ctx);
  */
 enum nal_class way_get(struct way_object *out, struct way *way, const char *name,
 		       const struct way_get *ask, struct err *err) MUST_USE;
+
+/*
+ * The same for an object that somebody replaces now and then (timestamp.json, receipts). Over SMB
+ * it is away for a moment then: an absence is believed at the third look, 200 ms apart each.
+ */
+enum nal_class way_get_replaced(struct way_object *out, struct way *way, const char *name,
+				const struct way_get *ask, struct err *err) MUST_USE;
+
+/*
+ * Have the server let us in now, where that happens with the first request otherwise (SMB): a
+ * refused logon shows here. Reading and writing need no such call before.
+ */
+enum nal_class way_enter(struct way *way, struct err *err) MUST_USE;
 
 /* Ask for size and token without moving the object. */
 enum nal_class way_stat(struct way_stat *out, struct way *way, const char *name, struct err *err)
@@ -213,12 +230,6 @@ bool way_has_ranges(const struct way *way);
  * closed when released and not offered as an open way again.
  */
 bool way_is_broken(const struct way *way);
-
-/*
- * True if an object that is replaced on this way is away for a moment (SMB: delete and rename).
- * Whoever reads such an object takes NAL_CLASS_NOT_FOUND seriously at the third time only.
- */
-bool way_absence_may_pass(const struct way *way);
 
 /* True if the session can do that (enum provider_capability); a server may still refuse. */
 bool way_can(const struct way *way, unsigned capabilities);

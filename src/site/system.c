@@ -103,14 +103,22 @@ static bool refuse_web_server(const char *name, const char *url, const char *why
 		name, url);
 }
 
-/* A CAP's first address takes writes and lists its inbox: a folder, or this site's serve. */
+/* Folders and shares; of others only this site's serve shows its folder to us. */
+static bool can_be_listed(const struct locator *where)
+{
+	const struct provider *provider = provider_of_scheme(where->scheme);
+
+	return provider != NULL && (provider->capabilities & PROVIDER_LIST) != 0;
+}
+
+/* A CAP's first address takes writes and lists its inbox: a folder, a share, or our serve. */
 static bool check_writable(bool *is_own_out, char **note_out, struct site *site,
 			   const struct system_spec *spec, const struct locator *first,
 			   struct err *err)
 {
 	SCOPED(conntab) struct conntab *tab = NULL;
 
-	if (first->scheme == LOCATOR_FILE)
+	if (can_be_listed(first))
 		return true;
 	tab = own_new_table(site);
 	switch (own_ask(site, tab, first)) {
@@ -348,7 +356,7 @@ bool system_write_locator(struct locator *out, struct site *site, struct conntab
 		return false;
 	if (answer == OWN_YES || answer == OWN_SILENT)
 		return use_own_folder(out, site, &first, err);
-	if (system->kind == MARKER_CAP && first.scheme != LOCATOR_FILE)
+	if (system->kind == MARKER_CAP && !can_be_listed(&first))
 		return refuse_web_server(system->name, system->urls[0],
 					 "is not this site's 'packway-site serve'", err);
 	locator_copy(out, &first);
