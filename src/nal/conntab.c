@@ -289,6 +289,15 @@ static struct way *lease(struct conntab *tab, struct entry *e, const struct way_
 	return &l->way;
 }
 
+/* One session serves all shares of its server; lists show the one that was wanted last. */
+static void note_share(struct entry *e, const struct way_target *target)
+{
+	if (e->scheme != LOCATOR_SMB || strcmp(e->share, share_of(target)) == 0)
+		return;
+	free(e->share);
+	e->share = alloc_text(share_of(target));
+}
+
 enum nal_class conntab_acquire(struct way **out, struct conntab *tab,
 			       const struct way_target *target, struct way_link link,
 			       const void *user, struct err *err)
@@ -304,8 +313,10 @@ enum nal_class conntab_acquire(struct way **out, struct conntab *tab,
 		drop_link(link);
 	else
 		class = open_entry(&e, tab, target, link, err);
-	if (class == NAL_CLASS_OK)
+	if (class == NAL_CLASS_OK) {
+		note_share(e, target);
 		*out = lease(tab, e, target, user);
+	}
 	return class;
 }
 

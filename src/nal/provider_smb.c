@@ -25,7 +25,7 @@
 #define PIECE_FAR      ((uint64_t)16 << 20) /* elsewhere */
 #define FAR_US         2000
 #define SLOTS_MAX      4
-#define CONFLICT_TRIES 10 /* a reader has the old object open for a moment */
+#define CONFLICT_TRIES 30 /* a reader has the old object open for a moment */
 #define CONFLICT_MS    100
 
 static uint64_t now(void)
@@ -429,7 +429,10 @@ static void pause_ms(uint32_t ms)
 	(void)usleep(ms * 1000);
 }
 
-/* Readers keep what they read open for a moment, and then it can be neither removed nor renamed. */
+/*
+ * Readers keep what they read open for a moment, and then it can be neither removed nor replaced.
+ * For a rename libsmbclient tells the first of its faults, that something stands there.
+ */
 static enum nal_class ask_patiently(struct way *way, enum smbwire_op op, const char *path,
 				    const char *to, const char *name, struct err *err)
 {
@@ -440,8 +443,6 @@ static enum nal_class ask_patiently(struct way *way, enum smbwire_op op, const c
 		if (i > 0)
 			pause_ms(CONFLICT_MS);
 		class = ask(&reply, way, op, path, to, name, err);
-		if (err->code != ERR_IN_USE)
-			break;
 	}
 	return class;
 }

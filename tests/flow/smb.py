@@ -68,10 +68,10 @@ def _(t):
     b.site("intake")
     equal(list((b.smb.folder / "cap" / "inbox").iterdir()), [], "the inbox after intake")
     client("sync")
-    need(all(m["done"] for m in client.json("messages")) if "done" in client.json("messages")[0] else True, "a record is not done")
     need(any(b.smb.folder.rglob("receipts/*.json")), "no receipt")
+    equal(client.json("status")["outbox_records"], 0, "records without receipt")
     b.site("dp", "validate", "dp1", b.packages[0])
-    b.site("dp", "remove", "dp1", "--force", check=False)
+    equal([p.name for p in b.smb.folder.rglob(".new-*")], [], "temporary objects left")
     equal(smb_processes(), [], "processes left")
 
 
@@ -79,14 +79,14 @@ def _(t):
 def _(t):
     b = Branch(t, 3)
     client = b.client()
-    agent = client.agent()
     before = b.smb.mark()
+    agent = client.agent()
     for package in b.packages:
         client("fetch", package)
     equal(len(b.smb.setups(before)), 1, "session setups with the agent")
     rows = [r for r in client.json("connections") if r["way"] == "session"]
-    equal([(r["server"], r["share"], r["scheme"], r["context"], r["credential"], r["owner"], r["leases"]) for r in rows],
-          [("dp1", "packway", "smb", "system", "guest", "agent", 0)], "connections")
+    equal([(r["share"], r["scheme"], r["context"], r["credential"], r["owner"], r["leases"]) for r in rows],
+          [("packway", "smb", "system", "guest", "agent", 0)], "connections")
     need(rows[0]["requests"] >= 3 * 2, "requests", rows)
     equal(len(b.smb.sessions()), 1, "sessions at the server")
     equal(client.json("explain")["chosen"]["way"], "session", "way of the last fetch")
@@ -100,6 +100,147 @@ def _(t):
         client("fetch", package)
     equal(len(b.smb.setups(before)), 3, "session setups without")
     equal(smb_processes(), [], "processes left")
+
+
+@case("an account signs and seals as the server wants")
+def _(t):
+    for i, more in enumerate(("server signing = mandatory", "server smb encrypt = required")):
+        home = t.new_dir("more")
+        secret = home / "secret"
+        secret.write_text("Grüße 7%s$\n")
+        inner = Case(f"{t.name} {i}")
+        t.defer(inner.close)
+        b = Branch(inner, secret=secret, users={"writer": "Grüße 7%s$"}, guest=False,
+                   glob=f"{more}\n  map to guest = never")
+        client = b.t.client()
+        client("credential", "set", b.smb.host, "--user", "writer", "--secret-file", secret)
+        client.enroll(b.site, b.smb.url("cap"))
+        agent = client.agent()
+        same_tree(inner.dir / "source0", client.json("fetch", b.packages[0])["path"])
+        (row,) = [r for r in client.json("connections") if r["way"] == "session"]
+        equal(row["credential"], "writer", "credential")
+        (session,) = b.smb.sessions()
+        need(session["signing"]["cipher"] if i == 0 else session["encryption"]["cipher"], "neither signed nor sealed", session)
+        equal(b.smb.refusals(), [], "refused logons")
+        for name in ("smbd.log",):
+            need("Grüße" not in (b.smb.home / "log" / name).read_text(errors="replace"), "the secret stands in a log")
+        for pid in smb_processes():
+            shown = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() + pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+            need("Grüße".encode() not in shown, "the secret stands in arguments or environment")
+        agent.terminate()
+        agent.wait(20 * SLOW)
+
+
+@case("clients that read while a site replaces see no mix and no absence")
+def _(t):
+    b = Branch(t)
+    client = b.client()
+    stop = time.monotonic() + 8
+    seen, faults = set(), []
+
+    def read():
+        while time.monotonic() < stop:
+            done = client("sync", check=False)
+            if done.code:
+                faults.append(done.err)
+            seen.add(done.out)
+    thread = threading.Thread(target=read)
+    thread.start()
+    count = 0
+    while time.monotonic() < stop:
+        b.site("advertise", b.packages[0], "install", "--collection", "all", "--available", "now")
+        b.site("publish")
+        count += 1
+    thread.join()
+    need(count >= 3, "publications", count)
+    equal(faults, [], "syncs that failed")
+
+
+@case("a DP at its connection limit is busy, and the other serves")
+def _(t):
+    site = t.site()
+    cap = site.folder_cap()
+    limited = t.samba(share="max connections = 1", name="limited")
+    other = t.samba(name="other")
+    site("dp", "add", "limited", limited.url())
+    site("dp", "add", "other", other.url())
+    made = site.package("tool", make_tree(t.dir / "src"))
+    site("publish")
+    client = t.client().join(site, cap)
+    client("sync")
+    client("prefer", "limited")
+    holder = subprocess.Popen(["smbclient", limited.url()[4:], "-N"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    t.defer(holder.wait)
+    t.defer(holder.kill)
+    wait_for("the holder's tree", 10, lambda: "packway" in limited.open_trees())
+    got = client.json("fetch", made)
+    same_tree(t.dir / "src", got["path"])
+    record = client.json("explain", made)
+    equal(record["chosen"]["server"], "other", "chosen")
+    tried = {a["server"]: a["class"] for a in record["attempts"]}
+    equal(tried.get("limited"), "busy", "the class of the full server")
+
+
+@case("a server that falls silent in mid-file is left in time, and a dead one too")
+def _(t):
+    for number, (name, act) in enumerate((("silent", signal.SIGSTOP), ("dead", signal.SIGKILL))):
+        inner = Case(f"{t.name} {name}")
+        t.defer(inner.close)
+        site = inner.site()
+        cap = site.folder_cap()
+        first = inner.samba(name="first", glob="  vfs objects = delay_inject full_audit\n  delay_inject:pread_send = 1500000")
+        second = inner.samba(name="second")
+        site("dp", "add", "first", first.url())
+        site("dp", "add", "second", second.url())
+        source = make_tree(inner.dir / "src", files=100, size=1500000)
+        made = site.package("tool", source)
+        site("publish")
+        client = inner.client().join(site, cap)
+        client("sync")
+        client("prefer", "first")
+        command = inner.spawn(program("packway"), "--state", client.state, "fetch", made, env=client.env)
+        wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 3
+                 for p in (client.state / "store" / "partial").glob("*/journal")), step=0.005)
+        need(command.poll() is None, "the fetch was over before")
+        first.signal(act)
+        began = time.monotonic()
+        equal(command.wait(120 * SLOW), 0, "exit code of the fetch")
+        record = client.json("explain", made)
+        tried = {a["server"]: a["class"] for a in record["attempts"]}
+        need(tried.get("first") in (("timeout", "slow") if name == "silent" else ("unreachable",)), "class", record["attempts"])
+        equal(record["chosen"]["server"], "second", "chosen")
+        equal(smb_processes(), [], "processes left")
+
+
+@case("two shares of one server take turns on it, never two sessions")
+def _(t):
+    site = t.site()
+    smb = t.samba(shares={"caps": t.new_dir("caps"), "content": t.new_dir("content")})
+    site("cap", "add", "cap1", smb.url("cap", "caps"))
+    site("dp", "add", "dp1", smb.url("dp", "content"))
+    made = site.package("tool", make_tree(t.dir / "src"))
+    site("publish")
+    client = t.client().enroll(site, smb.url("cap", "caps"))
+    client.agent()
+    most = []
+    stop = threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            most.append(len(smb.sessions()))
+    thread = threading.Thread(target=watch)
+    thread.start()
+    for _ in range(3):
+        client("cache", "--clear")
+        client("sync")
+        same_tree(t.dir / "src", client.json("fetch", made)["path"])
+    stop.set()
+    thread.join()
+    need(max(most) == 1, "sessions at once", most)
+    equal(sorted(p.name for p in smb.shares["content"].iterdir()), ["dp"], "what stands in the second share")
+    equal(sorted(p.name for p in smb.shares["caps"].iterdir()), ["cap"], "what stands in the first share")
+    (row,) = [r for r in client.json("connections") if r["way"] == "session"]
+    equal(row["share"], "content", "the share of the session")
 
 
 main()
