@@ -13,6 +13,7 @@
 
 #define NTSTATUS_SUCCESS         0x00000000u
 #define NTSTATUS_PENDING         0x00000103u /* the answer comes later (MS-SMB2 3.2.5.1.5) */
+#define NTSTATUS_ACCESS_DENIED   0xc0000022u
 #define NTSTATUS_MORE_PROCESSING 0xc0000016u /* one more leg of a session setup */
 
 /* The class of a code; NAL_CLASS_UNKNOWN where it says nothing that we know. */

@@ -66,9 +66,6 @@ struct provider {
 	/* True if the peer has not hung up, as far as can be seen without traffic. NULL: always. */
 	bool (*is_alive)(const struct session *session);
 
-	/* As way_enter; NULL where there is nothing to enter. */
-	enum nal_class (*enter)(struct way *way, struct err *err);
-
 	/* The rest as the way_* function of the same name; NULL where the capability is missing. */
 	enum nal_class (*get)(struct way_object *out, struct way *way, const char *name,
 			      const struct way_get *ask, struct err *err);

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/path.h"
 #include "common/random.h"
+#include "nal/ntstatus.h"
 #include "nal/provider.h"
 #include "nal/smbknock.h"
 #include "nal/smbplan.h"
@@ -48,7 +49,7 @@ static enum nal_class smb_open(struct session **out, const struct way_target *ta
 
 	if (link.address[0] == '\0')
 		smbknock_wait(&knock, link.address, where->host, where->port, SMBKNOCK_NEGOTIATE,
-			      limits->connect_ms, err);
+			      limits->connect_ms, SMBKNOCK_NEGOTIATE_MS, err);
 	if (knock.class != NAL_CLASS_OK)
 		return knock.class;
 	return smbsession_open(out, target, limits, link, err);
@@ -64,13 +65,18 @@ static char *path_of(const struct way *way, const char *name)
 	return name[0] == '\0' ? alloc_text(base) : alloc_printf("%s/%s", base, name);
 }
 
-/* A server that does not let us in at all is not worth another word on this session. */
+/*
+ * A server that does not let us in at all is not worth another word on this session. Whether it is
+ * the logon that it refused, or the share to somebody whom it knows, its status tells.
+ */
 static enum nal_class judged(struct way *way, enum nal_class class)
 {
 	const struct smbsession *s = session_of(way);
 
-	if (class != NAL_CLASS_OK && (s->socket < 0 || !s->was_up))
-		way->broken = true;
+	if (class == NAL_CLASS_OK || (s->socket >= 0 && s->was_up))
+		return class;
+	way->broken = true;
+	way->is_refused |= class == NAL_CLASS_DENIED && s->status != NTSTATUS_ACCESS_DENIED;
 	return class;
 }
 
@@ -86,15 +92,6 @@ static enum nal_class ask(struct smbwire_reply *reply, struct way *way, enum smb
 	enum nal_class class = smbsession_ask(reply, session_of(way), &r, &way->limits, name, err);
 
 	return judged(way, class);
-}
-
-static enum nal_class smb_enter(struct way *way, struct err *err)
-{
-	struct smbwire_reply reply = { .flags = 0 };
-	enum nal_class class = ask(&reply, way, SMBWIRE_ENTER, "", NULL, way->where.share, err);
-
-	/* Whether we may look at the share's own folder is another matter. */
-	return (reply.flags & SMBWIRE_UP) != 0 ? NAL_CLASS_OK : class;
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
@@ -558,7 +555,6 @@ const struct provider provider_smb = {
 	.open = smb_open,
 	.close = smbsession_close,
 	.is_alive = smbsession_is_alive,
-	.enter = smb_enter,
 	.get = smb_get,
 	.stat = smb_stat,
 	.read_ranges = smb_read_ranges,

@@ -390,6 +390,7 @@ enum nal_class smbsession_receive(struct smbwire_reply *out, struct smbsession *
 		class = take_reply(out, s, pace, name, err);
 	if (class != NAL_CLASS_OK || out->fault == 0)
 		return class;
+	s->status = out->status;
 	return smbsession_class(out->status, out->fault, name, err);
 }
 

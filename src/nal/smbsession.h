@@ -35,6 +35,7 @@ struct smbsession {
 	unsigned unwanted;    /* of these, the first so many interest nobody any more */
 	unsigned writes;      /* of these, how many carry bytes to the server */
 	bool was_up;          /* the server let us in once */
+	uint32_t status;      /* NTSTATUS of the last answer that was a fault; 0: not known */
 	uint64_t bytes_per_s; /* of the last long read; 0: not known */
 };
 

@@ -57,7 +57,6 @@ struct smbwire_hello {
 };
 
 enum smbwire_op {
-	SMBWIRE_ENTER,  /* nothing but to be let in at `share` */
 	SMBWIRE_OPEN,   /* size and time of `path`, which stays open for SMBWIRE_READ */
 	SMBWIRE_READ,   /* exactly [offset, offset + size) of it to `at` of the area */
 	SMBWIRE_CREATE, /* begin the new object `path`; the folders above it are made */

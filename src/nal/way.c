@@ -82,15 +82,6 @@ enum nal_class way_get_replaced(struct way_object *out, struct way *way, const c
 	return class;
 }
 
-enum nal_class way_enter(struct way *way, struct err *err)
-{
-	enum nal_class class = NAL_CLASS_OK;
-
-	if (way->session->provider->enter != NULL)
-		class = way->session->provider->enter(way, err);
-	return ended(way, class, "log on", "", err);
-}
-
 enum nal_class way_stat(struct way_stat *out, struct way *way, const char *name, struct err *err)
 {
 	enum nal_class class = NAL_CLASS_UNKNOWN;

@@ -182,12 +182,6 @@ enum nal_class way_get(struct way_object *out, struct way *way, const char *name
 enum nal_class way_get_replaced(struct way_object *out, struct way *way, const char *name,
 				const struct way_get *ask, struct err *err) MUST_USE;
 
-/*
- * Have the server let us in now, where that happens with the first request otherwise (SMB): a
- * refused logon shows here. Reading and writing need no such call before.
- */
-enum nal_class way_enter(struct way *way, struct err *err) MUST_USE;
-
 /* Ask for size and token without moving the object. */
 enum nal_class way_stat(struct way_stat *out, struct way *way, const char *name, struct err *err)
 	MUST_USE;

@@ -247,15 +247,6 @@ int share_enter(struct share *s, const char *name)
 	return 0;
 }
 
-int share_look_in(struct share *s)
-{
-	SCOPED_TEXT char *url = url_of(s, "");
-	struct stat st;
-
-	errno = 0;
-	return smbc_getFunctionStat(s->ctx)(s->ctx, url, &st) == 0 ? 0 : fault();
-}
-
 void share_warm_up(struct share *s)
 {
 	SCOPED_TEXT char *url = NULL;

@@ -32,9 +32,6 @@ bool share_new(struct share **out, const struct smbwire_hello *hello, const stru
 /* Go to the share that a request names; all that is open on another one is closed. */
 int share_enter(struct share *s, const char *name);
 
-/* Be let in there; talks to the server. */
-int share_look_in(struct share *s);
-
 /* Size and time of an object that is then open for share_read. */
 int share_open(struct smbwire_reply *out, struct share *s, const char *path);
 

@@ -87,12 +87,6 @@ static bool hear_hello(struct talk *t, struct err *err)
 
 /* ---- requests ---- */
 
-static int do_enter(struct smbwire_reply *out UNUSED, struct talk *t,
-		    const struct smbwire_request *r UNUSED)
-{
-	return share_look_in(t->share);
-}
-
 static int do_open(struct smbwire_reply *out, struct talk *t, const struct smbwire_request *r)
 {
 	return share_open(out, t->share, r->path);
@@ -164,11 +158,11 @@ static const struct {
 	int (*run)(struct smbwire_reply *out, struct talk *t, const struct smbwire_request *r);
 	bool needs_share; /* it names one; others go on with what was begun */
 } operations[] = {
-	[SMBWIRE_ENTER] = { do_enter, true },   [SMBWIRE_OPEN] = { do_open, true },
-	[SMBWIRE_READ] = { do_read, true },     [SMBWIRE_CREATE] = { do_create, true },
-	[SMBWIRE_WRITE] = { do_write, false },  [SMBWIRE_FINISH] = { do_finish, false },
-	[SMBWIRE_DROP] = { do_drop, false },    [SMBWIRE_RENAME] = { do_rename, true },
-	[SMBWIRE_DELETE] = { do_delete, true }, [SMBWIRE_LIST] = { do_list, true },
+	[SMBWIRE_OPEN] = { do_open, true },      [SMBWIRE_READ] = { do_read, true },
+	[SMBWIRE_CREATE] = { do_create, true },  [SMBWIRE_WRITE] = { do_write, false },
+	[SMBWIRE_FINISH] = { do_finish, false }, [SMBWIRE_DROP] = { do_drop, false },
+	[SMBWIRE_RENAME] = { do_rename, true },  [SMBWIRE_DELETE] = { do_delete, true },
+	[SMBWIRE_LIST] = { do_list, true },
 };
 static_assert(COUNT_OF(operations) == SMBWIRE_OP_COUNT_, "every operation has a row");
 

@@ -3,15 +3,13 @@
 from flow import *
 
 
-def smb_processes(under=None):
-    """Processes of packway-smb, of that parent or all of this build."""
+def smb_processes():
+    """Processes of this build's packway-smb."""
+    own = os.fsencode(program("packway-smb"))
     found = []
     for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError, IndexError):
-            if not entry.name.isdigit() or (entry / "comm").read_text().strip() != "packway-smb":
-                continue
-            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            if under is None or parent == under:
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes().split(b"\0")[0] == own:
                 found.append(int(entry.name))
     return found
 
@@ -188,16 +186,17 @@ def _(t):
         t.defer(inner.close)
         site = inner.site()
         cap = site.folder_cap()
-        first = inner.samba(name="first", glob="  vfs objects = delay_inject full_audit\n  delay_inject:pread_send = 1500000")
-        second = inner.samba(name="second")
-        site("dp", "add", "first", first.url())
+        first, second = inner.samba(name="first"), inner.samba(name="second")
+        line = inner.line(first)
+        site("dp", "add", "first", line.url())
         site("dp", "add", "second", second.url())
-        source = make_tree(inner.dir / "src", files=100, size=1500000)
+        source = make_tree(inner.dir / "src", files=100, size=800000)
         made = site.package("tool", source)
         site("publish")
         client = inner.client().join(site, cap)
         client("sync")
         client("prefer", "first")
+        line.rate = 3e6
         command = inner.spawn(program("packway"), "--state", client.state, "fetch", made, env=client.env)
         wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 3
                  for p in (client.state / "store" / "partial").glob("*/journal")), step=0.005)

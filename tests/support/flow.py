@@ -17,6 +17,7 @@ import http.client
 import json
 import os
 import pathlib
+import queue
 import random
 import shutil
 import signal
@@ -466,6 +467,65 @@ class Samba:
         return sorted(tree["service"] for tree in self.status().get("tcons", {}).values())
 
 
+class Line:
+    """A slow line to a TCP server: bytes are handed on after a delay and at a rate, each way, and its round trips are counted.
+
+        line = t.line(smb, delay=0.05, rate=2e6); line.host    # an address that leads there, at the same port
+        line.turns                                             # how often the client asked after it had got an answer
+    """
+
+    def __init__(self, t, server, delay=0.0, rate=None):
+        self.server, self.delay, self.rate, self.turns = server, delay, rate, 0
+        self.lock, self.last = threading.Lock(), None
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.host = server._free_address() if os.geteuid() == 0 else "127.0.0.1"
+        self.port = server.port if os.geteuid() == 0 else free_port()
+        self.listener.bind((self.host, self.port))
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+        t.defer(self.listener.close)
+
+    def url(self, path="", share=None):
+        return self.server.url(path, share).replace(f"{self.server.host}:{self.server.port}", f"{self.host}:{self.port}") \
+            .replace(f"{self.server.host}/", f"{self.host}/")
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection((self.server.host, self.server.port))
+                for a, b, way in ((near, far, "up"), (far, near, "down")):
+                    a.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    bytes_due = queue.Queue()
+                    threading.Thread(target=self._take, args=(a, bytes_due, way), daemon=True).start()
+                    threading.Thread(target=self._hand_on, args=(b, bytes_due), daemon=True).start()
+
+    def _take(self, source, bytes_due, way):
+        free = 0.0
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                with self.lock:
+                    self.turns += way == "up" and self.last != "up"
+                    self.last = way
+                now = time.monotonic()
+                free = max(free, now) + (len(piece) / self.rate if self.rate else 0)
+                bytes_due.put((free + self.delay, piece))
+                if free - now > 0.2:  # no endless buffer
+                    time.sleep(free - now - 0.2)
+        bytes_due.put((0, b""))
+
+    def _hand_on(self, sink, bytes_due):
+        with contextlib.suppress(OSError):
+            while True:
+                due, piece = bytes_due.get()
+                if not piece:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                time.sleep(max(0.0, due - time.monotonic()))
+                sink.sendall(piece)
+
+
 class Case:
     """What a case holds: folders, servers, processes; close() ends them all."""
 
@@ -497,6 +557,9 @@ class Case:
 
     def samba(self, **more):
         return Samba(self, **more)
+
+    def line(self, server, **more):
+        return Line(self, server, **more)
 
     def spawn(self, *argv, env=None, **more):
         full = dict(os.environ)
