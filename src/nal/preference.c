@@ -37,7 +37,7 @@ void preference_release(struct preference *p)
 
 static bool is_nal_path(const char *text)
 {
-	return text[0] == '[' || text[0] == '\\' || strstr(text, ":\\\\") != NULL ||
+	return text[0] == '[' || text[0] == '\\' || strstr(text, ":\\") != NULL ||
 	       strstr(text, ":[") != NULL;
 }
 

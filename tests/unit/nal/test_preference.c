@@ -32,6 +32,7 @@ static void entries_match_by_name_server_share_and_prefix(void **state UNUSED)
 		  "MSWNET:\\\\files.example\\packway\\other\\LON00001\\", false },
 		{ "a NAL path of a server",
 		  "[\"Display=x\"]MSWNET:[\"SMS_SITE=LON\"]\\\\FILES.EXAMPLE\\", true },
+		{ "a NAL path of a folder", "LOCAL:\\srv\\packway\\", false },
 		{ "a NAL path of another server", "MSWNET:\\\\files\\", false },
 		{ "a NAL path",
 		  "[\"Display=x\"]MSWNET:[\"SMS_SITE=LON\"]\\\\files.example\\packway\\", true },
@@ -63,6 +64,7 @@ static void nonsense_is_refused(void **state UNUSED)
 		{ "smb://u:p@x/y", ERR_REFUSED },
 		{ "NWBIND:\\\\nw\\sys", ERR_UNSUPPORTED },
 		{ "a/b", ERR_FORMAT },
+		{ "C:\\SMSPKG", ERR_UNSUPPORTED },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
