@@ -75,6 +75,7 @@ static void answer(struct worker *w, const json_t *request)
 struct peers {
 	struct pollfd fds[WORKER_PEERS_MAX];
 	size_t count;
+	bool had_guests; /* a peer was attached: this process is shared */
 };
 
 static void drop(struct peers *p, size_t i)
@@ -108,6 +109,7 @@ static bool serve_peer(struct worker *w, struct peers *p, size_t i)
 		return false;
 	op = jsondoc_text(request, "op");
 	if (op != NULL && strcmp(op, "attach") == 0) {
+		p->had_guests = true;
 		attach(p, passed);
 		return true;
 	}
@@ -129,12 +131,13 @@ static bool serve_ready(struct worker *w, struct peers *p)
 	return p->fds[0].revents == 0 || serve_peer(w, p, 0);
 }
 
-/* True while somebody may still ask or sessions linger. */
+/* True while somebody may still ask or sessions linger. A command's own worker waits for it,
+ * however long the program runs between two requests. */
 static bool is_wanted(const struct worker *w, const struct peers *p, uint64_t idle_since_ms)
 {
 	uint64_t idle_ms = clock_mono_ms(w->clock) - idle_since_ms;
 
-	return p->count > 1 || idle_ms < (uint64_t)w->options.linger_s * 1000;
+	return !p->had_guests || p->count > 1 || idle_ms < (uint64_t)w->options.linger_s * 1000;
 }
 
 static void loop(struct worker *w, struct peers *p)
