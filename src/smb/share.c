@@ -33,7 +33,8 @@ struct share {
 	char *writing_path;
 	SMBCFILE *listing;
 	const struct libsmb_file_info *entry; /* read, and not told yet */
-	bool is_warm;
+	unsigned opens;                       /* on this connection */
+	bool is_warm;                         /* the library has looked whether it lives */
 };
 
 /* ---- the context ---- */
@@ -146,6 +147,7 @@ static int need_file(struct file **out, struct share *s, const char *path)
 		handle = smbc_getFunctionOpen(s->ctx)(s->ctx, url, O_RDONLY, 0);
 		if (handle == NULL)
 			return fault();
+		s->is_warm |= s->opens++ > 0;
 		f = &s->files[s->file_count++];
 		*f = (struct file){ .path = alloc_text(path), .handle = handle };
 	}
@@ -244,6 +246,7 @@ int share_enter(struct share *s, const char *name)
 	free(s->name);
 	s->name = alloc_text(name);
 	s->is_warm = false;
+	s->opens = 0;
 	return 0;
 }
 

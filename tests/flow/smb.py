@@ -242,4 +242,58 @@ def _(t):
     equal(row["share"], "content", "the share of the session")
 
 
+CYCLES = 1000 if os.environ.get("PACKWAY_TEST_LARGE") else 200
+
+
+@case("cycles with random kills of packway-smb and smbd leave nothing")
+def _(t):
+    smb = t.samba()
+    (smb.folder / "thing").write_bytes(b"x" * 50000)
+    home = t.new_dir("bin")  # a helper is looked for beside the program that asks
+    for name in ("smbcycles", "packway-smb"):
+        shutil.copy(program(name), home / name)
+    shutil.copytree(BUILD / "src" / "smb" / "home", home / "smb-home")
+    process = subprocess.Popen([home / "smbcycles", smb.url(), "thing", str(CYCLES), str(t.rng.randrange(1 << 30))],
+                               stdout=subprocess.PIPE, text=True)
+    t.defer(process.kill)
+    while process.poll() is None:
+        time.sleep(t.rng.random())
+        sessions = [pid for pid in smb.pids() if pid != smb.process.pid]
+        if sessions and t.rng.random() < 0.3:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(t.rng.choice(sessions), signal.SIGKILL)
+    told = json.loads(process.communicate()[0])
+    print(f"# {told}")
+    equal((process.returncode, told["leases"], told["leaks"], told["descriptors"], told["children"]), (0, 0, 0, 0, 0), "left")
+    need(told["done"] > CYCLES / 2, "cycles that served", told)
+    need(told["grown_kib"] < 512, "memory grows", told)
+    own = os.fsencode(home / "packway-smb")
+    need(not [e for e in pathlib.Path("/proc").glob("[0-9]*/cmdline") if e.exists() and e.read_bytes().startswith(own)], "a process is left")
+    wait_for("the end of the sessions", 10, lambda: not smb.sessions())
+
+
+@case("an open session costs two round trips to an object and four to a package's first byte")
+def _(t):
+    site, smb = t.site(), t.samba()
+    cap = site.folder_cap()
+    line = t.line(smb)
+    site("dp", "add", "dp1", line.url())
+    made = [site.package(f"tool{i}", make_tree(t.dir / f"src{i}", seed=i)) for i in range(3)]
+    site("publish")
+    client = t.client().join(site, cap)
+    client("sync")
+    client.agent()
+    line.commands.clear()
+    client("fetch", made[0])
+    print(f"# new session: {' '.join(line.commands)}")
+    client("fetch", made[1])
+    time.sleep(1)  # closes what it had open
+    line.commands.clear()
+    before = smb.mark()
+    client("fetch", made[2])
+    print(f"# open session: {' '.join(line.commands)}")
+    equal(line.commands[:4], ["CREATE", "READ", "CREATE", "READ"], "index, then pack")
+    equal((smb.authentications(before), smb.trees(before)), ([], []), "logons and tree connects")
+
+
 main()

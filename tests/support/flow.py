@@ -468,15 +468,14 @@ class Samba:
 
 
 class Line:
-    """A slow line to a TCP server: bytes are handed on after a delay and at a rate, each way, and its round trips are counted.
+    """A slow line to a TCP server: bytes are handed on after a delay and at a rate, each way, and requests are noted.
 
         line = t.line(smb, delay=0.05, rate=2e6); line.host    # an address that leads there, at the same port
-        line.turns                                             # how often the client asked after it had got an answer
+        line.commands                                          # what was asked of it, if it is SMB and not sealed
     """
 
     def __init__(self, t, server, delay=0.0, rate=None):
-        self.server, self.delay, self.rate, self.turns = server, delay, rate, 0
-        self.lock, self.last = threading.Lock(), None
+        self.server, self.delay, self.rate, self.commands = server, delay, rate, []
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.host = server._free_address() if os.geteuid() == 0 else "127.0.0.1"
@@ -505,15 +504,26 @@ class Line:
         free = 0.0
         with contextlib.suppress(OSError):
             while piece := source.recv(65536):
-                with self.lock:
-                    self.turns += way == "up" and self.last != "up"
-                    self.last = way
+                if way == "up":
+                    self._note(piece)
                 now = time.monotonic()
                 free = max(free, now) + (len(piece) / self.rate if self.rate else 0)
                 bytes_due.put((free + self.delay, piece))
                 if free - now > 0.2:  # no endless buffer
                     time.sleep(free - now - 0.2)
         bytes_due.put((0, b""))
+
+    COMMANDS = ("NEGOTIATE SESSION_SETUP LOGOFF TREE_CONNECT TREE_DISCONNECT CREATE CLOSE FLUSH READ WRITE LOCK IOCTL CANCEL "
+                "ECHO QUERY_DIRECTORY CHANGE_NOTIFY QUERY_INFO SET_INFO OPLOCK_BREAK").split()
+
+    def _note(self, piece):
+        """SMB2 requests by their headers (MS-SMB2 2.2.1): small ones come in one piece."""
+        at = piece.find(b"\xfeSMB")
+        while at >= 0 and at + 14 <= len(piece):
+            number = int.from_bytes(piece[at + 12:at + 14], "little")
+            if number < len(self.COMMANDS):
+                self.commands.append(self.COMMANDS[number])
+            at = piece.find(b"\xfeSMB", at + 4)
 
     def _hand_on(self, sink, bytes_due):
         with contextlib.suppress(OSError):
