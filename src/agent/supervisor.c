@@ -19,6 +19,7 @@
 
 #include "agent/control.h"
 #include "agent/journal.h"
+#include "agent/mountwatch.h"
 #include "agent/orphan.h"
 #include "agent/permit.h"
 #include "agent/state.h"
@@ -62,7 +63,9 @@ struct supervisor {
 				  spin */
 	uint64_t next_tend_ms; /* no cycle for runs without a parent before */
 	uint64_t next_peek_ms; /* when to look at the runs again; 0: none is open */
-	int64_t plan_time_s;   /* of the plan.json that plan_poll_s is from */
+	struct mountwatch mounts;
+	uint64_t next_mount_ms; /* mounts come and go by the hundred on some machines: not before */
+	int64_t plan_time_s;    /* of the plan.json that plan_poll_s is from */
 	uint32_t plan_poll_s;
 	bool stopping;
 };
@@ -491,6 +494,31 @@ static void on_peer(struct supervisor *s)
 	}
 }
 
+static bool content_waits(const struct supervisor *s)
+{
+	json_auto_t *waits = NULL;
+	struct err ignored;
+
+	return state_read_json(&waits, &s->state, "waits.json", &ignored) &&
+	       json_object_size(waits) > 0;
+}
+
+/* A server that is mounted now may be the one that content waits for. */
+static void on_mounts(struct supervisor *s)
+{
+	uint64_t now = clock_mono_ms(s->clock);
+
+	s->next_mount_ms = now + LOOK_PAUSE_MS;
+	if (mountwatch_has_changed(&s->mounts) && content_waits(s))
+		s->next_poll_ms = MIN_OF(s->next_poll_ms, now);
+}
+
+/* What changes meanwhile is seen then. */
+static int mounts_fd(const struct supervisor *s)
+{
+	return has_sync(s) || clock_mono_ms(s->clock) < s->next_mount_ms ? -1 : s->mounts.fd;
+}
+
 static void plan_look(struct supervisor *s, enum seen seen, uint64_t now)
 {
 	if (seen == SEEN_NOTHING)
@@ -526,6 +554,8 @@ static int sleep_ms(const struct supervisor *s)
 		return -1;
 	if (s->next_peek_ms != 0)
 		next = MIN_OF(next, s->next_peek_ms);
+	if (s->next_mount_ms > now)
+		next = MIN_OF(next, s->next_mount_ms);
 	return next > now ? (int)MIN_OF(next - now, (uint64_t)INT32_MAX) : 0;
 }
 
@@ -537,6 +567,7 @@ static void loop(struct supervisor *s)
 			{ .fd = s->watch, .events = POLLIN },
 			{ .fd = s->worker, .events = POLLIN },
 			{ .fd = has_room(s) ? s->listener : -1, .events = POLLIN },
+			{ .fd = mounts_fd(s), .events = POLLPRI },
 		};
 
 		if (poll(fds, COUNT_OF(fds), sleep_ms(s)) < 0 && errno != EINTR)
@@ -550,6 +581,8 @@ static void loop(struct supervisor *s)
 			forget_worker(s);
 		if (fds[3].revents != 0)
 			on_peer(s);
+		if (fds[4].revents != 0)
+			on_mounts(s);
 		on_time(s);
 	}
 }
@@ -588,6 +621,9 @@ static bool start(struct supervisor *s, struct err *err)
 	socket = state_socket_path(&s->state);
 	if (!control_listen(&s->listener, socket, err))
 		return false;
+	/* Another table than the kernel's never tells. */
+	if (s->options->settings == NULL || s->options->settings->mounts == NULL)
+		mountwatch_open(&s->mounts);
 	learn_client(s);
 	s->next_poll_ms = clock_mono_ms(s->clock) +
 			  supervisor_first_delay(poll_interval(s), s->client);
@@ -607,6 +643,7 @@ static void stop(struct supervisor *s)
 		forget_worker(s);
 	if (socket != NULL)
 		(void)unlink(socket);
+	mountwatch_close(&s->mounts);
 	path_close_fd(&s->listener);
 	path_close_fd(&s->watch);
 	path_close_fd(&s->signals);
@@ -624,6 +661,7 @@ bool supervisor_serve(const struct supervisor_options *options, struct err *err)
 		.signals = -1,
 		.watch = -1,
 		.worker = -1,
+		.mounts = { .fd = -1 },
 	};
 	bool started = start(&s, err);
 

@@ -168,6 +168,29 @@ def _(t):
     equal([a["class"] for a in decision["attempts"] if a["way"] == "mount"], ["not-found"], "the attempt through it")
 
 
+@case("a mount that appears ends the wait for a server of another group, long before the next poll")
+def _(t):
+    site = t.site()
+    cap = f"file://{site.folder_cap('cap1')}"
+    site("group", "add", "hub")
+    site("group", "add", "branch", "--neighbour", "hub:120", "--open-ways", "cross-tier")
+    site("boundary", "add", "10.1.0.0/16", "--group", "branch")
+    dps = Shares(t, site, "dp", 1, "--group", "hub")
+    package = site.package("tool", make_tree(t.dir / "source", files=4))
+    site("program", "add", package, "install", "--command", f"sh -c 'echo run >> {t.dir}/ran'")
+    site("advertise", package, "install", "--collection", "all", "--mandatory", "now")
+    site("publish")
+    dps.hide()
+    client = t.client(config="poll = 1h\n").enroll(site, cap)
+    client.agent()
+    client("sync")
+    need("wait" in json.dumps(client.json("list")), "it does not wait")
+    need(not (t.dir / "ran").exists(), "the branch crossed to its neighbour")
+    at = mount_share(t, dps.servers["dp1"], t.dir / "mnt")
+    wait_for("the program", 15, lambda: (t.dir / "ran").exists())
+    equal(client.json("explain", package)["chosen"]["at"], str(at), "what it was read through")
+
+
 # -- contexts --------------------------------------------------------------------------------------
 
 class Users:

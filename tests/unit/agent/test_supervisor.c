@@ -1,10 +1,12 @@
 #include "support/testing.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -365,6 +367,22 @@ static void cycles_come_at_their_interval(void **state)
 	stop_agent(agent);
 }
 
+/* An identity whose turn in the spread comes late: 47 s after the start. */
+static void be_late(const struct place *p)
+{
+	const struct state st = { .dir = (char *)(uintptr_t)p->dir };
+	const struct state_identity id = {
+		.enrolment = STATE_ENROLLED,
+		.client = "00000000000000000000000000000007",
+		.site = "LON",
+		.stream = "00000000000000000000000000000008",
+	};
+	struct err err;
+
+	assert_true(supervisor_first_delay(86400, id.client) > 40000);
+	assert_done(state_save_identity(&st, &id, &err), &err);
+}
+
 /* A run that ends while nobody asks is told at once, not at the next poll. */
 static void an_ended_run_starts_a_cycle(void **state)
 {
@@ -376,6 +394,7 @@ static void an_ended_run_starts_a_cycle(void **state)
 	int fd;
 
 	assert_done(path_make_dirs(folder, 0700, &err), &err);
+	be_late(p);
 	agent = start_agent(p, 86400);
 	fd = reach(p);
 	close(fd);
@@ -387,6 +406,73 @@ static void an_ended_run_starts_a_cycle(void **state)
 	/* The end cannot be told (nobody settles it here): that must not become a loop. */
 	pause_ms(300);
 	assert_int_equal(requests(p), 1);
+	stop_agent(agent);
+}
+
+/* A FUSE mount that nobody serves, in a mount table of our own; false where we may not. */
+static bool mount_share(const char *at)
+{
+	SCOPED_FD int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	SCOPED_TEXT char *options = alloc_printf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+
+	return fuse >= 0 && mount("//dp1/packway", at, "fuse", 0, options) == 0;
+}
+
+static bool have_own_mounts(void)
+{
+	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* What waits for a server may have been waiting for this one; but not once a mount, a minute at
+ * least between two such cycles. */
+static void a_mount_that_appears_ends_a_wait(void **state)
+{
+	struct place *p = *state;
+	SCOPED_TEXT char *waits = path_join(p->dir, "waits.json");
+	SCOPED_TEXT char *at = path_join(p->dir, "mnt");
+	const char waiting[] = "{\"LON20001\":{\"text\":\"waits\"}}";
+	struct err err;
+	pid_t agent;
+	bool mounted;
+
+	if (!have_own_mounts())
+		skip();
+	assert_done(path_make_dirs(at, 0700, &err), &err);
+	assert_done(newfile_write(waits, 0600, span_of_text(waiting), &err), &err);
+	be_late(p);
+	agent = start_agent(p, 86400);
+	close(reach(p));
+	pause_ms(200);
+	assert_int_equal(requests(p), 0);
+	mounted = mount_share(at);
+	assert_true(!mounted || wait_for_requests(p, 1));
+	if (mounted)
+		(void)umount2(at, MNT_DETACH);
+	mounted = mounted && mount_share(at);
+	pause_ms(300);
+	(void)umount2(at, MNT_DETACH);
+	assert_int_equal(requests(p), mounted ? 1 : 0);
+	stop_agent(agent);
+}
+
+static void a_mount_starts_nothing_where_nothing_waits(void **state)
+{
+	struct place *p = *state;
+	SCOPED_TEXT char *at = path_join(p->dir, "mnt");
+	struct err err;
+	pid_t agent;
+
+	if (!have_own_mounts())
+		skip();
+	assert_done(path_make_dirs(at, 0700, &err), &err);
+	be_late(p);
+	agent = start_agent(p, 86400);
+	close(reach(p));
+	(void)!mount_share(at);
+	pause_ms(300);
+	(void)umount2(at, MNT_DETACH);
+	assert_int_equal(requests(p), 0);
 	stop_agent(agent);
 }
 
@@ -418,4 +504,5 @@ TESTING_MAIN(CASE(commands_are_answered), CASE(one_that_hangs_keeps_nobody),
 	     CASE(a_guest_that_let_go_of_the_worker_keeps_it_from_nobody),
 	     CASE(guests_never_take_all_places), CASE(only_one_agent_serves_a_state),
 	     CASE(a_killed_agent_leaves_no_lock), CASE(cycles_come_at_their_interval),
-	     CASE(an_ended_run_starts_a_cycle), cmocka_unit_test(polls_are_spread), )
+	     CASE(an_ended_run_starts_a_cycle), CASE(a_mount_that_appears_ends_a_wait),
+	     CASE(a_mount_starts_nothing_where_nothing_waits), cmocka_unit_test(polls_are_spread), )
