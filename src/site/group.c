@@ -8,6 +8,7 @@
 #include "common/text.h"
 #include "nal/locator.h"
 #include "site/checks.h"
+#include "site/vantage.h"
 
 /* "OTHER[:MINUTES]": the name is copied to `name_out`, which the caller frees. */
 static bool read_neighbour(char **name_out, int64_t *minutes_out, const char *text, struct err *err)
@@ -122,25 +123,46 @@ static bool add_rows(struct site *site, const struct group_spec *spec, struct er
 	return true;
 }
 
-/* A group that may use preferred servers only and prefers none would cut its clients off (Q235873).
- */
-static bool check_lockout(const struct group_spec *spec, struct err *err)
+static bool lockout(const struct group_spec *spec, const char *kind, struct err *err)
 {
-	if (spec->policy == NULL || strcmp(spec->policy, "preferred-only") != 0 ||
-	    spec->prefer_count > 0)
-		return true;
 	err_set(err, ERR_REFUSED,
-		"group \"%s\": policy preferred-only without a preferred server leaves no candidate",
-		spec->name);
+		"group \"%s\": policy preferred-only without a preferred %s leaves no candidate",
+		spec->name, kind);
 	return err_fix(err, "name servers with --prefer, or choose another policy");
+}
+
+/*
+ * A group that may use preferred servers only, and prefers no CAP, or no DP, would cut its clients
+ * off; without a CAP not even a better policy would reach them (Q235873). Inside the transaction
+ * that adds it.
+ */
+static bool check_lockout(struct site *site, const struct group_spec *spec, struct err *err)
+{
+	SCOPED(vantage) struct vantage vantage = { 0 };
+
+	if (spec->policy == NULL || strcmp(spec->policy, "preferred-only") != 0)
+		return true;
+	if (spec->prefer_count == 0)
+		return lockout(spec, "server", err);
+	if (!vantage_open(&vantage, site, err))
+		return false;
+	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
+		SCOPED(select_result) struct select_result result = { 0 };
+
+		vantage_ask(&result, &vantage, vantage_group(&vantage, spec->name),
+			    (enum kind)kind);
+		if (result.count > 0 && result.wait == SELECT_WAIT_CHANGE)
+			return lockout(spec, kind == KIND_CAP ? "CAP" : "DP", err);
+	}
+	return true;
 }
 
 bool group_add(struct site *site, const struct group_spec *spec, struct err *err)
 {
 	SITE_UNDO struct site *undo = site;
 
-	return check_lockout(spec, err) && site_begin(site, err) && add_rows(site, spec, err) &&
-	       site_commit_policy(site, err);
+	return site_begin(site, err) && add_rows(site, spec, err) &&
+	       check_lockout(site, spec, err) && site_commit_policy(site, err);
 }
 
 bool group_remove(struct site *site, const char *name, struct err *err)

@@ -7,10 +7,8 @@
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "nal/decision.h"
-#include "nal/select.h"
 #include "nal/shadow.h"
-#include "policy/candidates.h"
-#include "site/policydoc.h"
+#include "site/vantage.h"
 #include "site/whereabouts.h"
 
 #define EXAMPLES_MAX 3
@@ -111,8 +109,7 @@ static const char *examples_text(struct examples *e)
 
 struct lint {
 	struct site *site;
-	struct systems systems;
-	struct candidates candidates[KIND_COUNT_];
+	struct vantage vantage;
 	json_t *lists[FINDING_COUNT_];
 	struct boundary_index *index;
 	struct examples outside;
@@ -123,9 +120,7 @@ static void lint_release(struct lint *l)
 {
 	for (size_t i = 0; i < FINDING_COUNT_; i++)
 		json_decref(l->lists[i]);
-	for (size_t i = 0; i < KIND_COUNT_; i++)
-		candidates_release(&l->candidates[i]);
-	systems_release(&l->systems);
+	vantage_release(&l->vantage);
 	boundary_index_free(l->index);
 	examples_release(&l->outside);
 	examples_release(&l->unknown);
@@ -168,43 +163,24 @@ static void look_at_boundaries(struct lint *l)
 	size_t count = 0, at = 0;
 	bool *is_shadowed;
 
-	if (boundary_tie(&a, &b, l->systems.groups, l->systems.group_count))
+	if (boundary_tie(&a, &b, l->vantage.systems.groups, l->vantage.systems.group_count))
 		add(l, BOUNDARY_TIE, a->name,
 		    alloc_printf("%s and %s have the same network", a->name, b->name));
-	for (size_t g = 0; g < l->systems.group_count; g++)
-		for (size_t i = 0; i < l->systems.groups[g].net_count; i++) {
+	for (size_t g = 0; g < l->vantage.systems.group_count; g++)
+		for (size_t i = 0; i < l->vantage.systems.groups[g].net_count; i++) {
 			ALLOC_GROW(nets, count);
-			nets[count++] = l->systems.groups[g].nets[i];
+			nets[count++] = l->vantage.systems.groups[g].nets[i];
 		}
 	is_shadowed = alloc_zeroed(count, sizeof(*is_shadowed));
 	shadow_find(is_shadowed, nets, count);
-	for (size_t g = 0; g < l->systems.group_count; g++)
-		for (size_t i = 0; i < l->systems.groups[g].net_count; i++, at++)
-			look_at_net(l, &l->systems.groups[g], &nets[at], is_shadowed[at]);
+	for (size_t g = 0; g < l->vantage.systems.group_count; g++)
+		for (size_t i = 0; i < l->vantage.systems.groups[g].net_count; i++, at++)
+			look_at_net(l, &l->vantage.systems.groups[g], &nets[at], is_shadowed[at]);
 	free(is_shadowed);
 	free(nets);
 }
 
 /* ---- what a group's machines reach ---- */
-
-/* Its machines ask for something that all servers of a kind have. */
-static void ask_for_group(struct select_result *out, const struct lint *l,
-			  const struct boundary_group *g, enum kind kind)
-{
-	const struct select_input input = {
-		.kind = kind,
-		.object = kind_name(kind),
-		.candidates = l->candidates[kind].items,
-		.count = l->candidates[kind].count,
-		.groups = g, /* alone: no longer boundary takes the address away */
-		.group_count = 1,
-		.addresses = &g->nets[0].base,
-		.address_count = 1,
-		.now_s = site_now(l->site),
-	};
-
-	select_run(out, &input);
-}
 
 static const char *wanted(enum kind kind)
 {
@@ -218,7 +194,7 @@ static void look_at_reach(struct lint *l, const struct boundary_group *g, enum k
 	SCOPED(decision) struct decision *d = NULL;
 	int64_t minutes;
 
-	ask_for_group(&result, l, g, kind);
+	vantage_ask(&result, &l->vantage, g, kind);
 	if (result.usable > 0)
 		return;
 	d = decision_new(&result, &about);
@@ -239,8 +215,8 @@ static size_t servers_of(const struct lint *l, const char *group, bool counts_ca
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < l->systems.place_count; i++) {
-		const struct systems_place *p = &l->systems.places[i];
+	for (size_t i = 0; i < l->vantage.systems.place_count; i++) {
+		const struct systems_place *p = &l->vantage.systems.places[i];
 
 		if (p->group != NULL && strcmp(p->group, group) == 0 &&
 		    (counts_caps || p->kind == KIND_DP))
@@ -249,18 +225,10 @@ static size_t servers_of(const struct lint *l, const char *group, bool counts_ca
 	return count;
 }
 
-static const struct boundary_group *group_find(const struct lint *l, const char *name)
-{
-	for (size_t i = 0; i < l->systems.group_count; i++)
-		if (strcmp(l->systems.groups[i].name, name) == 0)
-			return &l->systems.groups[i];
-	return NULL;
-}
-
 static bool is_neighbour(const struct lint *l, const char *name)
 {
-	for (size_t i = 0; i < l->systems.group_count; i++)
-		if (boundary_neighbour_find(&l->systems.groups[i], name) != NULL)
+	for (size_t i = 0; i < l->vantage.systems.group_count; i++)
+		if (boundary_neighbour_find(&l->vantage.systems.groups[i], name) != NULL)
 			return true;
 	return false;
 }
@@ -283,7 +251,7 @@ static void look_at_minutes(struct lint *l, const struct boundary_group *g,
 static void look_at_neighbour(struct lint *l, const struct boundary_group *g,
 			      const struct boundary_neighbour *n)
 {
-	if (group_find(l, n->group) == NULL) {
+	if (vantage_group(&l->vantage, n->group) == NULL) {
 		add(l, NEIGHBOUR_UNKNOWN, g->name,
 		    alloc_printf("its neighbour %s does not exist", n->group));
 		return;
@@ -298,8 +266,8 @@ static void look_at_neighbour(struct lint *l, const struct boundary_group *g,
 
 static bool entry_means_any(const struct lint *l, const struct preference_entry *entry)
 {
-	for (size_t i = 0; i < l->systems.place_count; i++) {
-		const struct systems_place *p = &l->systems.places[i];
+	for (size_t i = 0; i < l->vantage.systems.place_count; i++) {
+		const struct systems_place *p = &l->vantage.systems.places[i];
 
 		if (preference_matches(entry, p->name, NULL, 0))
 			return true;
@@ -364,7 +332,7 @@ static bool look_at_group(struct lint *l, const struct boundary_group *g, struct
 		return true;
 	}
 	for (size_t kind = 0; kind < KIND_COUNT_; kind++)
-		if (l->candidates[kind].count > 0)
+		if (l->vantage.candidates[kind].count > 0)
 			look_at_reach(l, g, (enum kind)kind);
 	return look_at_packages(l, g, err);
 }
@@ -390,11 +358,11 @@ static void look_at_client(const struct whereabouts *where, void *ctx)
 
 static bool look_at_clients(struct lint *l, struct err *err)
 {
-	l->index = boundary_index_new(l->systems.groups, l->systems.group_count);
+	l->index = boundary_index_new(l->vantage.systems.groups, l->vantage.systems.group_count);
 	if (!whereabouts_each(l->site, look_at_client, l, err))
 		return false;
 	/* A site without groups has no boundaries to be outside of. */
-	if (l->outside.count > 0 && l->systems.group_count > 0)
+	if (l->outside.count > 0 && l->vantage.systems.group_count > 0)
 		add(l, CLIENT_OUTSIDE, NULL,
 		    alloc_printf("%zu clients are in no boundary and use the servers without a "
 				 "group: %s",
@@ -412,9 +380,9 @@ static bool look_at_site(struct lint *l, struct err *err)
 {
 	SCOPED(examples) struct examples e = { 0 };
 
-	if (l->candidates[KIND_CAP].count == 0)
+	if (l->vantage.candidates[KIND_CAP].count == 0)
 		add(l, NO_CAP, NULL, alloc_text("there is no CAP: no client can read policy"));
-	if (l->candidates[KIND_DP].count == 0)
+	if (l->vantage.candidates[KIND_DP].count == 0)
 		add(l, NO_DP, NULL, alloc_text("there is no DP: no client can read content"));
 	if (!take_ids(&e, l, STMT_PACKAGES_NOWHERE, DB_NO_ARGS, err))
 		return false;
@@ -425,26 +393,13 @@ static bool look_at_site(struct lint *l, struct err *err)
 	return true;
 }
 
-static bool find_candidates(struct lint *l, struct err *err)
-{
-	static const struct candidates_knowledge nothing;
-
-	for (size_t kind = 0; kind < KIND_COUNT_; kind++) {
-		const struct candidates_question q = { .kind = (enum kind)kind };
-
-		if (!candidates_find(&l->candidates[kind], &l->systems, &q, &nothing, err))
-			return false;
-	}
-	return true;
-}
-
 static bool look_at_all(struct lint *l, struct err *err)
 {
 	if (!look_at_site(l, err))
 		return false;
 	look_at_boundaries(l);
-	for (size_t i = 0; i < l->systems.group_count; i++)
-		if (!look_at_group(l, &l->systems.groups[i], err))
+	for (size_t i = 0; i < l->vantage.systems.group_count; i++)
+		if (!look_at_group(l, &l->vantage.systems.groups[i], err))
 			return false;
 	return look_at_clients(l, err);
 }
@@ -455,8 +410,7 @@ bool lint_run(json_t **out, bool *is_clean_out, struct site *site, struct err *e
 
 	for (size_t i = 0; i < FINDING_COUNT_; i++)
 		l.lists[i] = json_array();
-	if (!policydoc_systems(&l.systems, site, err) || !find_candidates(&l, err) ||
-	    !look_at_all(&l, err))
+	if (!vantage_open(&l.vantage, site, err) || !look_at_all(&l, err))
 		return false;
 	*out = json_array();
 	*is_clean_out = true;

@@ -318,6 +318,20 @@ def _(t):
     need("nothing to find" in said, "what is said", said)
 
 
+@case("a group that would cut its machines off from every CAP is refused (Q235873)")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    site.folder_dp("dp1")
+    add = ["group", "add", "tight", "--policy", "preferred-only"]
+    fails(site(*add, check=False), 1, "preferred server")
+    fails(site(*add, "--prefer", "dp1", check=False), 1, "preferred CAP")
+    fails(site(*add, "--prefer", "cap1", check=False), 1, "preferred DP")
+    equal(site.json("group", "list"), [], "nothing of them is left")
+    site(*add, "--prefer", "dp1", "--prefer", "cap1")
+    equal(lint(site, 1), {("group-unused", "tight")}, "findings")
+
+
 @case("neighbours, preferences and boundaries that do nothing are found (Q244157, Q278856)")
 def _(t):
     site = t.site()
