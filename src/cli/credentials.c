@@ -28,8 +28,11 @@ static void wake_up(int signal_number UNUSED)
 
 static const int ending_signals[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGTSTP };
 
-static bool read_without_echo(struct secret *secret, struct err *err)
+/* The question comes once there is no echo any more: answers may come fast. */
+static bool read_without_echo(struct secret *secret, const char *user, const char *server,
+			      struct err *err)
 {
+	char shown[2 * CREDENTIALFILE_USER_MAX];
 	struct sigaction wake = { .sa_handler = wake_up }, before[COUNT_OF(ending_signals)];
 	struct termios as_it_was, quiet;
 	bool done;
@@ -42,6 +45,9 @@ static bool read_without_echo(struct secret *secret, struct err *err)
 		sigaction(ending_signals[i], &wake, &before[i]);
 	done = tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0 ||
 	       err_sys(err, ERR_IO, errno, "the terminal");
+	text_escape_line(shown, sizeof(shown), user);
+	fprintf(stderr, "secret of %s at %s: ", shown, server);
+	fflush(stderr);
 	done = done && secret_read(secret, STDIN_FILENO, err);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &as_it_was);
 	for (size_t i = 0; i < COUNT_OF(ending_signals); i++)
@@ -65,19 +71,14 @@ static bool ask(struct secret *secret, const struct options *o, const char *user
 		const char *server, struct err *err)
 {
 	const char *path = options_text(o, "secret-file");
-	char shown[2 * CREDENTIALFILE_USER_MAX];
 	bool done;
 
-	if (path != NULL) {
+	if (path != NULL)
 		done = read_file(secret, path, err);
-	} else if (!isatty(STDIN_FILENO)) {
+	else if (!isatty(STDIN_FILENO))
 		done = secret_read(secret, STDIN_FILENO, err);
-	} else {
-		text_escape_line(shown, sizeof(shown), user);
-		fprintf(stderr, "secret of %s at %s: ", shown, server);
-		fflush(stderr);
-		done = read_without_echo(secret, err);
-	}
+	else
+		done = read_without_echo(secret, user, server, err);
 	/* What was typed is no file that was damaged. */
 	if (!done && (err->code == ERR_FORMAT || err->code == ERR_LIMIT))
 		err->code = ERR_USAGE;

@@ -223,8 +223,8 @@ def _(t):
     os.write(fd, b"Sesame-4711\n")
     shown = read_terminal(fd, b"connection on", 60)
     need(b"Sesame" not in shown, "the secret is echoed")
-    os.close(fd)
     equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+    os.close(fd)
     equal(client.json("credential", "list")[0]["user"], "OFFICE\\me")
 
 
