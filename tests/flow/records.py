@@ -8,7 +8,7 @@ from flow import *
 
 TOOL = "tool"
 KILLS = max(4, round(25 / STRETCH))  # of intake, and as many of publish
-KILLS_S = 90  # a busy machine with sanitizers may get fewer of them done
+KILLS_S = 90  # at most, on a machine that is not slow
 
 
 class Fleet:
@@ -244,7 +244,7 @@ def _(t):
         producer.start()
     t.defer(lambda: (stop.set(), [p.join() for p in producers]))
     killed, longest, rounds = {"intake": 0, "publish": 0}, {"intake": 0.2, "publish": 0.2}, 0
-    end = time.monotonic() + KILLS_S
+    end = time.monotonic() + KILLS_S * SLOW
     while min(killed.values()) < KILLS and time.monotonic() < end:
         rounds += 1
         verb = min(killed, key=killed.get)
@@ -257,7 +257,7 @@ def _(t):
         producer.join()
     need(not any(p.fault for p in producers), "a client failed", *[p.fault for p in producers])
     print(f"# {killed['intake']} kills of intake, {killed['publish']} of publish, in {rounds} rounds")
-    need(min(killed.values()) >= min(KILLS, 4), "too few kills", killed)
+    need(min(killed.values()) >= KILLS, "too few kills in time", killed)
     site("publish")
     settle(fleet, *clients)
     for client in clients:
