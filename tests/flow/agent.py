@@ -158,6 +158,31 @@ def _(t):
     client("sync")
 
 
+@case("another user's slow fetch holds up neither the owner nor the schedule")
+def _(t):
+    if os.geteuid() != 0:
+        return
+    slow = t.dir / "slow"
+    t.dir.chmod(0o755)
+    site, nginx, (package,) = web_site(t, 1, size=100000, server=f"if (-f {slow}) {{ set $limit_rate 4k; }}")
+    group = grp.getgrgid(65534).gr_name
+    site("advertise", package, "install", "--collection", "all", "--available", "now", "--offer-to", group)
+    site("publish")
+    client = enrolled(t, site, config="poll = 1s\n")
+    client.agent()
+    client("sync")
+    client.state.chmod(0o711)
+    slow.touch()
+    guest = t.spawn("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", program("packway"),
+                    "--state", client.state, "fetch", package, env=client.env)
+    part = client.state / "store"
+    wait_for("the guest's fetch", 20, lambda: any(p.is_file() and p.stat().st_size for p in part.rglob("*")))
+    for verb in (("locate", package), ("connections",), ("sync",)):
+        client(*verb)
+        need(guest.poll() is None, f"the guest's fetch was over before {verb[0]}; nothing is shown", guest.returncode)
+    guest.kill()
+
+
 def usage(pid):
     """(resident KiB, descriptors) of a process."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
