@@ -156,6 +156,75 @@ def p5_big_file(bench, t):
     bench.report.row("memory, most of any process", f"{ours.rss_mib:.0f} MiB RSS")
 
 
+def p5_over_smb(bench, t):
+    source = corpus.big_file(bench.data).parent
+    site, smb = t.site(), t.samba(shares={"packway": t.new_dir("share"), "plain": source})
+    cap = site.folder_cap("cap1")
+    site("dp", "add", "dp1", smb.url("dp"))
+    package = site.package("big", source)
+    site("publish")
+    client = t.client().join(site, f"file://{cap}")
+
+    def smbclient():
+        out = t.dir / "got.bin"
+        out.unlink(missing_ok=True)
+        settle()
+        return timed(["smbclient", f"//{smb.host}/plain", "-p", smb.port, "-N", "-c", f"get file.bin {out}"])[0]
+
+    def packway():
+        client("cache", "--clear")
+        settle()
+        return timed([flow.program("packway"), "--state", client.state, "fetch", package], env=client.env)[0]
+
+    cost = in_rounds({
+        "smbclient": smbclient,
+        "SHA-256": lambda: timed(f"openssl dgst -sha256 {source}/file.bin")[0],
+        "packway fetch": packway,
+    }, bench.rounds)
+    base, ours = cost["smbclient"], cost["packway fetch"]
+    bench.report.at_least("SMB: fetch, MB/s / smbclient (which verifies nothing)", base.wall / ours.wall, 1.0)
+    bench.report.at_most("SMB: fetch, CPU / (1.3 x smbclient + one SHA-256)",
+                         ours.cpu / (1.3 * base.cpu + cost["SHA-256"].cpu), 1)
+    bench.report.row("SMB: seconds, smbclient and fetch", f"{base.wall:.2f} and {ours.wall:.2f}")
+
+
+def p5_both(bench, t):
+    p5_big_file(bench, t)
+    p5_over_smb(bench, t)
+
+
+# -- open and new ways ---------------------------------------------------------------------------
+
+def p7_open_way(bench, t):
+    """Requests on the line, which an SMB client that waits for each answer makes round trips."""
+    site, smb = t.site(), t.samba()
+    cap, line = site.folder_cap("cap1"), t.line(smb)
+    site("dp", "add", "dp1", line.url())
+    packages = []
+    for number in range(3):
+        (t.dir / f"source{number}").mkdir()
+        (t.dir / f"source{number}" / "file").write_bytes(os.urandom(100000))
+        packages.append(site.package(f"tool{number}", t.dir / f"source{number}"))
+    site("publish")
+    client = t.client().join(site, f"file://{cap}")
+    client("sync")
+    client.agent()
+    line.commands.clear()
+    client("fetch", packages[0])
+    first = line.commands.index("READ") + 1
+    client("fetch", packages[1])
+    time.sleep(1)
+    line.commands.clear()
+    before = smb.mark()
+    client("fetch", packages[2])
+    reads = [i for i, name in enumerate(line.commands) if name == "READ"]
+    bench.report.at_most("SMB: round trips to an object's first byte", reads[0] + 1, 2, "")
+    bench.report.at_most("SMB: … to a second package's first byte", reads[1] + 1, 4, "")
+    bench.report.at_most("SMB: session setups and tree connects by it",
+                         len(smb.authentications(before)) + len(smb.trees(before)), 0, "")
+    bench.report.row("SMB: requests of a new session to the first byte, NEGOTIATE included", str(first))
+
+
 # -- choosing ------------------------------------------------------------------------------------
 
 def p9_ranking(bench):
@@ -352,7 +421,8 @@ def p12_intake(bench, t, clients=1000, envelopes=1, records=20):
 GOALS = {
     "P1": ("publish", p1_publish),
     "P2": ("size", p2_size),
-    "P5": ("one big file over HTTP", p5_big_file),
+    "P5": ("one big file over HTTP and SMB", p5_both),
+    "P7": ("an open way", p7_open_way),
     "P9": ("choice", p9_choice),
     "P10": ("idle agent", p10_agent),
     "P11": ("polls", p11_polls),
