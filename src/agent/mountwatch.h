@@ -17,9 +17,8 @@
 #include "common/span.h"
 
 #define MOUNTWATCH_BYTES_MAX ((size_t)16 << 20) /* a larger table is not watched */
-* /
 
-	struct mountwatch {
+struct mountwatch {
 	int fd;       /* the table; -1: it cannot be watched */
 	uint64_t sum; /* of what was there when it was last looked at */
 };
