@@ -46,8 +46,8 @@ static bool some_failed(const json_t *rows)
 	return false;
 }
 
-static bool distribute(struct verb_call *call, struct site *site, const char *id,
-		       const char *const *dps, size_t count, struct err *err)
+static bool distribute(size_t *failed_out, struct verb_call *call, struct site *site,
+		       const char *id, const char *const *dps, size_t count, struct err *err)
 {
 	struct progress progress = { 0 };
 	const struct distribute_options options = {
@@ -59,13 +59,12 @@ static bool distribute(struct verb_call *call, struct site *site, const char *id
 		.progress = show_progress,
 		.progress_ctx = &progress,
 	};
-	size_t failed;
 	bool done;
 
 	if (!distribute_want(site, id, dps, count, err))
 		return false;
 	progress_begin(&progress, id, call->clock, !call->is_quiet);
-	done = distribute_run(&failed, site, &options, err);
+	done = distribute_run(failed_out, site, &options, err);
 	progress_end(&progress);
 	return done;
 }
@@ -77,17 +76,18 @@ static bool run_distribute(struct verb_call *call, struct err *err)
 	json_auto_t *all = NULL;
 	json_auto_t *rows = NULL;
 	const char *const *dps;
-	size_t count;
+	size_t count, failed;
 
 	dps = options_all(call->options, "dp", &count);
 	if (options_flag(call->options, "all") == (count > 0))
 		return err_set(err, ERR_USAGE, "give either --dp NAME... or --all");
-	if (!site_call_open(&site, call, err) || !distribute(call, site, id, dps, count, err) ||
+	if (!site_call_open(&site, call, err) ||
+	    !distribute(&failed, call, site, id, dps, count, err) ||
 	    !distribute_status(&all, site, NULL, id, err))
 		return false;
 	rows = rows_of(all, dps, count);
 	print_table(call->print, status_columns, rows, "no DPs");
-	call->exit = some_failed(rows) ? EXIT_NETWORK : EXIT_DONE;
+	call->exit = failed > 0 || some_failed(rows) ? EXIT_NETWORK : EXIT_DONE;
 	if (call->exit == EXIT_DONE)
 		print_note(call->print, "clients see it after the next publish");
 	return true;

@@ -21,6 +21,8 @@
 #define INBOX_MODE 01733 /* everybody may put a file and nobody may look or remove */
 #define INBOX_OWN  0700  /* serve puts them there */
 
+#define ADDED_AT_ONCE 16 /* files that are recorded together */
+
 #define LOCK_WAIT_MS 120000 /* another process puts receipts on the same CAP */
 
 struct copy {
@@ -29,7 +31,8 @@ struct copy {
 	const struct capcopy_job *job;
 	struct outlet outlet;
 	json_t *known; /* object: what was put there before */
-	json_t *added; /* array: names put now */
+	json_t *added; /* array: names put now, and not recorded yet */
+	size_t put;    /* how many were put */
 };
 
 static bool load_known(struct copy *c, struct err *err)
@@ -113,23 +116,6 @@ static bool put_again(struct copy *c, const char *name, struct err *err)
 	return put_file(c, name, OUTLET_REPLACE, err);
 }
 
-static bool put_missing(struct copy *c, struct err *err)
-{
-	const struct publication_paths *files = c->job->files;
-
-	for (size_t i = 0; i < files->count; i++) {
-		const char *name = files->items[i];
-
-		if (strcmp(name, TIMESTAMP) == 0 || json_object_get(c->known, name) != NULL)
-			continue;
-		if (!put_file(c, name, OUTLET_CREATE, err) ||
-		    (c->outlet.was_there && !put_again(c, name, err)))
-			return false;
-		json_array_append_new(c->added, json_string(name));
-	}
-	return true;
-}
-
 static bool record_added(struct copy *c, struct err *err)
 {
 	SITE_UNDO struct site *undo = c->site;
@@ -144,7 +130,31 @@ static bool record_added(struct copy *c, struct err *err)
 		if (!db_run(c->site->db, STMT_CAP_FILE_ADD,
 			    DB_ARGS(db_int(c->cap->id), db_text(json_string_value(name))), err))
 			return false;
-	return site_commit(c->site, err);
+	if (!site_commit(c->site, err))
+		return false;
+	json_array_clear(c->added);
+	return true;
+}
+
+static bool put_missing(struct copy *c, struct err *err)
+{
+	const struct publication_paths *files = c->job->files;
+
+	for (size_t i = 0; i < files->count; i++) {
+		const char *name = files->items[i];
+
+		if (strcmp(name, TIMESTAMP) == 0 || json_object_get(c->known, name) != NULL)
+			continue;
+		if (!put_file(c, name, OUTLET_CREATE, err) ||
+		    (c->outlet.was_there && !put_again(c, name, err)))
+			return false;
+		json_array_append_new(c->added, json_string(name));
+		c->put++;
+		/* Who is put off on the way shall not look at all of it again. */
+		if (json_array_size(c->added) >= ADDED_AT_ONCE && !record_added(c, err))
+			return false;
+	}
+	return true;
 }
 
 /* The timestamp it has, as far as we know; 0: none, or it missed receipts. */
@@ -237,6 +247,14 @@ static bool open_outlet(struct copy *c, struct err *err)
 	return outlet_open(&c->outlet, c->site, c->cap, err);
 }
 
+/* That of this publication: the file in SITE/published may be a later one's by now. */
+static bool put_timestamp(struct copy *c, struct err *err)
+{
+	const struct outlet_source source = { .bytes = c->job->timestamp };
+
+	return outlet_put(&c->outlet, TIMESTAMP, &source, OUTLET_REPLACE, err);
+}
+
 static bool bring(struct copy *c, struct err *err)
 {
 	int64_t version;
@@ -253,7 +271,7 @@ static bool bring(struct copy *c, struct err *err)
 	if (version == 0 && !put_all_receipts(c, err))
 		return false;
 	if (version != c->job->timestamp_version &&
-	    (!put_file(c, TIMESTAMP, OUTLET_REPLACE, err) || !record_state(c, err)))
+	    (!put_timestamp(c, err) || !record_state(c, err)))
 		return false;
 	return clean(c, err) && leftovers_sweep(&c->outlet, err);
 }
@@ -272,7 +290,7 @@ bool capcopy_run(size_t *files_out, struct site *site, struct system *cap,
 	};
 	bool done = bring(&c, err);
 
-	*files_out = json_array_size(added);
+	*files_out = c.put;
 	outlet_close(&c.outlet);
 	return done;
 }

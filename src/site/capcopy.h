@@ -11,6 +11,7 @@ struct capcopy_job {
 	const struct publication_paths *files;   /* in the order in which they may appear */
 	const struct publication_paths *garbage; /* no longer needed anywhere */
 	int64_t timestamp_version;               /* of the publication */
+	struct span timestamp; /* its bytes: a later publication replaces the file */
 };
 
 /* Bring it up to date; `files_out` says how many files were written. Receipts go along. */

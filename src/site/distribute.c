@@ -1,24 +1,18 @@
 #include "site/distribute.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
-#include "common/log.h"
 #include "common/path.h"
 #include "site/dpcopy.h"
 #include "site/package.h"
+#include "site/squad.h"
 #include "site/system.h"
 
-#define LOCK_WAIT_MS 600000 /* another distribution; it ends with its slowest DP */
-#define LOOK_MS      50     /* between two looks at the processes */
+#define LOCK_WAIT_MS (24u * 3600 * 1000) /* as long as another process may be at work for a DP */
 
 static bool want_one(struct site *site, const struct system *dp, const char *package,
 		     struct err *err)
@@ -61,13 +55,12 @@ bool distribute_want(struct site *site, const char *package, const char *const *
 }
 
 /* One distribution: its DPs, and the processes that serve them. */
-struct crew {
+struct distribution {
 	struct site *site;
 	const struct distribute_options *options;
+	uint32_t lock_wait_ms;
 	struct system_list dps;
-	pid_t *pids;                  /* per DP; 0: not running */
 	struct dpcopy_counts *counts; /* shared */
-	size_t failed;
 };
 
 static bool is_asked_for(const struct distribute_options *options, const struct system *dp)
@@ -78,122 +71,143 @@ static bool is_asked_for(const struct distribute_options *options, const struct 
 	return options->dp_count == 0;
 }
 
-/* In the child: a connection and a life of its own. */
-static void serve_dp(const struct crew *crew, struct system *dp)
+/* One process at a time writes to a DP; others are not its business. */
+static bool lock_dp(int *fd_out, struct site *site, const struct system *dp, uint32_t wait_ms,
+		    struct err *err)
 {
+	SCOPED_TEXT char *name = alloc_printf("distribute-%" PRId64, dp->id);
+
+	return site_lock(fd_out, site, name, wait_ms, err);
+}
+
+static struct system *find_dp(struct distribution *d, int64_t id)
+{
+	for (size_t i = 0; i < d->dps.count; i++)
+		if (d->dps.items[i].id == id)
+			return &d->dps.items[i];
+	return NULL;
+}
+
+static bool serve_dp(struct site *site, int64_t id, void *ctx, struct err *err)
+{
+	struct distribution *d = ctx;
 	const struct dpcopy_options options = {
-		.package = crew->options->package,
-		.ignores_backoff = crew->options->ignores_backoff,
-		.keep_s = crew->options->keep_s,
-		.counts = crew->counts,
+		.package = d->options->package,
+		.ignores_backoff = d->options->ignores_backoff,
+		.keep_s = d->options->keep_s,
+		.counts = d->counts,
 	};
-	struct site *site = NULL;
-	struct err err = { 0 };
+	struct system *dp = find_dp(d, id);
+	SCOPED_FD int lock = -1;
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (site_open(&site, crew->site->dir, crew->site->clock, &err)) {
-		site->tls_ca = crew->site->tls_ca;
-		if (dpcopy_run(site, dp, &options, &err))
-			_exit(0);
-	}
-	err_what(&err, "distributing to %s", dp->name);
-	log_error(&err);
-	_exit(1);
+	assert(dp != NULL);
+	if (!lock_dp(&lock, site, dp, d->lock_wait_ms, err))
+		/* Who does not wait comes again. */
+		return d->lock_wait_ms == 0 && err->code == ERR_LOCKED;
+	return dpcopy_run(site, dp, &options, err);
 }
 
-static bool start(struct crew *crew, size_t number, struct err *err)
+static void show(const struct distribution *d)
 {
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return err_sys(err, ERR_IO, errno, "starting a process for %s",
-			       crew->dps.items[number].name);
-	if (pid == 0)
-		serve_dp(crew, &crew->dps.items[number]);
-	crew->pids[number] = pid;
-	return true;
+	if (d->options->progress != NULL)
+		d->options->progress(atomic_load(&d->counts->done_bytes),
+				     atomic_load(&d->counts->total_bytes),
+				     d->options->progress_ctx);
 }
 
-static void show(const struct crew *crew)
-{
-	if (crew->options->progress != NULL)
-		crew->options->progress(atomic_load(&crew->counts->done_bytes),
-					atomic_load(&crew->counts->total_bytes),
-					crew->options->progress_ctx);
-}
-
-/* Collect who has ended; returns how many are still running. */
-static size_t collect(struct crew *crew)
-{
-	size_t running = 0;
-
-	for (size_t i = 0; i < crew->dps.count; i++) {
-		int status;
-
-		if (crew->pids[i] == 0)
-			continue;
-		if (waitpid(crew->pids[i], &status, WNOHANG) == 0) {
-			running++;
-			continue;
-		}
-		crew->pids[i] = 0;
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			crew->failed++;
-	}
-	return running;
-}
-
-static void wait_a_moment(void)
-{
-	const struct timespec wait = { .tv_nsec = LOOK_MS * 1000000 };
-
-	nanosleep(&wait, NULL);
-}
-
-static bool work_through(struct crew *crew, struct err *err)
+static bool work_through(struct distribution *d, struct squad *squad, struct err *err)
 {
 	bool done = true;
 
-	for (size_t i = 0; done && i < crew->dps.count; i++) {
-		if (!is_asked_for(crew->options, &crew->dps.items[i]))
+	for (size_t i = 0; done && i < d->dps.count; i++) {
+		const struct system *dp = &d->dps.items[i];
+
+		if (!is_asked_for(d->options, dp))
 			continue;
-		while (collect(crew) >= DISTRIBUTE_AT_ONCE) {
-			show(crew);
-			wait_a_moment();
+		while (squad_collect(squad) >= DISTRIBUTE_AT_ONCE) {
+			show(d);
+			squad_pause();
 		}
-		done = start(crew, i, err);
+		done = squad_start(squad, dp->id, dp->name, err);
 	}
-	while (collect(crew) > 0) {
-		show(crew);
-		wait_a_moment();
+	while (squad_collect(squad) > 0) {
+		show(d);
+		squad_pause();
 	}
-	show(crew);
+	show(d);
 	return done;
+}
+
+static bool begin(struct distribution *d, struct err *err)
+{
+	d->counts = mmap(NULL, sizeof(*d->counts), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (d->counts != MAP_FAILED)
+		return true;
+	d->counts = NULL;
+	return err_sys(err, ERR_MEMORY, errno, "shared counters");
+}
+
+static void end(struct distribution *d)
+{
+	if (d->counts != NULL)
+		munmap(d->counts, sizeof(*d->counts));
+	system_list_release(&d->dps);
 }
 
 bool distribute_run(size_t *failed_out, struct site *site, const struct distribute_options *options,
 		    struct err *err)
 {
-	struct crew crew = { .site = site, .options = options };
-	SCOPED_FD int lock = -1;
-	bool done;
+	struct distribution d = { .site = site, .options = options, .lock_wait_ms = LOCK_WAIT_MS };
+	SCOPED(squad) struct squad *squad = squad_new(site, serve_dp, &d);
+	bool done = begin(&d, err) &&
+		    system_load(&d.dps, site, MARKER_DP, SYSTEM_LIVE_AND_REMOVED, err) &&
+		    work_through(&d, squad, err);
 
-	if (!site_lock(&lock, site, "distribute", LOCK_WAIT_MS, err) ||
-	    !system_load(&crew.dps, site, MARKER_DP, SYSTEM_LIVE_AND_REMOVED, err))
-		return false;
-	crew.counts = mmap(NULL, sizeof(*crew.counts), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (crew.counts == MAP_FAILED) {
-		system_list_release(&crew.dps);
-		return err_sys(err, ERR_MEMORY, errno, "shared counters");
-	}
-	crew.pids = alloc_zeroed(crew.dps.count, sizeof(*crew.pids));
-	done = work_through(&crew, err);
-	*failed_out = crew.failed + atomic_load(&crew.counts->failed);
-	munmap(crew.counts, sizeof(*crew.counts));
-	free(crew.pids);
-	system_list_release(&crew.dps);
+	*failed_out = 0;
+	if (done)
+		*failed_out = squad_failed(squad) + atomic_load(&d.counts->failed);
+	end(&d);
 	return done;
+}
+
+/* Start what has no process, as far as there is room; `from` goes round, so that each has its turn.
+ */
+static bool start_idle(struct distribution *d, struct squad *squad, size_t *from, struct err *err)
+{
+	size_t count = d->dps.count, first = count > 0 ? *from % count : 0;
+
+	for (size_t i = 0; i < count && squad_collect(squad) < DISTRIBUTE_AT_ONCE; i++) {
+		const struct system *dp = &d->dps.items[(first + i) % count];
+
+		*from = first + i + 1;
+		if (!squad_is_running(squad, dp->id) && !squad_start(squad, dp->id, dp->name, err))
+			return false;
+	}
+	return true;
+}
+
+bool distribute_keep_up(struct site *site, const struct distribute_options *options,
+			int64_t every_s, struct err *err)
+{
+	struct distribution d = { .site = site, .options = options };
+	SCOPED(squad) struct squad *squad = squad_new(site, serve_dp, &d);
+	bool done = begin(&d, err);
+	size_t from = 0;
+
+	while (done) {
+		uint64_t until_ms = clock_mono_ms(site->clock) + (uint64_t)every_s * 1000;
+
+		system_list_release(&d.dps);
+		done = system_load(&d.dps, site, MARKER_DP, SYSTEM_LIVE_AND_REMOVED, err) &&
+		       start_idle(&d, squad, &from, err);
+		while (done && clock_mono_ms(site->clock) < until_ms) {
+			squad_collect(squad);
+			squad_pause();
+		}
+	}
+	end(&d);
+	return false;
 }
 
 bool distribute_validate(json_t **out, struct site *site, const char *dp, const char *package,
@@ -210,7 +224,7 @@ bool distribute_validate(json_t **out, struct site *site, const char *dp, const 
 	system = system_find(&list, dp);
 	if (system == NULL)
 		return err_set(err, ERR_NOT_FOUND, "there is no DP \"%s\"", dp);
-	if (!site_lock(&lock, site, "distribute", LOCK_WAIT_MS, err) ||
+	if (!lock_dp(&lock, site, system, LOCK_WAIT_MS, err) ||
 	    !dpcopy_validate(rows, site, system, package, err))
 		return false;
 	*out = json_incref(rows);

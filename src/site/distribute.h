@@ -40,11 +40,20 @@ bool distribute_want(struct site *site, const char *package, const char *const *
 		     size_t dp_count, struct err *err) MUST_USE;
 
 /*
- * Bring the DPs to what they shall hold; takes the lock `distribute`. A DP's failure is a row of
- * distribute_status, not a fault. `failed_out`: how many of the DPs at work failed.
+ * Bring the DPs to what they shall hold; returns when all that are asked for are done, each under a
+ * lock of its own. A DP's failure is a row of distribute_status, not a fault. `failed_out`: how
+ * many of the DPs at work failed.
  */
 bool distribute_run(size_t *failed_out, struct site *site, const struct distribute_options *options,
 		    struct err *err) MUST_USE;
+
+/*
+ * Keep all DPs at what they shall hold: every `every_s` seconds each that has no process gets one;
+ * one that still works, or is throttled, is let be, and holds up no other. Does not end but with a
+ * fault of the site itself: returns false.
+ */
+bool distribute_keep_up(struct site *site, const struct distribute_options *options,
+			int64_t every_s, struct err *err);
 
 /*
  * Read back what a DP holds of a package (NULL: of all) and hash it. What is damaged or missing is

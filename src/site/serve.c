@@ -20,6 +20,7 @@
 
 #define RENEW_S    3600 /* publish without a change, so that what grows old is signed again */
 #define RETRY_S    30   /* before a publish that a CAP did not get is tried again, at first */
+#define PATIENCE_S 10   /* with a CAP; a slower one goes on beside what comes next */
 #define RESTART_S  2    /* before a process of the cycles that died is started again */
 #define SWEEPS_MAX 8    /* intakes one after another while there is more */
 
@@ -60,13 +61,13 @@ static void complain(const char *what, struct err *err)
 }
 
 /* False if something that may pass kept a CAP from its policy: try again soon. */
-static bool publish_once(struct serve *s, struct site *site)
+static bool publish_once(struct serve *s, struct publish *publish)
 {
 	json_auto_t *doc = NULL;
 	struct err err = { 0 };
 	size_t failed;
 
-	if (!publish_run(&doc, &failed, site, &s->options->settings, &err)) {
+	if (!publish_pass(&doc, &failed, publish, &s->options->settings, PATIENCE_S, &err)) {
 		bool is_lasting = err.code == ERR_REFUSED;
 
 		complain("publishing", &err);
@@ -135,6 +136,7 @@ static bool is_due(uint64_t last_ms, int64_t every_s, uint64_t now_ms)
 static void run_policy(struct serve *s, struct site *site, int wake)
 {
 	int64_t look_s = MIN_OF(s->options->publish_every_s, s->options->intake_every_s);
+	SCOPED(publish) struct publish *publish = publish_open(site);
 	uint64_t publish_at_ms = 0, swept_ms = 0;
 	unsigned int failures = 0;
 	bool has_upload = false;
@@ -144,7 +146,7 @@ static void run_policy(struct serve *s, struct site *site, int wake)
 		uint64_t now_ms = clock_mono_ms(site->clock);
 
 		if (has_changed(site, &seen) || now_ms >= publish_at_ms) {
-			failures = publish_once(s, site) ? 0 : failures + 1;
+			failures = publish_once(s, publish) ? 0 : failures + 1;
 			publish_at_ms = clock_mono_ms(site->clock) + publish_wait_ms(failures);
 		}
 		if (has_upload || is_due(swept_ms, s->options->intake_every_s, now_ms)) {
@@ -161,11 +163,11 @@ static void run_distribute(struct serve *s, struct site *site, int wake UNUSED)
 
 	for (;;) {
 		struct err err = { 0 };
-		size_t failed;
 
-		if (!distribute_run(&failed, site, &options, &err))
+		if (!distribute_keep_up(site, &options, MAX_OF(s->options->distribute_every_s, 1),
+					&err))
 			complain("distributing", &err);
-		sleep((unsigned int)MAX_OF(s->options->distribute_every_s, 1));
+		sleep(RESTART_S);
 	}
 }
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """The built-in server: what it sends, what it takes, what it never gives away."""
+import contextlib
 import hashlib
 import http.client
 import json
+import os
+import pathlib
 import signal
 import socket
 import sys
 
-from flow import case, equal, free_port, main, need, wait_for
+from flow import case, equal, free_port, main, need, program, wait_for
 
 
 def ask(port, method, path, body=None, **headers):
@@ -125,6 +128,76 @@ def _(t):
     wait_for("the location", 20, lambda: any(
         '"version":2' in f.read_text()
         for f in (site.dir / "www/cap1/targets/location").glob("*.json")))
+
+
+def valid(site, dp, version):
+    return any(r["dp"] == dp and r["version"] == version and r["state"] == "valid"
+               for r in site.json("dp", "status"))
+
+
+@case("a throttled DP holds up no other, neither their packages nor their updates")
+def _(t):
+    site = t.site("LON")
+    port = free_port()
+    site("cap", "add", "cap1", f"http://127.0.0.1:{port}/cap1")
+    site.folder_dp("slow", "--max-rate", "20K")
+    site.folder_dp("fast")
+    (site.dir / "site.conf").write_text("distribute-every = 1\npublish-every = 1\n")
+    site.serve(port)
+    source = t.dir / "source"
+    source.mkdir()
+    (source / "file").write_bytes(t.rng.randbytes(8_000_000))  # 400 s at that rate
+    large = site.package("large", source, distribute=False)
+    asked = t.spawn(program("packway-site"), "--site", site.dir, "package", "distribute", large, "--all",
+                    "--no-patches", "--quiet")
+    wait_for("the package on the fast DP", 60, lambda: valid(site, "fast", 1))
+    (source / "more").write_text("more")
+    site("package", "update", large)
+    wait_for("the update on the fast DP", 60, lambda: valid(site, "fast", 2))
+    (source / "file").write_text("small")
+    small = site.package("small", source, distribute=False)
+    site("package", "distribute", small, "--dp", "fast", "--no-patches")
+    need(asked.poll() is None, "the throttled DP is done already")
+    need(not valid(site, "slow", 1), "the throttled DP has it already")
+
+
+def timestamp_of(cap):
+    path = cap / "metadata" / "timestamp.json"
+    return path.read_bytes() if path.exists() else b""
+
+
+def server_of(mount):
+    """The process behind a FUSE mount."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(mount).encode() in path.read_bytes().split(b"\0"):
+                return int(path.parent.name)
+    return None
+
+
+@case("a CAP that hangs holds up no other, and gets what it missed once it is back")
+def _(t):
+    site = t.site("LON")
+    behind, mount = t.new_dir("behind"), t.dir / "hung"
+    if not t.bind_mount(behind, mount):
+        return print("# no FUSE here")
+    site("cap", "add", "hung", f"file://{mount}")
+    good = site.folder_cap("good")
+    (site.dir / "site.conf").write_text("publish-every = 1\n")
+    stopped = server_of(mount)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        site.serve(free_port())
+        for name in ("one", "two", "three"):
+            site("group", "add", name)
+            wait_for(f"group {name} on the good CAP", 60, lambda n=name: any(
+                p.name.endswith(f".{n}.json") for p in (good / "targets" / "group").glob("*")))
+        need(not any(behind.rglob("timestamp.json")), "the CAP that hangs was written to")
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    wait_for("the last group on the CAP that hung", 120, lambda: any(
+        p.name.endswith(".three.json") for p in (behind / "targets" / "group").glob("*")))
+    wait_for("the newest timestamp", 120, lambda: timestamp_of(behind) == timestamp_of(good) != b"")
 
 
 if __name__ == "__main__":
