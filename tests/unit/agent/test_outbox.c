@@ -318,7 +318,7 @@ static void a_record_keeps_its_own_id_in_a_new_stream(void **state)
 	SCOPED_TEXT char *before = uid_of_newest(ob);
 
 	assert_int_equal(strlen(before), 2 * OUTBOX_UID_BYTES);
-	assert_done(outbox_new_stream(ob, "00112233445566778899aabbccddeeff", &err), &err);
+	assert_done(outbox_new_stream(ob, "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff", &err), &err);
 	SCOPED_TEXT char *after = uid_of_newest(ob);
 
 	assert_string_equal(before, after);
