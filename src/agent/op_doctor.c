@@ -1,14 +1,17 @@
 /*
- * The operation `doctor`: what a person would check by hand: clock, disk, DNS, proxy, trust, and
- * each CAP and DP, rung by rung.
+ * The operation `doctor`: what a person would check by hand: clock, disk, DNS, proxy, trust, the
+ * accounts for servers, and each CAP and DP, rung by rung.
  */
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "agent/logons.h"
 #include "agent/op.h"
 #include "agent/scene.h"
+#include "common/alloc.h"
+#include "nal/logon.h"
 #include "nal/probe.h"
 
 #define DISK_LOW_BYTES (512ull << 20)
@@ -75,6 +78,31 @@ static void check_proxy(struct examination *e)
 	for (size_t i = 0; i < COUNT_OF(names); i++)
 		if (getenv(names[i]) != NULL)
 			add(e, "proxy", names[i], true, json_string("set: requests go through it"));
+}
+
+static const char *kind_name_of(const struct credentialfile_section *s)
+{
+	return credential_kind_name(credential_kind_of(s->kind));
+}
+
+static void check_accounts(struct examination *e)
+{
+	SCOPED(credential_set) struct credential_set *set = logons_load(&e->w->state);
+
+	for (size_t i = 0; i < credential_fault_count(set); i++)
+		add(e, "account", CREDENTIAL_FOLDER_NAME, false,
+		    jsondoc_new_text(credential_fault(set, i)->why));
+	for (size_t i = 0; i < credential_count(set); i++) {
+		struct credential_row row = credential_row_at(set, i);
+		SCOPED_TEXT char *server = credentialfile_server_text(&row.section->server);
+		bool is_refused = logon_was_refused(scene_memory(e->w->scene), row.fingerprint);
+		const char *user = row.section->user;
+		SCOPED_TEXT char *text = alloc_printf(
+			"%s%s", user != NULL ? user : kind_name_of(row.section),
+			is_refused ? ": the server refused it; it rests until it is set anew" : "");
+
+		add(e, "account", server, !is_refused, jsondoc_new_text(text));
+	}
 }
 
 static void check_name(struct examination *e, const struct locator *where)
@@ -145,6 +173,7 @@ bool op_doctor(json_t **result_out, struct worker *w, const json_t *request UNUS
 	check_disk(&e);
 	check_trust(&e);
 	check_proxy(&e);
+	check_accounts(&e);
 	check_systems(&e);
 	*result_out = json_object();
 	jsondoc_set(*result_out, "checks", e.checks);

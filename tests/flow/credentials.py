@@ -64,10 +64,14 @@ def _(t):
     equal([c.get("excluded") for c in left_out], ["denied"], "the CAP")
     listed = client.json("credential", "list")
     equal([(r["server"], r["user"], r["refused"]) for r in listed], [(w.smb.host, "agent", True)])
+    ill = [c["subject"] for c in client.json("doctor", check=False) if c["result"] == "failed"]
+    need(w.smb.host in ill, "doctor does not name it", ill)
+    equal(len(w.smb.refusals(mark)), 1, "after doctor, whose probe logs on as nobody")
 
+    quiet = w.smb.mark()
     agent = client.agent()
     time.sleep(4)
-    equal(len(w.smb.authentications(mark)), 1, "after the agent's polls")
+    equal(w.smb.authentications(quiet), [], "after the agent's polls")
     put(client, w.smb.host, "agent", RIGHT)
     wait_for("a logon with the right secret", 20, lambda: w.smb.setups(mark))
     equal(len(w.smb.refusals(mark)), 1, "after it was mended")
