@@ -127,16 +127,22 @@ static bool send_secret(int socket, const struct secret *secret, struct err *err
 
 /*
  * The address that was reached a moment ago rather than the name: libsmbclient would resolve it
- * anew and wait five seconds for each address that is dead. Tickets are for names, and its URLs
- * cannot hold an IPv6 address.
+ * anew and wait five seconds for each address that is dead. Tickets are for names. Its URLs take an
+ * IPv6 address only in the form that Windows gives those in paths.
  */
-static const char *host_to_use(const struct way_target *target, const struct way_link *link)
+static char *host_to_use(const struct way_target *target, const struct way_link *link)
 {
 	bool by_name = target->credential != NULL && target->credential->kind == CREDENTIAL_TICKET;
+	const char *host = by_name || link->address[0] == '\0' ? target->where->host
+							       : link->address;
+	SCOPED_TEXT char *literal = NULL;
 
-	if (by_name || link->address[0] == '\0' || strchr(link->address, ':') != NULL)
-		return target->where->host;
-	return link->address;
+	if (strchr(host, ':') == NULL)
+		return alloc_text(host);
+	literal = alloc_text(host);
+	for (char *c = literal; *c != '\0'; c++)
+		*c = *c == ':' ? '-' : *c == '%' ? 's' : *c;
+	return alloc_printf("%s.ipv6-literal.net", literal);
 }
 
 static bool greet(struct smbsession *s, int shared, const struct way_target *target,
@@ -149,10 +155,11 @@ static bool greet(struct smbsession *s, int shared, const struct way_target *tar
 	};
 	const struct credential *as = target->credential;
 	SCOPED(buf) struct buf frame = { 0 };
+	SCOPED_TEXT char *host = host_to_use(target, link);
 	struct smbwire_hello hello = {
 		.logon = as != NULL ? logons[as->kind] : SMBWIRE_GUEST,
 		.port = target->where->port,
-		.host = host_to_use(target, link),
+		.host = host,
 		.user = "",
 		.domain = "",
 	};

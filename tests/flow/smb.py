@@ -242,6 +242,26 @@ def _(t):
     equal(row["share"], "content", "the share of the session")
 
 
+@case("a server on IPv6 is read by its address")
+def _(t):
+    smb = t.samba()
+    smb.stop()
+    smb.port = free_port()
+    smb.configure(glob="  bind interfaces only = no")
+    smb.conf.write_text("\n".join(l for l in smb.conf.read_text().splitlines()
+                                  if "interfaces =" not in l and "interfaces only = yes" not in l))
+    smb.start()
+    site = t.site()
+    cap = site.folder_cap()
+    site("dp", "add", "dp1", f"smb://[::1]:{smb.port}/packway/dp")
+    made = site.package("tool", make_tree(t.dir / "src"))
+    site("publish")
+    client = t.client().join(site, cap)
+    client("sync")
+    same_tree(t.dir / "src", client.json("fetch", made)["path"])
+    need(all("ipv6:" in a["localAddress"] for a in smb.setups()[-2:]), "not by IPv6", smb.setups())
+
+
 CYCLES = 1000 if os.environ.get("PACKWAY_TEST_LARGE") else 200
 
 
