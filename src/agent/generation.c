@@ -79,6 +79,15 @@ static bool is_still(const struct state *st, const char *name)
 	return now != NULL && strcmp(now, name) == 0;
 }
 
+/* The end of the scope closes it no longer. */
+static int handed_over(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 bool generation_hold(struct generation *out, const struct state *st, struct err *err)
 {
 	*out = (struct generation)GENERATION_EMPTY;
@@ -93,8 +102,7 @@ bool generation_hold(struct generation *out, const struct state *st, struct err 
 		fd = hold_folder(dir);
 		/* Only what is in force after it was held is safe from a sweep. */
 		if (fd >= 0 && is_still(st, name)) {
-			out->fd = fd;
-			fd = -1;
+			out->fd = handed_over(&fd);
 			name_rooms(out, dir);
 			dir = NULL;
 			return true;
