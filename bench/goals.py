@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -290,9 +291,40 @@ def p9_dead(bench, t):
         bench.report.at_most(f"a server with {what}", world.fetch_s("bad0") - plain, limit, "s")
 
 
+class Shares:
+    """The same over SMB: twenty DPs on one smbd that falls silent, and one on another."""
+
+    def __init__(self, t, dead):
+        self.t = t
+        self.site = t.site(name="smbsite")
+        self.cap = self.site.folder_cap("smbcap")
+        self.good = t.samba()
+        self.bad = t.samba(shares={f"bad{i}": t.new_dir("bad") for i in range(dead)})
+        self.site("dp", "add", "good", self.good.url())
+        for share in self.bad.shares:
+            self.site("dp", "add", share, self.bad.url(share=share))
+        self.package = self.site.package("tool", flow.make_tree(t.dir / "smbsource", files=10))
+        self.site("publish")
+        self.others, self.clients = list(self.bad.shares), 1000
+
+    fetch_s = Candidates.fetch_s
+
+
+def p9_smb(bench, t):
+    world = Shares(t, 20)
+    plain = min(world.fetch_s("good") for _ in range(2))
+    world.bad.signal(signal.SIGSTOP)
+    one, all_of_them = world.fetch_s("bad0"), world.fetch_s(*world.others)
+    bench.report.at_most("an SMB server that is silent after connect", one - plain, 3, "s")
+    bench.report.at_most("20 SMB candidates that are silent after connect", all_of_them - plain, 3, "s")
+    world.bad.stop()
+    bench.report.at_most("20 SMB candidates that refuse", world.fetch_s(*world.others) - plain, 3, "s")
+
+
 def p9_choice(bench, t):
     p9_ranking(bench)
     p9_dead(bench, t)
+    p9_smb(bench, t)
 
 
 # -- the agent -----------------------------------------------------------------------------------

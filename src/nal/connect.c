@@ -20,7 +20,7 @@ struct line {
 	struct dial *dial;
 	struct smbknock *knock;
 	struct folder folder;
-	struct way_link link; /* connected, not used yet */
+	struct way_link link; /* connected, not used yet; SMB: the address that answered */
 	uint64_t knock_begun_ms;
 	uint32_t knock_ms; /* until the NEGOTIATE was answered */
 	const char *rung;  /* of the presence ladder; NULL: it did not run */
@@ -141,17 +141,13 @@ static void step_knock(struct connect *c, size_t index)
 	if (smbknock_step(l->knock, now()) == SMBKNOCK_BUSY)
 		return;
 	smbknock_result(&result, l->knock, &l->err);
-	l->link.fd = smbknock_take(l->knock);
 	smbknock_free(l->knock);
 	l->knock = NULL;
 	l->knock_ms = (uint32_t)(now() - l->knock_begun_ms);
 	if (result.class == NAL_CLASS_OK)
 		attempt_connected(&c->attempt, index, now());
-	else /* Shut out is this machine, not its account: that would be held against the account.
-	      */
-		line_failed(c, index,
-			    result.class == NAL_CLASS_DENIED ? NAL_CLASS_UNREACHABLE
-							     : result.class);
+	else
+		line_failed(c, index, smbknock_class(&result));
 }
 
 static void step_dial(struct connect *c, size_t index)

@@ -51,7 +51,7 @@ static enum nal_class smb_open(struct session **out, const struct way_target *ta
 		smbknock_wait(&knock, link.address, where->host, where->port, SMBKNOCK_NEGOTIATE,
 			      limits->connect_ms, SMBKNOCK_NEGOTIATE_MS, err);
 	if (knock.class != NAL_CLASS_OK)
-		return knock.class;
+		return smbknock_class(&knock);
 	return smbsession_open(out, target, limits, link, err);
 }
 

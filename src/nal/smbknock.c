@@ -59,8 +59,7 @@ void smbknock_free(struct smbknock *k)
 {
 	if (k == NULL)
 		return;
-	if (k->fd >= 0)
-		close(k->fd);
+	close(k->fd);
 	buf_release(&k->out);
 	buf_release(&k->in);
 	free(k->host);
@@ -246,13 +245,9 @@ void smbknock_result(struct smbknock_result *out, const struct smbknock *k, stru
 		*err = k->err;
 }
 
-int smbknock_take(struct smbknock *k)
+enum nal_class smbknock_class(const struct smbknock_result *result)
 {
-	int fd = k->fd;
-
-	assert(k->state == SMBKNOCK_DONE);
-	k->fd = -1;
-	return fd;
+	return result->class == NAL_CLASS_DENIED ? NAL_CLASS_UNREACHABLE : result->class;
 }
 
 void smbknock_wait(struct smbknock_result *out, char address[64], const char *host, uint16_t port,

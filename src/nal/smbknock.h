@@ -70,10 +70,10 @@ enum smbknock_state smbknock_step(struct smbknock *k, uint64_t now_ms);
 void smbknock_result(struct smbknock_result *out, const struct smbknock *k, struct err *err);
 
 /*
- * After SMBKNOCK_DONE: the socket, still connected, and now the caller's. It has had its NEGOTIATE,
- * so it is of no use but as a sign that the server was reached.
+ * The result as the class of an attempt to connect. A server that shuts this machine out is
+ * unreachable to it; DENIED would be held against the account, which was not asked for.
  */
-int smbknock_take(struct smbknock *k);
+enum nal_class smbknock_class(const struct smbknock_result *result);
 
 /*
  * The whole of it, blocking: connect within `connect_ms`, then ask, for `timeout_ms`. `address`

@@ -74,7 +74,8 @@ struct way_link {
 	int fd;              /* -1: nothing yet; the provider connects by itself */
 	bool may_hang;       /* folders: I/O beneath it needs a time box */
 	struct timebox *box; /* folders: the table's box for this folder (conntab_box) */
-	char address[64];    /* sockets: the numeric address connected to, "" unknown */
+	char address[64]; /* sockets: the numeric address connected to, "" unknown. SMB: with fd -1,
+			     one that answered a NEGOTIATE a moment ago */
 };
 #define WAY_LINK_NONE ((struct way_link){ .fd = -1 })
 

@@ -415,14 +415,13 @@ def _(t):
     names = [f"dp{i}" for i in range(1, 8)] + [f"cap{i}" for i in range(1, 6)]
     smb = t.samba(shares={name: t.new_dir(name) for name in names}, port=4450)
     site = t.site()
-    for name in names[:7]:
-        site("dp", "add", name, smb.url(share=name))
-    for name in names[7:]:
-        site("cap", "add", name, f"file://{smb.shares[name]}", smb.url(share=name))
+    for name in names:
+        site(name.rstrip("0123456789"), "add", name, smb.url(share=name))
     package = site.package("tool", make_tree(t.dir / "source", files=2))
     site("publish")
-    client = t.client().join(site, f"file://{smb.shares['cap1']}")
+    client = t.client().join(site, smb.url(share="cap1"))
     client("sync")
+    client("locate", package)  # it may look for newer policy first
     released(smb, 0)
     before, draws = smb.mark(), 200
     for question, servers in (([package], names[:7]), (["--cap"], names[7:])):
@@ -439,12 +438,9 @@ def _(t):
 def _(t):
     caps = {f"cap{i}": t.samba(name=f"cap{i}", glob=NO_CALL) for i in range(1, 4)}
     site = t.site()
-    for name, smb in caps.items():  # the site writes to a folder that clients do not have
-        (t.dir / name).symlink_to(smb.folder)
-        site("cap", "add", name, f"file://{t.dir / name}", smb.url())
+    for name, smb in caps.items():
+        site("cap", "add", name, smb.url())
     site("publish")
-    for name in caps:
-        (t.dir / name).unlink()
     client = t.client().join(site, caps["cap1"].url())
     client("sync")
     client("prefer", "--policy", "sms2")
