@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -20,7 +21,8 @@
 
 #define KEY_SIZE   32
 #define NAME_MAX_  200 /* bytes of a file's name before ".conf" */
-#define FAULTS_MAX 32  /* what is wrong beyond that shows once these are mended */
+#define LEFTOVER_S 3600
+#define FAULTS_MAX 32 /* what is wrong beyond that shows once these are mended */
 
 /* One file that was read. */
 struct loaded {
@@ -559,6 +561,28 @@ static bool make_folder(const char *folder, struct err *err)
 	return path_make_dirs(folder, 0700, err);
 }
 
+static int is_leftover(const struct dirent *entry)
+{
+	return strncmp(entry->d_name, ".new-", 5) == 0;
+}
+
+/* A power cut leaves a secret in a file that nobody knows of; a fresh one may be another's. */
+static void sweep(const char *folder)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(folder, &entries, is_leftover, NULL);
+	struct stat st;
+
+	for (int i = 0; i < count; i++) {
+		SCOPED_TEXT char *path = path_join(folder, entries[i]->d_name);
+
+		if (lstat(path, &st) == 0 && time(NULL) - st.st_mtime > LEFTOVER_S)
+			(void)unlink(path);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
 bool credential_save(const char *folder, const struct credentialfile_section *section,
 		     struct err *err)
 {
@@ -573,6 +597,7 @@ bool credential_save(const char *folder, const struct credentialfile_section *se
 		       err_fix(err, "change it there, or take that section out first");
 	if (!make_folder(folder, err))
 		return false;
+	sweep(folder);
 	return newfile_write(path, 0600, span_of(text, credentialfile_print(text, section)), err);
 }
 
@@ -588,6 +613,7 @@ bool credential_remove(const char *folder, const struct credentialfile_server *s
 		return err_set(err, ERR_IN_USE, "%s stands in %s, line %u", name, other->from->path,
 			       other->section->line) ||
 		       err_fix(err, "take the section out of that file");
+	sweep(folder);
 	if (unlink(path) == 0)
 		return path_sync_dir(folder, err);
 	if (errno == ENOENT)

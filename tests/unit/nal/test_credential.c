@@ -1,5 +1,6 @@
 #include "support/testing.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,27 @@ static void one_is_set_replaced_and_removed(void **state UNUSED)
 	end(&w);
 }
 
+static void what_a_power_cut_left_is_swept(void **state UNUSED)
+{
+	const struct timespec long_ago[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct world w;
+	char *old, *fresh;
+	struct err err;
+
+	begin(&w);
+	put(&w, ".new-1", 0600, "secret");
+	put(&w, ".new-2", 0600, "secret");
+	old = path_join(w.folder, ".new-1");
+	fresh = path_join(w.folder, ".new-2");
+	assert_int_equal(utimensat(AT_FDCWD, old, long_ago, 0), 0);
+	assert_done(save(&w, "nas", "one", &err), &err);
+	assert_false(path_exists(old));
+	assert_true(path_exists(fresh));
+	free(old);
+	free(fresh);
+	end(&w);
+}
+
 static void a_persons_file_is_left_to_the_person(void **state UNUSED)
 {
 	struct world w;
@@ -293,4 +315,5 @@ TESTING_MAIN(cmocka_unit_test(the_section_that_says_most_counts),
 	     cmocka_unit_test(fingerprints_of_two_states_have_nothing_in_common),
 	     cmocka_unit_test(a_ticket_counts_in_its_own_context_and_changes_when_renewed),
 	     cmocka_unit_test(one_is_set_replaced_and_removed),
+	     cmocka_unit_test(what_a_power_cut_left_is_swept),
 	     cmocka_unit_test(a_persons_file_is_left_to_the_person))
