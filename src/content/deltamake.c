@@ -47,7 +47,6 @@ static void version_release(struct version *v)
 	index_free(v->index);
 	manifest_free(v->manifest);
 }
-SCOPED_RELEASE(version);
 
 struct make {
 	const struct deltamake_options *options;
