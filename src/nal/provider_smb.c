@@ -22,11 +22,10 @@
 #include "nal/smbplan.h"
 #include "nal/smbsession.h"
 
-#define PIECE_NEAR     ((uint64_t)8 << 20)  /* a read where a round trip costs little */
-#define PIECE_FAR      ((uint64_t)16 << 20) /* elsewhere */
-#define FAR_US         2000
+#define PIECE_WRITE    ((uint64_t)8 << 20)
 #define SLOTS_MAX      4
-#define CONFLICT_TRIES 30 /* a reader has the old object open for a moment */
+#define MEASURED_MIN   ((uint64_t)1 << 20) /* less says nothing about a rate */
+#define CONFLICT_TRIES 30                  /* a reader has the old object open for a moment */
 #define CONFLICT_MS    100
 
 static uint64_t now(void)
@@ -96,6 +95,29 @@ static enum nal_class ask(struct smbwire_reply *reply, struct way *way, enum smb
 
 /* --- reading --------------------------------------------------------------------------------- */
 
+/*
+ * How much to read at once, by the round trip: the server is idle for one between two reads, so the
+ * longer it is the longer a read should be; where it is short, bytes that stay in the processor's
+ * cache cost less.
+ */
+static const struct {
+	uint32_t up_to_us;
+	uint64_t size;
+} pieces[] = {
+	{ 500, (uint64_t)2 << 20 },
+	{ 2000, (uint64_t)8 << 20 },
+	{ UINT32_MAX, (uint64_t)16 << 20 },
+};
+
+static uint64_t piece_for(uint32_t rtt_us)
+{
+	size_t i = 0;
+
+	while (rtt_us > pieces[i].up_to_us)
+		i++;
+	return pieces[i].size;
+}
+
 /* A read of pieces, some of them asked for ahead. */
 struct stream {
 	struct way *way;
@@ -119,8 +141,8 @@ static void stream_begin(struct stream *st, struct way *way, const char *name, c
 	uint32_t rtt_us = smbsession_rtt_us(s);
 
 	*st = (struct stream){ .way = way, .name = name, .path = path, .flags = SMBWIRE_LAST };
-	st->piece_max = rtt_us > FAR_US ? PIECE_FAR : PIECE_NEAR;
-	st->slot_count = (size_t)(SMBWIRE_AREA_BYTES / st->piece_max);
+	st->piece_max = piece_for(rtt_us);
+	st->slot_count = MIN_OF((size_t)(SMBWIRE_AREA_BYTES / st->piece_max), SLOTS_MAX);
 	smbplan_init(&st->plan, ranges, count, smbplan_gap(s->bytes_per_s, rtt_us));
 	pace_begin(&st->pace, &way->limits, now());
 }
@@ -176,7 +198,7 @@ static void stream_end(struct stream *st, uint64_t begun_ms)
 	uint64_t ms = now() - begun_ms;
 
 	smbsession_abandon(s);
-	if (st->bytes >= PIECE_NEAR / 8 && ms > 0)
+	if (st->bytes >= MEASURED_MIN && ms > 0)
 		s->bytes_per_s = st->bytes * 1000 / ms;
 }
 
@@ -337,12 +359,12 @@ static bool send_ahead(struct sending *se, bool *failed, struct err *err)
 {
 	struct smbsession *s = session_of(se->way);
 	size_t slot = se->asked % SLOTS_MAX;
-	size_t size = (size_t)MIN_OF(se->left, PIECE_NEAR);
-	struct smbwire_request r = { .op = SMBWIRE_WRITE, .size = size, .at = slot * PIECE_NEAR };
+	size_t size = (size_t)MIN_OF(se->left, PIECE_WRITE);
+	struct smbwire_request r = { .op = SMBWIRE_WRITE, .size = size, .at = slot * PIECE_WRITE };
 
 	if (se->left == 0 || se->asked - se->taken == SLOTS_MAX)
 		return false;
-	if (!fill(smbsession_area(s) + slot * PIECE_NEAR, se, size, err)) {
+	if (!fill(smbsession_area(s) + slot * PIECE_WRITE, se, size, err)) {
 		*failed = true;
 		return false;
 	}
