@@ -93,6 +93,7 @@ static bool run_serve(struct verb_call *call, struct err *err)
 		.intake_every_s = (int64_t)config_number(c, "intake-every", 1),
 		.distribute_every_s = (int64_t)config_number(c, "distribute-every", 1),
 		.keep_s = (int64_t)config_number(c, "keep", DISTRIBUTE_KEEP_DEFAULT_S),
+		.patch_memory = config_number(c, "patch-memory", 0),
 		.ready = say_ready,
 		.ctx = call,
 	};

@@ -6,6 +6,7 @@
 
 #include "common/jsondoc.h"
 #include "common/log.h"
+#include "site/deltas.h"
 #include "site/distribute.h"
 
 static void show_progress(uint64_t done, uint64_t total, void *ctx)
@@ -46,6 +47,27 @@ static bool some_failed(const json_t *rows)
 	return false;
 }
 
+#define PATCHES_WAIT_MS (3600u * 1000u) /* for serve, which may be making them */
+
+static void tell_patch(const char *text, void *ctx)
+{
+	print_note(ctx, "%s", text);
+}
+
+/* Patches first: then the DPs get everything in one go. */
+static bool make_patches(struct verb_call *call, struct site *site, const char *id, struct err *err)
+{
+	const struct deltas_options options = {
+		.package = id,
+		.memory_max = config_number(call->config, "patch-memory", 0),
+		.lock_wait_ms = PATCHES_WAIT_MS,
+		.told = tell_patch,
+		.ctx = call->print,
+	};
+
+	return options_flag(call->options, "no-patches") || deltas_run(site, &options, err);
+}
+
 static bool distribute(size_t *failed_out, struct verb_call *call, struct site *site,
 		       const char *id, const char *const *dps, size_t count, struct err *err)
 {
@@ -61,7 +83,7 @@ static bool distribute(size_t *failed_out, struct verb_call *call, struct site *
 	};
 	bool done;
 
-	if (!distribute_want(site, id, dps, count, err))
+	if (!distribute_want(site, id, dps, count, err) || !make_patches(call, site, id, err))
 		return false;
 	progress_begin(&progress, id, call->clock, !call->is_quiet);
 	done = distribute_run(failed_out, site, &options, err);

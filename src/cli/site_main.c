@@ -19,6 +19,8 @@ static const struct config_key keys[] = {
 	{ "publish-every", CONFIG_DURATION, "2s", "how often serve looks for changes to publish" },
 	{ "intake-every", CONFIG_DURATION, "5s", "how often serve sweeps the inboxes" },
 	{ "distribute-every", CONFIG_DURATION, "30s", "how often serve looks at the DPs" },
+	{ "patch-memory", CONFIG_SIZE, "1G",
+	  "memory that making a patch may take; below 512M none is made" },
 	{ "keep", CONFIG_DURATION, "30d", "how long content that nothing names stays on DPs" },
 	{ 0 },
 };

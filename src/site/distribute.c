@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/path.h"
+#include "site/deltas.h"
 #include "site/dpcopy.h"
 #include "site/package.h"
 #include "site/squad.h"
@@ -165,6 +166,7 @@ bool distribute_run(size_t *failed_out, struct site *site, const struct distribu
 		    work_through(&d, squad, err);
 
 	*failed_out = 0;
+	done = done && deltas_switch(site, err);
 	if (done)
 		*failed_out = squad_failed(squad) + atomic_load(&d.counts->failed);
 	end(&d);
@@ -200,7 +202,7 @@ bool distribute_keep_up(struct site *site, const struct distribute_options *opti
 
 		system_list_release(&d.dps);
 		done = system_load(&d.dps, site, MARKER_DP, SYSTEM_LIVE_AND_REMOVED, err) &&
-		       start_idle(&d, squad, &from, err);
+		       start_idle(&d, squad, &from, err) && deltas_switch(site, err);
 		while (done && clock_mono_ms(site->clock) < until_ms) {
 			squad_collect(squad);
 			squad_pause();

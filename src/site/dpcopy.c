@@ -30,8 +30,10 @@ struct work {
 struct wanted {
 	char package[SITE_ID_SIZE];
 	int64_t version;
-	char *index_name;
-	bool is_valid;
+	char *index_name; /* of what is to be brought */
+	bool is_valid;    /* it is all there */
+	bool is_addition; /* patches beside what is there and valid */
+	char *held;       /* the index of what is there as a whole; NULL: nothing */
 };
 
 struct wanted_list {
@@ -39,20 +41,28 @@ struct wanted_list {
 	size_t count;
 };
 
+static void wanted_release(struct wanted *item)
+{
+	free(item->index_name);
+	free(item->held);
+}
+
 static void wanted_list_release(struct wanted_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		free(list->items[i].index_name);
+		wanted_release(&list->items[i]);
 	free(list->items);
 	*list = (struct wanted_list){ 0 };
 }
 SCOPED_RELEASE(wanted_list);
 
-static bool load_wanted(struct wanted_list *list, const struct work *w, struct err *err)
+/* `statement` is STMT_DP_WANTED, or STMT_DP_NAMED, which tells less. */
+static bool load_rows(struct wanted_list *list, const struct work *w, enum site_statement statement,
+		      struct err *err)
 {
 	SCOPED(db_rows)
 	struct db_rows rows = db_query(
-		w->site->db, STMT_DP_WANTED,
+		w->site->db, statement,
 		DB_ARGS(db_int(w->dp->id), db_int(DISTRIBUTE_KEEP_VERSIONS)));
 
 	while (db_rows_next(&rows)) {
@@ -64,10 +74,17 @@ static bool load_wanted(struct wanted_list *list, const struct work *w, struct e
 			.version = db_rows_int(&rows, 1),
 			.index_name = alloc_text(db_rows_text(&rows, 2)),
 			.is_valid = db_rows_int(&rows, 3) != 0,
+			.is_addition = db_rows_int(&rows, 4) != 0,
+			.held = alloc_text(db_rows_text(&rows, 5)),
 		};
 		snprintf(item->package, sizeof(item->package), "%s", db_rows_text(&rows, 0));
 	}
 	return db_rows_finish(&rows, err);
+}
+
+static bool load_wanted(struct wanted_list *list, const struct work *w, struct err *err)
+{
+	return load_rows(list, w, STMT_DP_WANTED, err);
 }
 
 static void count_moved(uint64_t bytes, void *ctx)
@@ -192,7 +209,7 @@ static bool record_valid(struct work *w, const struct wanted *item, struct err *
 	       db_run(w->site->db, STMT_DP_VERSION_SET,
 		      DB_ARGS(db_int(w->dp->id), db_text(item->package), db_int(item->version),
 			      db_text("valid"), db_int(0), db_int(0), db_null(),
-			      db_int(site_now(w->site))),
+			      db_int(site_now(w->site)), db_text(item->index_name)),
 		      err) &&
 	       site_commit_policy(w->site, err);
 }
@@ -206,8 +223,9 @@ static int64_t next_attempt(int64_t attempts, int64_t now_s)
 	return now_s + MIN_OF(wait_s, (int64_t)DISTRIBUTE_RETRY_MAX_S);
 }
 
-static bool record_failure(struct work *w, const struct wanted *item, const struct err *why,
-			   struct err *err)
+/* `held` is the index that the DP is valid for all the same; NULL: it is not. */
+static bool record_failure(struct work *w, const struct wanted *item, const char *held,
+			   const struct err *why, struct err *err)
 {
 	SITE_UNDO struct site *undo = w->site;
 	int64_t attempts, now_s = site_now(w->site);
@@ -220,9 +238,9 @@ static bool record_failure(struct work *w, const struct wanted *item, const stru
 		return false;
 	return db_run(w->site->db, STMT_DP_VERSION_SET,
 		      DB_ARGS(db_int(w->dp->id), db_text(item->package), db_int(item->version),
-			      db_text("failed"), db_int(attempts + 1),
+			      db_text(held != NULL ? "valid" : "failed"), db_int(attempts + 1),
 			      db_int(next_attempt(attempts + 1, now_s)), db_text(why->why),
-			      db_int(now_s)),
+			      db_int(now_s), db_text(held)),
 		      err) &&
 	       site_commit_policy(w->site, err);
 }
@@ -256,10 +274,16 @@ static bool keep_due(struct wanted_list *list, const struct work *w, struct err 
 		if (due)
 			list->items[kept++] = list->items[i];
 		else
-			free(list->items[i].index_name);
+			wanted_release(&list->items[i]);
 	}
 	list->count = kept;
 	return true;
+}
+
+/* Where patches cannot be brought, what is there stays as valid as it was. */
+static const char *held_anyway(const struct wanted *item)
+{
+	return item->is_addition ? item->held : NULL;
 }
 
 static bool bring_version(struct work *w, const struct wanted *item, struct err *err)
@@ -269,7 +293,7 @@ static bool bring_version(struct work *w, const struct wanted *item, struct err 
 	if (each_object(w, item, bring_if_missing, &why))
 		return record_valid(w, item, err);
 	/* Late is no failure: the rest goes when the window opens again. */
-	return w->is_late || record_failure(w, item, &why, err);
+	return w->is_late || record_failure(w, item, held_anyway(item), &why, err);
 }
 
 /* A DP that lost its disk says so by its missing marker: what was validated there is gone. */
@@ -315,7 +339,8 @@ static bool bring_all(struct work *w, const struct wanted_list *due, struct err 
 	}
 	if (!reach_outlet(w, &why)) {
 		for (size_t i = 0; i < due->count; i++)
-			if (!record_failure(w, &due->items[i], &why, err))
+			if (!record_failure(w, &due->items[i], held_anyway(&due->items[i]), &why,
+					    err))
 				return false;
 		return true;
 	}
@@ -416,7 +441,8 @@ bool dpcopy_run(struct site *site, struct system *dp, const struct dpcopy_option
 	/* A person who asks learns that a DP has lost its disk; the timer leaves it to clients. */
 	if (options->ignores_backoff && !dp->is_removed)
 		(void)reach_outlet(&w, &ignored);
-	done = (dp->is_removed || (load_wanted(&wanted, &w, err) && load_wanted(&due, &w, err))) &&
+	done = (dp->is_removed ||
+		(load_rows(&wanted, &w, STMT_DP_NAMED, err) && load_wanted(&due, &w, err))) &&
 	       keep_due(&due, &w, err) && (due.count == 0 || bring_all(&w, &due, err)) &&
 	       clean(&w, &wanted, err) && (!w.is_open || leftovers_sweep(&w.outlet, err));
 	outlet_close(&w.outlet);
@@ -497,7 +523,17 @@ static bool validate_version(struct validation *v, const struct wanted *item, st
 	if (!each_object(&v->work, item, check_object, err))
 		return false;
 	return v->is_sound ? record_valid(&v->work, item, err)
-			   : record_failure(&v->work, item, &why, err);
+			   : record_failure(&v->work, item, NULL, &why, err);
+}
+
+/* What is still to be brought is not missed. */
+static void validate_what_is_held(struct wanted *item)
+{
+	if (item->held == NULL)
+		return;
+	free(item->index_name);
+	item->index_name = item->held;
+	item->held = NULL;
 }
 
 bool dpcopy_validate(json_t *rows, struct site *site, struct system *dp, const char *package,
@@ -512,9 +548,11 @@ bool dpcopy_validate(json_t *rows, struct site *site, struct system *dp, const c
 	SCOPED(wanted_list) struct wanted_list wanted = { 0 };
 	bool done = load_wanted(&wanted, &v.work, err) && open_outlet(&v.work, err);
 
-	for (size_t i = 0; done && i < wanted.count; i++)
+	for (size_t i = 0; done && i < wanted.count; i++) {
+		validate_what_is_held(&wanted.items[i]);
 		if (package == NULL || strcmp(package, wanted.items[i].package) == 0)
 			done = validate_version(&v, &wanted.items[i], err);
+	}
 	outlet_close(&v.work.outlet);
 	return done;
 }

@@ -276,7 +276,29 @@ static const char version_2[] =
 static const char record_uid[] = "ALTER TABLE record ADD COLUMN uid BLOB;"
 				 "CREATE INDEX record_of_uid ON record(uid) WHERE uid IS NOT NULL;";
 
-static const char *const migrations[] = { version_1, version_2, record_uid };
+/*
+ * Patches and streams, and the index that lists them: it becomes the version's once the DPs hold
+ * what it lists. Until then a DP is valid for the one before.
+ */
+static const char deltas[] =
+	"ALTER TABLE package_version ADD COLUMN next_index TEXT;"
+	"ALTER TABLE package_version ADD COLUMN next_size INTEGER;"
+	"ALTER TABLE package_version ADD COLUMN next_since INTEGER;"
+	"ALTER TABLE dp_version ADD COLUMN index_name TEXT;"
+	"UPDATE dp_version AS d SET index_name = (SELECT v.index_name FROM package_version AS v"
+	" WHERE v.package = d.package AND v.version = d.version) WHERE state = 'valid';"
+	"CREATE TABLE package_delta("
+	" package TEXT NOT NULL REFERENCES package,"
+	" version INTEGER NOT NULL,"
+	" origin INTEGER NOT NULL," /* the version it starts from; 0: a stream */
+	" outcome TEXT NOT NULL,"
+	" digest TEXT," /* SHA-256, where it was made */
+	" size INTEGER NOT NULL,"
+	" without INTEGER NOT NULL," /* what moves without it */
+	" made INTEGER NOT NULL,"
+	" PRIMARY KEY(package, version, origin)) WITHOUT ROWID, STRICT;";
+
+static const char *const migrations[] = { version_1, version_2, record_uid, deltas };
 
 static const char *const statements[] = {
 #define X(symbol, sql) [STMT_##symbol] = sql,

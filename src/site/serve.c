@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/path.h"
+#include "site/deltas.h"
 #include "site/distribute.h"
 #include "site/intake.h"
 #include "site/publish.h"
@@ -40,6 +41,7 @@ struct helper {
 enum {
 	HELPER_POLICY,
 	HELPER_DISTRIBUTE,
+	HELPER_DELTAS,
 	HELPER_COUNT_,
 };
 
@@ -171,6 +173,20 @@ static void run_distribute(struct serve *s, struct site *site, int wake UNUSED)
 	}
 }
 
+/* Behind distribution: a version goes out before its patches are ready. */
+static void run_deltas(struct serve *s, struct site *site, int wake UNUSED)
+{
+	const struct deltas_options options = { .memory_max = s->options->patch_memory };
+
+	for (;;) {
+		struct err err = { 0 };
+
+		sleep((unsigned int)MAX_OF(s->options->distribute_every_s, 1));
+		if (!deltas_run(site, &options, &err) && err.code != ERR_LOCKED)
+			complain("making patches", &err);
+	}
+}
+
 /* ---- their processes ---- */
 
 /* In the child: nothing of the server's is used again, and it ends with its parent. */
@@ -298,6 +314,7 @@ bool serve_run(struct site *site, const struct serve_options *options, struct er
 		.helpers = {
 			[HELPER_POLICY] = { .serve = &s, .run = run_policy },
 			[HELPER_DISTRIBUTE] = { .serve = &s, .run = run_distribute },
+			[HELPER_DELTAS] = { .serve = &s, .run = run_deltas },
 		},
 		.wake = { -1, -1 },
 	};

@@ -4,7 +4,8 @@
  *
  *     serve ── event loop, HTTP
  *       ├─ publish and intake: every few seconds, and when an upload arrived
- *       └─ distribute: its own, since it may wait for slow DPs
+ *       ├─ distribute: its own, since it may wait for slow DPs
+ *       └─ patches: its own, since making them takes minutes
  *
  * A process of the cycles that dies is started again after a moment; all of them end with serve.
  */
@@ -23,6 +24,7 @@ struct serve_options {
 	int64_t intake_every_s;
 	int64_t distribute_every_s;
 	int64_t keep_s;
+	uint64_t patch_memory;    /* bytes that making a patch may take */
 	void (*ready)(void *ctx); /* called once, listening; may be NULL */
 	void *ctx;
 };

@@ -90,7 +90,8 @@
 	X(PACKAGE_SET_SOURCE, "UPDATE package SET source = ?2 WHERE id = ?1")                      \
 	X(PACKAGE_SET_LATEST, "UPDATE package SET latest = ?2 WHERE id = ?1")                      \
 	X(PACKAGE_REMOVE, "UPDATE package SET removed = ?2 WHERE id = ?1")                         \
-	X(PACKAGE_ADD_VERSION, "INSERT INTO package_version"                                       \
+	X(PACKAGE_ADD_VERSION, "INSERT INTO package_version(package, version, identity, manifest," \
+		" manifest_size, index_name, index_size, files, bytes, bytes_new, created)"        \
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                           \
 	X(PACKAGE_VERSION, "SELECT manifest, manifest_size, index_name, index_size, files, bytes," \
 		" bytes_new, identity FROM package_version WHERE package = ?1 AND version = ?2")             \
@@ -108,7 +109,7 @@
 	X(PACKAGE_ALL_VERSIONS, "SELECT version, manifest, manifest_size, files, bytes,"           \
 		" index_name, index_size FROM package_version WHERE package = ?1 ORDER BY version")\
 	X(PACKAGE_INDEX_IS_KNOWN, "SELECT 1 FROM package_version"                                  \
-		" WHERE package = ?1 AND index_name = ?2")                                         \
+		" WHERE package = ?1 AND ?2 IN (index_name, next_index)")                                         \
 	X(PACKAGE_IDS, "SELECT id, name, latest FROM package"                                      \
 		" WHERE removed IS NULL AND latest > 0 ORDER BY id")                               \
 	X(PACKAGE_DPS, "SELECT s.name AS dp, v.version, coalesce(v.state, 'waiting') AS state,"    \
@@ -234,8 +235,14 @@
 	/* distribution */                                                                         \
 	X(DP_WANT, "INSERT OR IGNORE INTO dp_package VALUES(?1, ?2, ?3)")                          \
 	/* the latest version, those that advertisements name, and the newest of what is there */  \
-	X(DP_WANTED, "SELECT v.package, v.version, v.index_name,"                                  \
-		" coalesce(d.state = 'valid', 0) FROM dp_package AS w"                             \
+	/* 2: what to bring next, 3: all is there, 4: it is an addition, 5: what is there as a whole */ \
+	X(DP_WANTED, "SELECT v.package, v.version,"                                                \
+		" iif(d.state = 'valid' AND d.index_name = v.index_name,"                          \
+		"  coalesce(v.next_index, v.index_name), v.index_name),"                           \
+		" coalesce(d.state = 'valid' AND d.index_name = coalesce(v.next_index, v.index_name), 0)," \
+		" coalesce(d.state = 'valid' AND d.index_name = v.index_name"                      \
+		"  AND v.next_index IS NOT NULL, 0),"                                              \
+		" iif(d.state = 'valid', d.index_name, NULL) FROM dp_package AS w"                 \
 		" JOIN package AS p ON p.id = w.package AND p.removed IS NULL"                     \
 		" JOIN package_version AS v ON v.package = w.package"                              \
 		" LEFT JOIN dp_version AS d ON d.system = w.system AND d.package = v.package"      \
@@ -244,6 +251,16 @@
 		"  AND a.version = v.version)"                                                     \
 		" OR (d.state = 'valid' AND v.version > p.latest - ?2))"                           \
 		" ORDER BY v.package, v.version DESC")                                             \
+	/* every index whose objects are to stay */                                                \
+	X(DP_NAMED, "SELECT v.package, v.version, n.value, 0, 0, NULL FROM dp_package AS w"        \
+		" JOIN package AS p ON p.id = w.package AND p.removed IS NULL"                     \
+		" JOIN package_version AS v ON v.package = w.package"                              \
+		" JOIN json_each(json_array(v.index_name, v.next_index)) AS n ON n.value IS NOT NULL" \
+		" LEFT JOIN dp_version AS d ON d.system = w.system AND d.package = v.package"      \
+		" AND d.version = v.version WHERE w.system = ?1 AND (v.version = p.latest"         \
+		" OR EXISTS (SELECT 1 FROM advertisement AS a WHERE a.package = v.package"         \
+		"  AND a.version = v.version)"                                                     \
+		" OR (d.state = 'valid' AND v.version > p.latest - ?2))")                          \
 	X(DP_FORGET_UNWANTED, "DELETE FROM dp_version AS d WHERE system = ?1 AND NOT EXISTS"       \
 		" (SELECT 1 FROM dp_package AS w JOIN package AS p ON p.id = w.package"            \
 		"  AND p.removed IS NULL WHERE w.system = d.system AND w.package = d.package"      \
@@ -261,10 +278,11 @@
 		" WHERE system = ?1 AND unused_since <= ?2 ORDER BY name")                         \
 	X(DP_OBJECTS_FORGET, "DELETE FROM dp_object WHERE system = ?1")                            \
 	X(DP_VERSIONS_FORGET, "DELETE FROM dp_version WHERE system = ?1")                          \
-	X(DP_VERSION_SET, "INSERT INTO dp_version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"          \
+	X(DP_VERSION_SET, "INSERT INTO dp_version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"      \
 		" ON CONFLICT(system, package, version) DO UPDATE SET state = excluded.state,"     \
 		" attempts = excluded.attempts, next_attempt = excluded.next_attempt,"             \
-		" reason = excluded.reason, changed = excluded.changed")                           \
+		" reason = excluded.reason, changed = excluded.changed,"                           \
+		" index_name = excluded.index_name")                           \
 	X(DP_VERSION_ATTEMPTS, "SELECT attempts FROM dp_version"                                   \
 		" WHERE system = ?1 AND package = ?2 AND version = ?3")                            \
 	X(DP_VERSION_NEXT, "SELECT next_attempt FROM dp_version"                                   \
@@ -281,13 +299,46 @@
 		" WHERE (v.version = p.latest OR d.state IS NOT NULL)"                             \
 		" AND (?1 IS NULL OR s.name = ?1) AND (?2 IS NULL OR v.package = ?2)"              \
 		" ORDER BY s.name, v.package, v.version")                                          \
+                                                                                                   \
+	/* patches and streams */                                                                  \
+	X(DELTA_PACKAGES, "SELECT p.id, p.latest FROM package AS p WHERE p.removed IS NULL"        \
+		" AND p.latest > 0 AND (?1 IS NULL OR p.id = ?1)"                                  \
+		" AND EXISTS (SELECT 1 FROM dp_package AS w WHERE w.package = p.id) ORDER BY p.id") \
+	/* which versions a patch may start from: 0 is nothing */                                  \
+	X(DELTA_ORIGINS, "SELECT o.origin FROM (SELECT 0 AS origin UNION ALL"                      \
+		" SELECT v.version FROM package_version AS v JOIN package_version AS t"            \
+		"  ON t.package = v.package AND t.version = ?2 AND t.identity <> v.identity"       \
+		"  WHERE v.package = ?1 AND v.version < ?2 AND v.version >= ?2 - ?3) AS o"         \
+		" LEFT JOIN package_delta AS d ON d.package = ?1 AND d.version = ?2"               \
+		"  AND d.origin = o.origin"                                                        \
+		" WHERE d.outcome IS NULL OR (d.outcome = 'failed' AND d.made < ?4)"               \
+		" ORDER BY o.origin = 0, o.origin DESC")                                           \
+	X(DELTA_SET, "INSERT OR REPLACE INTO package_delta VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)") \
+	X(DELTA_MADE, "SELECT origin, digest, size FROM package_delta"                             \
+		" WHERE package = ?1 AND version = ?2 AND outcome = 'made' ORDER BY origin")       \
+	X(DELTA_INDEX, "SELECT coalesce(next_index, index_name) FROM package_version"              \
+		" WHERE package = ?1 AND version = ?2")                                            \
+	X(DELTA_LIST, "SELECT origin, outcome, size, without, made AS \"made:time\""             \
+		" FROM package_delta WHERE package = ?1 AND version = ?2 ORDER BY origin")         \
+	X(DELTA_SET_NEXT, "UPDATE package_version SET next_index = ?3, next_size = ?4,"            \
+		" next_since = ?5 WHERE package = ?1 AND version = ?2")                            \
+	/* once all valid DPs hold it, or some for long enough */                                  \
+	X(DELTA_SWITCH, "UPDATE package_version AS v SET index_name = next_index,"                 \
+		" index_size = next_size, next_index = NULL, next_size = NULL, next_since = NULL"  \
+		" WHERE v.next_index IS NOT NULL AND (NOT EXISTS (SELECT 1 FROM dp_version AS d"   \
+		"  JOIN system AS s ON s.id = d.system AND s.removed IS NULL"                      \
+		"  WHERE d.package = v.package AND d.version = v.version AND d.state = 'valid'"    \
+		"  AND d.index_name IS NOT v.next_index) OR (v.next_since < ?1 AND EXISTS"         \
+		"  (SELECT 1 FROM dp_version AS d WHERE d.package = v.package"                     \
+		"   AND d.version = v.version AND d.state = 'valid' AND d.index_name = v.next_index)))") \
 	X(SYSTEM_UUID_IS_LIVE, "SELECT 1 FROM system WHERE uuid = ?1 AND removed IS NULL")         \
                                                                                                    \
 	X(LOCATION_ROWS, "SELECT v.version, v.index_name, v.index_size, s.name AS dp"              \
 		" FROM dp_version AS d JOIN system AS s ON s.id = d.system AND s.removed IS NULL"  \
 		" JOIN dp_package AS w ON w.system = d.system AND w.package = d.package"           \
 		" JOIN package_version AS v ON v.package = d.package AND v.version = d.version"    \
-		" WHERE d.package = ?1 AND d.state = 'valid' ORDER BY v.version, s.name")          \
+		" WHERE d.package = ?1 AND d.state = 'valid'"                                      \
+		" AND d.index_name IN (v.index_name, v.next_index) ORDER BY v.version, s.name")          \
 	X(LOCATION_NEWEST, "SELECT coalesce((SELECT max(d.version) FROM dp_version AS d"           \
 		" JOIN system AS s ON s.id = d.system AND s.removed IS NULL"                       \
 		" WHERE d.package = ?1 AND d.state = 'valid'),"                                    \

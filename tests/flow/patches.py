@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""Patches and first-install streams: made by the site, brought to DPs, taken by clients."""
+from flow import *
+
+
+def rebuilt(seed, shift, size=400_000):
+    """A program as a linker leaves it: every address is another one, the rest is the same."""
+    data = bytearray(random.Random(seed).randbytes(size))
+    for at in range(7, size, 32):
+        data[at] = (data[at] + shift) & 255
+    return bytes(data)
+
+
+def put_program(folder, shift):
+    """A program that was built anew under a new name, and text that packs well."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("program-*"):
+        old.unlink()
+    (folder / f"program-1.{shift}").write_bytes(rebuilt(1, shift))
+    words = bytearray("".join(f"line {n * n} of a text that packs well\n" for n in range(120_000)).encode())
+    (folder / "text").write_bytes(words)
+    # Nearly the same again, further away than a frame is long: only a stream's window reaches it.
+    words[::20_000] = b"!" * len(words[::20_000])
+    (folder / "text-again").write_bytes(words)
+
+
+def patched_site(t, dps=1, distribute=("--all",)):
+    site = t.site()
+    site.folder_cap("cap1")
+    for n in range(dps):
+        site.folder_dp(f"dp{n + 1}")
+    put_program(t.dir / "source", 0)
+    package = site.json("package", "create", "tool", "--source", t.dir / "source")["id"]
+    site("package", "distribute", package, *distribute)
+    site("publish")
+    return site, package
+
+
+def update(t, site, package, shift, *options):
+    put_program(t.dir / "source", shift)
+    site("package", "update", package)
+    site("package", "distribute", package, "--all", *options)
+    site("publish")
+
+
+def patches_on(folder, package):
+    return sorted(p.name for p in (folder / package / "patches").glob("[!.]*"))
+
+
+@case("a first install comes as a stream, an update as a patch")
+def _(t):
+    site, package = patched_site(t)
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    first = client.json("fetch", package, "-o", t.dir / "out1")
+    equal(first["how"], "stream", "how the first install came")
+    same_tree(t.dir / "source", t.dir / "out1")
+    update(t, site, package, 3)
+    client("sync")
+    second = client.json("fetch", package, "-o", t.dir / "out2")
+    equal(second["how"], "patch", "how the update came")
+    same_tree(t.dir / "source", t.dir / "out2")
+    # 12,500 bytes have changed, all of them alike.
+    need(second["bytes_network"] < 20_000, "the patch is large", second)
+    other = t.client("other").enroll(site, f"file://{t.dir}/cap1")
+    other("sync")
+    equal(other.json("fetch", package, "-o", t.dir / "out3")["how"], "stream", "how a newcomer got it")
+    same_tree(t.dir / "source", t.dir / "out3")
+
+
+@case("patches start from the last versions only, and are there on every DP")
+def _(t):
+    site, package = patched_site(t, dps=2)
+    for shift in range(1, 5):
+        update(t, site, package, shift)
+    names = patches_on(t.dir / "dp1", package)
+    equal(names, patches_on(t.dir / "dp2", package), "patches on the two DPs")
+    latest = sorted(n.split("-")[0] for n in names if n.split("-")[1] == "5")
+    equal(latest, ["2", "3", "4", "none"], "what leads to version 5")
+
+
+@case("without patches a version goes out first, and what follows replaces nothing")
+def _(t):
+    site, package = patched_site(t, 2, ("--all", "--no-patches"))
+    equal(patches_on(t.dir / "dp1", package), [], "patches before")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    equal(client.json("fetch", package)["how"], "ranges", "how")
+    update(t, site, package, 3, "--no-patches")
+    site("package", "distribute", package, "--all")
+    site("publish")
+    client("sync")
+    got = client.json("fetch", package, "-o", t.dir / "out")
+    equal(got["how"], "patch", "how the update came once patches were there")
+    same_tree(t.dir / "source", t.dir / "out")
+
+
+@case("a DP that does not get the patches serves the version as before")
+def _(t):
+    site, package = patched_site(t, 2, ("--all", "--no-patches"))
+    # A folder where the patches would go, that no folder can be made in.
+    blocked = t.dir / "dp2" / package / "patches"
+    blocked.write_text("in the way")
+    site("package", "distribute", package, "--all", check=False)
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    for dp in ("dp1", "dp2"):
+        client("cache", "--clear")
+        got = client.json("fetch", package, "--dp", f"file://{t.dir}/{dp}")
+        equal(got["how"], "ranges", f"how it comes from {dp}")
+    listed = client.json("locate", package)["listed"]
+    equal(listed, 2, "DPs listed while one lacks the patches")
+    blocked.unlink()
+    site("package", "distribute", package, "--all")
+    site("publish")
+    client("sync")
+    client("cache", "--clear")
+    equal(client.json("fetch", package)["how"], "stream", "how, once both have it")
+
+
+@case("a patch with a flipped byte is held against its server, and the next one serves it")
+def _(t):
+    site, package = patched_site(t, dps=2)
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    client("fetch", package)
+    update(t, site, package, 3)
+    client("sync")
+    client("prefer", "dp1")
+    name = next(n for n in patches_on(t.dir / "dp1", package) if n.startswith("1-2-"))
+    patch = t.dir / "dp1" / package / "patches" / name
+    data = bytearray(patch.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    patch.write_bytes(data)
+    got = client.json("fetch", package, "-o", t.dir / "out")
+    equal(got["server"], "dp2", "who served it")
+    same_tree(t.dir / "source", t.dir / "out")
+    attempts = client.json("explain")["attempts"]
+    equal([(a["server"], a["class"]) for a in attempts], [("dp1", "corrupt"), ("dp2", "ok")], "attempts")
+
+
+@case("serve makes patches behind a version that is out already")
+def _(t):
+    site, package = patched_site(t, 1, ("--all", "--no-patches"))
+    (site.dir / "site.conf").write_text("distribute-every = 1s\npublish-every = 1s\n")
+    site.serve()
+    wait_for("the stream on the DP", 60, lambda: patches_on(t.dir / "dp1", package))
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+
+    def comes_as_a_stream():
+        client("sync")
+        client("cache", "--clear")
+        return client.json("fetch", package)["how"] == "stream"
+    wait_for("clients to take the stream", 60, comes_as_a_stream, step=1)
+
+
+main()
