@@ -581,6 +581,7 @@ static json_t *new_mount_row(const struct scene *s, const struct systems_place *
 	jsondoc_set_text(row, "share", p->addresses[m->address].share);
 	jsondoc_set(row, "at", jsondoc_new_text(m->mount->target));
 	jsondoc_set_text(row, "fstype", m->mount->fstype);
+	jsondoc_set_text(row, "evidence", waykind_evidence_name(m->evidence));
 	jsondoc_set_text(row, "context", context_name_of(&s->context, m->mount));
 	if (conntab_is_hung(s->conntab, m->mount->target))
 		jsondoc_set_flag(row, "hung", true);

@@ -56,6 +56,7 @@ static const struct print_column connection_columns[] = {
 	{ "way", PRINT_TEXT, NULL },      { "server", PRINT_TEXT, NULL },
 	{ "share", PRINT_TEXT, NULL },    { "context", PRINT_TEXT, NULL },
 	{ "at", PRINT_TEXT, NULL },       { "fstype", PRINT_TEXT, NULL },
+	{ "evidence", PRINT_TEXT, NULL }, { "hung", PRINT_TEXT, NULL },
 	{ "owner", PRINT_TEXT, NULL },    { "leases", PRINT_TEXT, NULL },
 	{ "opened", PRINT_TEXT, NULL },   { "last_used", PRINT_TEXT, NULL },
 	{ "requests", PRINT_TEXT, NULL }, { NULL },
