@@ -9,6 +9,7 @@ deps_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libe
 deps_test="python3 python3-cryptography clang libclang-rt-14-dev llvm clang-format clang-tools shellcheck
 	nginx-light mandoc binutils bindfs fuse3 iproute2 nftables procps diffutils openssl curl
 	samba samba-vfs-modules smbclient libnss-wrapper libuid-wrapper
+	krb5-kdc krb5-admin-server krb5-user
 	rclone gvfs gvfs-fuse gvfs-backends dbus-daemon libglib2.0-bin"
 deps_deep="qemu-system-x86 busybox-static cpio kmod netcat-openbsd debootstrap"
 deps_demo="nginx-light procps diffutils dpkg apt bindfs fuse3"

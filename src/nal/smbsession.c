@@ -88,8 +88,9 @@ static bool map_shared(struct smbsession *s, int fd, struct err *err)
 static bool start_process(struct smbsession *s, int its_end, const struct credential *as,
 			  struct err *err)
 {
-	SCOPED_TEXT char *path = NULL, *ccache = NULL;
-	const char *envp[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL, NULL };
+	SCOPED_TEXT char *path = NULL, *ccache = NULL, *config = NULL;
+	const char *envp[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL, NULL, NULL };
+	const char *krb5_config = getenv("KRB5_CONFIG");
 	struct spawn_fd fds[] = { { .from = its_end, .to = 3 } };
 	const struct spawn_limit limits[] = { { RLIMIT_CORE, 0 }, { RLIMIT_NOFILE, 128 } };
 	struct spawn spawn = {
@@ -104,8 +105,14 @@ static bool start_process(struct smbsession *s, int its_end, const struct creden
 
 	if (!helper_find(&path, PROGRAM, err))
 		return false;
-	if (as != NULL && as->kind == CREDENTIAL_TICKET && as->ccache != NULL)
-		envp[2] = ccache = alloc_printf("KRB5CCNAME=%s", as->ccache);
+	if (as != NULL && as->kind == CREDENTIAL_TICKET) {
+		size_t n = 2;
+
+		if (as->ccache != NULL)
+			envp[n++] = ccache = alloc_printf("KRB5CCNAME=%s", as->ccache);
+		if (krb5_config != NULL)
+			envp[n++] = config = alloc_printf("KRB5_CONFIG=%s", krb5_config);
+	}
 	spawn.argv = (const char *const[]){ path, "--session", NULL };
 	return spawn_start(&s->pid, &spawn, err);
 }

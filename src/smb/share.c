@@ -44,10 +44,12 @@ static void tell_logon(SMBCCTX *ctx, const char *server UNUSED, const char *name
 		       int secret_size)
 {
 	const struct share *s = smbc_getOptionUserData(ctx);
+	/* Without a name the library logs on as nobody; the ticket's own counts then. */
+	const char *as = s->hello->logon == SMBWIRE_TICKET ? "ticket" : s->hello->user;
 
 	if (s->hello->domain[0] != '\0')
 		snprintf(group, (size_t)group_size, "%s", s->hello->domain);
-	snprintf(user, (size_t)user_size, "%s", s->hello->user);
+	snprintf(user, (size_t)user_size, "%s", as);
 	snprintf(secret, (size_t)secret_size, "%s", s->secret != NULL ? s->secret->text : "");
 }
 

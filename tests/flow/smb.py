@@ -242,6 +242,80 @@ def _(t):
     equal(row["share"], "content", "the share of the session")
 
 
+class Realm:
+    """A Kerberos realm of its own: a KDC, the principal `reader` with a ticket, and a server's keytab."""
+
+    def __init__(self, t, server):
+        self.home, port = t.new_dir("kdc"), free_port()
+        home = self.home
+        (home / "krb5.conf").write_text(f"""[libdefaults]
+  default_realm = SITE.TEST
+  dns_lookup_kdc = false
+  dns_lookup_realm = false
+  dns_canonicalize_hostname = false
+  rdns = false
+  udp_preference_limit = 1
+[realms]
+  SITE.TEST = {{
+    kdc = 127.0.0.1:{port}
+  }}
+[domain_realm]
+  {server} = SITE.TEST
+""")
+        # Without disable_pac smbd takes what this KDC says of the account for a domain controller's word.
+        (home / "kdc.conf").write_text(f"""[kdcdefaults]
+  kdc_listen = 127.0.0.1:{port}
+  kdc_tcp_listen = 127.0.0.1:{port}
+[realms]
+  SITE.TEST = {{
+    database_name = {home}/principal
+    key_stash_file = {home}/stash
+    acl_file = {home}/acl
+    disable_pac = true
+  }}
+""")
+        self.env = {"KRB5_CONFIG": str(home / "krb5.conf"), "KRB5_KDC_PROFILE": str(home / "kdc.conf"),
+                    "KRB5CCNAME": f"FILE:{home}/ccache"}
+        run("kdb5_util", "create", "-s", "-P", "master", "-r", "SITE.TEST", env=self.env)
+        for query in ("addprinc -pw ticket-only reader", f"addprinc -randkey cifs/{server}",
+                      f"ktadd -k {home}/keytab cifs/{server}"):
+            run("kadmin.local", "-r", "SITE.TEST", "-q", query, env=self.env)
+        t.spawn("krb5kdc", "-n", "-r", "SITE.TEST", env=self.env)
+        wait_for("the KDC", 10, lambda: answers(port))
+        run("kinit", "reader@SITE.TEST", stdin="ticket-only\n", env=self.env)
+
+
+@case("a Kerberos ticket logs on, and no password is asked for")
+def _(t):
+    name = socket.gethostname()  # Samba's library has no tickets for "localhost"
+    try:
+        host = socket.gethostbyname(name)
+    except OSError:
+        print(f"# skipped: this machine's name, {name}, is not resolved")
+        return
+    realm = Realm(t, name)
+    smb = t.samba(host=host, port=free_port(), users={"reader": "of no use here"}, guest=False,
+                  glob=f"  realm = SITE.TEST\n  kerberos method = dedicated keytab\n"
+                       f"  dedicated keytab file = {realm.home}/keytab\n  map to guest = never\n")
+    site = t.site()
+    site.env.update(realm.env)
+    cap = site.folder_cap()
+    site("credential", "set", f"{name}:{smb.port}", "--kerberos")
+    site("dp", "add", "dp1", f"smb://{name}:{smb.port}/packway/dp")
+    made = site.package("tool", make_tree(t.dir / "src"))
+    site("publish")
+    client = t.client()
+    client.env.update(realm.env)
+    client.join(site, cap)
+    client("sync")
+    client("credential", "set", f"{name}:{smb.port}", "--kerberos")
+    client.agent()
+    same_tree(t.dir / "src", client.json("fetch", made)["path"])
+    equal([s["username"] for s in smb.sessions()], ["reader"], "who is logged on")
+    equal([r["credential"] for r in client.json("connections") if r["way"] == "session"], ["ticket"], "credential")
+    equal(smb.refusals(), [], "refused logons")
+
+
 @case("a server on IPv6 is read by its address")
 def _(t):
     smb = t.samba()

@@ -257,14 +257,15 @@ class Samba:
     """
     WELCOME = ("NT_STATUS_OK", "NT_STATUS_NO_SUCH_USER")
 
-    def __init__(self, t, shares=None, guest=True, users=None, port=445, glob="", share="", name="dp"):
+    def __init__(self, t, shares=None, guest=True, users=None, port=445, glob="", share="", name="dp",
+                 host=None):
         self.t, self.users = t, users or {}
         self.home = t.new_dir("samba")
         self.log = self.home / "log" / "smbd.log"
         self.conf = self.home / "smb.conf"
         self.root = os.geteuid() == 0
         self.port = port if self.root else free_port()
-        self.host = self._free_address() if self.root else "127.0.0.1"
+        self.host = host or (self._free_address() if self.root else "127.0.0.1")
         self.name = name
         self.shares = {k: pathlib.Path(v) for k, v in (shares or {"packway": t.new_dir("share")}).items()}
         self.guest, self.glob, self.more = guest, glob, share
