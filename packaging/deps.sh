@@ -12,7 +12,7 @@ deps_test="python3 python3-cryptography clang libclang-rt-14-dev llvm clang-form
 	krb5-kdc krb5-admin-server krb5-user
 	rclone gvfs gvfs-fuse gvfs-backends dbus-daemon libglib2.0-bin"
 deps_deep="qemu-system-x86 busybox-static cpio kmod netcat-openbsd debootstrap"
-deps_demo="nginx-light procps diffutils dpkg apt bindfs fuse3"
+deps_demo="nginx-light procps util-linux diffutils dpkg apt bindfs fuse3 samba samba-vfs-modules libuid-wrapper"
 
 deps_missing() {
 	local name
