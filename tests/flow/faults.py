@@ -372,7 +372,8 @@ def _(t):
             if done.code:
                 three_lines(done, f"{done.line} with {limit}")
         done = w.site("publish", check=False, **more)
-        need(done.code in (0, 5), f"publish with {limit}: exit {done.code}", done.err)
+        # With a few more only what brings it to the CAP fails.
+        need(done.code in (0, 4, 5), f"publish with {limit}: exit {done.code}", done.err)
         client("cache", "--clear")
     print(f"# exit codes by limit: {ended}")
     need(all(codes[-1] == 0 for codes in ended.values()), "256 descriptors are not enough", ended)
