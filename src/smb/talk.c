@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,7 +21,8 @@
 #include "smb/share.h"
 
 #define OWNER_FD   3
-#define SOON_MS    50   /* nobody waits: finish what was put off */
+#define SOON_MS    50 /* nobody waits: finish what was put off */
+#define MEMORY_MAX ((rlim_t)512 << 20)
 #define AT_REST_MS 2000 /* nothing is wanted any more: close all, give the memory back */
 
 #define SHARED_BYTES (SMBWIRE_GAUGE_BYTES + SMBWIRE_AREA_BYTES)
@@ -310,6 +312,16 @@ static bool settle_configuration(void)
 	return false;
 }
 
+/* libsmbclient holds all of a folder's entries at once: a server must not fill this machine. */
+static void limit_memory(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+	static const struct rlimit data = { MEMORY_MAX, MEMORY_MAX };
+
+	(void)setrlimit(RLIMIT_DATA, &data);
+#endif
+}
+
 int talk_main(char **args UNUSED)
 {
 	struct talk t = { .socket = OWNER_FD, .shared_fd = -1 };
@@ -317,6 +329,7 @@ int talk_main(char **args UNUSED)
 
 	/* A secret may come: nobody traces this process. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	limit_memory();
 	if (!settle_configuration())
 		return SMBSESSION_EXIT_SETUP;
 	if (!hear_hello(&t, &err))
