@@ -2,6 +2,7 @@
 #include "cli/site_call.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "cli/progress.h"
 #include "common/alloc.h"
@@ -12,6 +13,7 @@
 #include "site/package.h"
 #include "site/program.h"
 #include "site/release.h"
+#include "site/versions.h"
 
 static void show_progress(uint64_t done, uint64_t total, void *ctx)
 {
@@ -149,6 +151,119 @@ static bool run_show(struct verb_call *call, struct err *err)
 	return true;
 }
 
+static const char *patch_text(const json_t *doc, char *size)
+{
+	int64_t bytes = jsondoc_int(doc, "bytes_patch", -1);
+
+	if (bytes < 0)
+		return jsondoc_text(doc, "patch");
+	text_print_size(size, (uint64_t)bytes);
+	return size;
+}
+
+static void print_diff(struct verb_call *call, const json_t *doc)
+{
+	static const struct print_column columns[] = {
+		{ "change" },
+		{ "type" },
+		{ "path" },
+		{ "was" },
+		{ "what" },
+		{ "size_before", PRINT_SIZE, "before" },
+		{ "size", PRINT_SIZE },
+		{ 0 },
+	};
+	char ranges[32], patch[32];
+
+	if (print_is_json(call->print)) {
+		print_document(call->print, doc);
+		return;
+	}
+	print_table(call->print, columns, json_object_get(doc, "changes"), "no difference");
+	text_print_size(ranges, (uint64_t)jsondoc_int(doc, "bytes_ranges", 0));
+	print_result(call->print, doc,
+		     "%" PRId64 " added, %" PRId64 " removed, %" PRId64 " changed, %" PRId64
+		     " renamed, %" PRId64 " unchanged",
+		     jsondoc_int(doc, "added", 0), jsondoc_int(doc, "removed", 0),
+		     jsondoc_int(doc, "changed", 0), jsondoc_int(doc, "renamed", 0),
+		     jsondoc_int(doc, "unchanged", 0));
+	print_result(call->print, doc,
+		     "a client that has version %" PRId64 " moves %s by ranges (%" PRId64
+		     " requests), by patch: %s",
+		     jsondoc_int(doc, "from", 0), ranges, jsondoc_int(doc, "requests", 0),
+		     patch_text(doc, patch));
+}
+
+/* Checked to be a number when it was read. */
+static int64_t version_argument(const struct verb_call *call, size_t at)
+{
+	uint64_t number = strtoull(options_argument(call->options, at), NULL, 10);
+
+	return (int64_t)MIN_OF(number, (uint64_t)INT32_MAX);
+}
+
+static bool run_diff(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = NULL;
+
+	if (!site_call_open(&site, call, err) ||
+	    !versions_compare(&doc, site, options_argument(call->options, 0),
+			      version_argument(call, 1), version_argument(call, 2), err))
+		return false;
+	print_diff(call, doc);
+	return true;
+}
+
+/* "1 (20 kB), 2 (3 kB)" for people; programs read `patches`. */
+static void add_patch_texts(json_t *rows)
+{
+	json_t *row, *patch;
+	size_t i, k;
+
+	json_array_foreach (rows, i, row) {
+		json_t *texts = json_array();
+
+		json_array_foreach (json_object_get(row, "patches"), k, patch) {
+			char size[32];
+
+			text_print_size(size, (uint64_t)jsondoc_int(patch, "bytes", 0));
+			json_array_append_new(texts,
+					      json_sprintf("%" PRId64 " (%s)",
+							   jsondoc_int(patch, "from", 0), size));
+		}
+		jsondoc_set(row, "patches", texts);
+	}
+}
+
+static bool run_versions(struct verb_call *call, struct err *err)
+{
+	static const struct print_column columns[] = {
+		{ "version" },
+		{ "state" },
+		{ "clients" },
+		{ "succeeded" },
+		{ "dps" },
+		{ "files" },
+		{ "bytes", PRINT_SIZE },
+		{ "bytes_new", PRINT_SIZE, "new" },
+		{ "bytes_stream", PRINT_SIZE, "stream" },
+		{ "patches", .title = "patches from" },
+		{ "created" },
+		{ 0 },
+	};
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *rows = NULL;
+
+	if (!site_call_open(&site, call, err) ||
+	    !versions_list(&rows, site, options_argument(call->options, 0), err))
+		return false;
+	if (!print_is_json(call->print))
+		add_patch_texts(rows);
+	print_table(call->print, columns, rows, "no versions");
+	return true;
+}
+
 static bool run_remove(struct verb_call *call, struct err *err)
 {
 	const char *id = options_argument(call->options, 0);
@@ -212,6 +327,13 @@ static bool run_program_add(struct verb_call *call, struct err *err)
 
 static const struct argument_spec id_argument[] = {
 	{ .name = "ID", .type = OPTION_TEXT, .help = "the package's id, such as LON00001" },
+	{ 0 },
+};
+
+static const struct argument_spec diff_arguments[] = {
+	{ .name = "ID", .type = OPTION_TEXT, .help = "the package's id" },
+	{ .name = "V1", .type = OPTION_NUMBER, .help = "the version that a client has" },
+	{ .name = "V2", .type = OPTION_NUMBER, .help = "the version that it shall have" },
 	{ 0 },
 };
 
@@ -324,6 +446,22 @@ const struct verb site_package_verbs[] = {
 		.run = run_show,
 		.summary = "show a package with its versions, programs and DPs",
 		.arguments = id_argument,
+	},
+	{
+		.name = "package versions",
+		.run = run_versions,
+		.summary = "list a package's versions and how many clients have each",
+		.arguments = id_argument,
+		.notes =
+			"A client counts for the version that its newest message about the package "
+			"names: content fetched (11003) or a program succeeded (10008); \"succeeded\" "
+			"counts the latter alone.",
+	},
+	{
+		.name = "package diff",
+		.run = run_diff,
+		.summary = "show what differs between two versions and what an update moves",
+		.arguments = diff_arguments,
 	},
 	{
 		.name = "package remove",

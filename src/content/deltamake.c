@@ -85,19 +85,11 @@ static bool load(struct version *v, const struct library *lib, const struct delt
 /* What a client moves that has the old version, or nothing, and takes ranges. */
 static bool count_without(uint64_t *out, const struct make *m, struct err *err)
 {
-	SCOPED(chunkmap) struct chunkmap want;
-	SCOPED(plan) struct plan plan;
+	struct plan_cost cost;
 
-	chunkmap_init(&want, m->to.manifest);
-	plan_init(&plan, &want);
-	if (m->from.manifest != NULL) {
-		plan_add_seed(&plan, m->from.manifest, NULL);
-		for (uint32_t i = 0; i < plan.copy_count; i++)
-			plan.have[plan.copies[i].chunk] = 1;
-	}
-	if (!plan_add_ranges(&plan, m->to.index, PLAN_GAP_DEFAULT, err))
+	if (!plan_count_ranges(&cost, m->to.manifest, m->from.manifest, m->to.index, err))
 		return false;
-	*out = plan.bytes_network;
+	*out = cost.bytes;
 	return true;
 }
 

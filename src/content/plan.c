@@ -302,3 +302,22 @@ const struct index_delta *plan_find_delta(struct plan *p, const struct index *id
 	p->requests = 1;
 	return best;
 }
+
+bool plan_count_ranges(struct plan_cost *out, const struct manifest *want,
+		       const struct manifest *have, const struct index *idx, struct err *err)
+{
+	SCOPED(chunkmap) struct chunkmap chunks;
+	SCOPED(plan) struct plan plan;
+
+	chunkmap_init(&chunks, want);
+	plan_init(&plan, &chunks);
+	if (have != NULL) {
+		plan_add_seed(&plan, have, NULL);
+		for (uint32_t i = 0; i < plan.copy_count; i++)
+			plan.have[plan.copies[i].chunk] = 1;
+	}
+	if (!plan_add_ranges(&plan, idx, PLAN_GAP_DEFAULT, err))
+		return false;
+	*out = (struct plan_cost){ .bytes = plan.bytes_network, .requests = plan.requests };
+	return true;
+}

@@ -119,4 +119,17 @@ struct plan_local {
 const struct index_delta *plan_find_delta(struct plan *p, const struct index *idx,
 					  const struct plan_local *local, uint32_t gap) MUST_USE;
 
+/*
+ * What moves by ranges for `want` where the tree of `have` is (NULL: nothing is), as bytes and
+ * requests. Files that were renamed may cost less. ERR_FORMAT as plan_add_ranges.
+ */
+struct plan_cost {
+	uint64_t bytes;
+	uint32_t requests;
+};
+
+bool plan_count_ranges(struct plan_cost *out, const struct manifest *want,
+		       const struct manifest *have, const struct index *idx, struct err *err)
+	MUST_USE;
+
 #endif

@@ -298,7 +298,13 @@ static const char deltas[] =
 	" made INTEGER NOT NULL,"
 	" PRIMARY KEY(package, version, origin)) WITHOUT ROWID, STRICT;";
 
-static const char *const migrations[] = { version_1, version_2, record_uid, deltas };
+/* Which clients have which version: `package versions` looks at the messages of one package. */
+static const char content_records[] = "CREATE INDEX record_of_content ON record(package)"
+				      " WHERE id IN (10008, 11003);";
+
+static const char *const migrations[] = {
+	version_1, version_2, record_uid, deltas, content_records,
+};
 
 static const char *const statements[] = {
 #define X(symbol, sql) [STMT_##symbol] = sql,

@@ -320,6 +320,34 @@
 		" WHERE package = ?1 AND version = ?2")                                            \
 	X(DELTA_LIST, "SELECT origin, outcome, size, without, made AS \"made:time\""             \
 		" FROM package_delta WHERE package = ?1 AND version = ?2 ORDER BY origin")         \
+	X(DELTA_ONE, "SELECT outcome, size FROM package_delta"                                     \
+		" WHERE package = ?1 AND version = ?2 AND origin = ?3")                            \
+	/* of each enrolled client the newest message about the package that names a version */    \
+	X(VERSION_LIST, "WITH told AS (SELECT s.client_id AS client, r.version, r.id, s.id AS stream," \
+		" r.sequence FROM record AS r JOIN stream AS s ON s.id = r.stream"                 \
+		" JOIN enrolment AS e ON e.client_id = s.client_id AND e.state = 'enrolled'"       \
+		" WHERE r.package = ?1 AND r.id IN (10008, 11003) AND r.version IS NOT NULL),"     \
+		" newest AS (SELECT version, row_number() OVER (PARTITION BY client"               \
+		"  ORDER BY stream DESC, sequence DESC) AS place FROM told),"                      \
+		" success AS (SELECT version, row_number() OVER (PARTITION BY client"              \
+		"  ORDER BY stream DESC, sequence DESC) AS place FROM told WHERE id = 10008)"      \
+		" SELECT v.version, iif(v.version = p.latest, 'latest', iif(EXISTS"                \
+		"  (SELECT 1 FROM advertisement AS a WHERE a.package = v.package"                  \
+		"   AND a.version = v.version), 'pinned', 'kept')) AS state, v.files, v.bytes,"    \
+		" v.bytes_new,"                                                                    \
+		" (SELECT count(*) FROM newest WHERE version = v.version AND place = 1) AS clients," \
+		" (SELECT count(*) FROM success WHERE version = v.version AND place = 1) AS succeeded," \
+		" (SELECT count(*) FROM dp_version AS d JOIN system AS s ON s.id = d.system"       \
+		"  WHERE d.package = v.package AND d.version = v.version AND d.state = 'valid'"    \
+		"  AND s.removed IS NULL) AS dps,"                                                 \
+		" (SELECT size FROM package_delta AS o WHERE o.package = v.package"                \
+		"  AND o.version = v.version AND o.origin = 0 AND o.outcome = 'made') AS bytes_stream," \
+		" (SELECT json_group_array(json_object('from', origin, 'bytes', size))"            \
+		"  FROM (SELECT origin, size FROM package_delta AS o WHERE o.package = v.package"  \
+		"  AND o.version = v.version AND o.origin > 0 AND o.outcome = 'made' ORDER BY origin))" \
+		" AS \"patches:json\", v.created AS \"created:time\""                              \
+		" FROM package_version AS v JOIN package AS p ON p.id = v.package"                 \
+		" WHERE v.package = ?1 ORDER BY v.version")                                        \
 	X(DELTA_SET_NEXT, "UPDATE package_version SET next_index = ?3, next_size = ?4,"            \
 		" next_since = ?5 WHERE package = ?1 AND version = ?2")                            \
 	/* once all valid DPs hold it, or some for long enough */                                  \
