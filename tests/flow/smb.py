@@ -242,6 +242,24 @@ def _(t):
     equal(row["share"], "content", "the share of the session")
 
 
+@case("a session ends with its worker and with its agent, however they die")
+def _(t):
+    b = Branch(t)
+    client = b.client()
+    agent = client.agent()
+    for victim in ("worker", "agent"):
+        client("cache", "--clear")
+        client("fetch", b.packages[0])
+        (session,) = smb_processes()
+        worker = int(pathlib.Path(f"/proc/{session}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        need(b.smb.sessions(), "no session to end")
+        os.kill(worker if victim == "worker" else agent.pid, signal.SIGKILL)
+        wait_for(f"the session's end after its {victim}'s", 10, lambda: not smb_processes() and not b.smb.sessions())
+        if victim == "worker":
+            need(agent.poll() is None, "the agent has ended with its worker")
+    same_tree(t.dir / "source0", client.json("fetch", b.packages[0])["path"])
+
+
 class Realm:
     """A Kerberos realm of its own: a KDC, the principal `reader` with a ticket, and a server's keytab."""
 
