@@ -6,8 +6,11 @@
 
 #include "common/jsondoc.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "site/deltas.h"
 #include "site/distribute.h"
+#include "site/dpexport.h"
+#include "site/dpplan.h"
 
 static void show_progress(uint64_t done, uint64_t total, void *ctx)
 {
@@ -91,6 +94,45 @@ static bool distribute(size_t *failed_out, struct verb_call *call, struct site *
 	return done;
 }
 
+static bool show_plan(struct verb_call *call, struct site *site, const char *id,
+		      const char *const *dps, size_t count, struct err *err)
+{
+	static const struct print_column links[] = {
+		{ "group" },
+		{ "dps" },
+		{ "bytes", PRINT_SIZE },
+		{ "seconds", PRINT_DURATION, "takes" },
+		{ 0 },
+	};
+	static const struct print_column rows[] = {
+		{ "dp" },
+		{ "group" },
+		{ "version" },
+		{ "state" },
+		{ "objects" },
+		{ "bytes", PRINT_SIZE },
+		{ "max_rate", PRINT_RATE },
+		{ "seconds", PRINT_DURATION, "takes" },
+		{ "window" },
+		{ 0 },
+	};
+	json_auto_t *doc = NULL;
+
+	if (!dpplan_make(&doc, site, id, dps, count, err))
+		return false;
+	if (print_is_json(call->print)) {
+		print_document(call->print, doc);
+		return true;
+	}
+	print_table(call->print, rows, json_object_get(doc, "dps"), "no DPs");
+	print_section(call->print, "by group", links, json_object_get(doc, "links"));
+	if (jsondoc_int(doc, "patches_to_make", 0) > 0)
+		print_note(call->print,
+			   "patches and streams to make before: %lld; not counted above",
+			   (long long)jsondoc_int(doc, "patches_to_make", 0));
+	return true;
+}
+
 static bool run_distribute(struct verb_call *call, struct err *err)
 {
 	const char *id = options_argument(call->options, 0);
@@ -103,8 +145,11 @@ static bool run_distribute(struct verb_call *call, struct err *err)
 	dps = options_all(call->options, "dp", &count);
 	if (options_flag(call->options, "all") == (count > 0))
 		return err_set(err, ERR_USAGE, "give either --dp NAME... or --all");
-	if (!site_call_open(&site, call, err) ||
-	    !distribute(&failed, call, site, id, dps, count, err) ||
+	if (!site_call_open(&site, call, err))
+		return false;
+	if (options_flag(call->options, "dry-run"))
+		return show_plan(call, site, id, dps, count, err);
+	if (!distribute(&failed, call, site, id, dps, count, err) ||
 	    !distribute_status(&all, site, NULL, id, err))
 		return false;
 	rows = rows_of(all, dps, count);
@@ -150,6 +195,36 @@ static bool run_validate(struct verb_call *call, struct err *err)
 	return true;
 }
 
+static bool run_export(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = NULL;
+	enum dpexport_scope scope = options_flag(call->options, "marker-only") ? DPEXPORT_MARKER
+									       : DPEXPORT_ALL;
+	char size[32];
+
+	if (!site_call_open(&site, call, err) ||
+	    !dpexport_run(&doc, site, options_argument(call->options, 0),
+			  options_argument(call->options, 1), scope, err))
+		return false;
+	text_print_size(size, (uint64_t)jsondoc_int(doc, "bytes", 0));
+	print_result(call->print, doc, "%s: %lld objects, %lld copied now (%s)",
+		     jsondoc_text(doc, "folder"), (long long)jsondoc_int(doc, "objects", 0),
+		     (long long)jsondoc_int(doc, "copied", 0), size);
+	return true;
+}
+
+static const struct argument_spec export_arguments[] = {
+	{ .name = "NAME", .type = OPTION_NAME, .help = "the DP" },
+	{ .name = "DIR", .type = OPTION_PATH, .help = "the folder to fill, such as a stick's" },
+	{ 0 },
+};
+
+static const struct option_spec export_options[] = {
+	{ .name = "marker-only", .help = "write the marker and copy nothing" },
+	{ 0 },
+};
+
 static const struct argument_spec id_argument[] = {
 	{ .name = "ID", .type = OPTION_TEXT, .help = "the package's id" },
 	{ 0 },
@@ -172,6 +247,7 @@ static const struct argument_spec validate_arguments[] = {
 static const struct option_spec distribute_options[] = {
 	{ .name = "dp", .type = OPTION_NAME, .flags = OPTION_REPEATED, .help = "to these DPs" },
 	{ .name = "all", .help = "to all DPs" },
+	{ .name = "dry-run", .help = "show what would go where, and change nothing" },
 	{ .name = "no-patches", .help = "do not wait for patches and streams" },
 	{ 0 },
 };
@@ -183,6 +259,19 @@ const struct verb site_distribution_verbs[] = {
 		.summary = "copy a package to DPs and validate it there",
 		.arguments = id_argument,
 		.options = distribute_options,
+	},
+	{
+		.name = "dp export",
+		.run = run_export,
+		.summary = "put what a DP shall hold into a folder, for a stick or rsync",
+		.arguments = export_arguments,
+		.options = export_options,
+		.notes =
+			"The folder becomes the DP's as it is: copy its content to the root of the "
+			"DP.\nThe DP must have been told what to hold by 'package distribute' "
+			"before.\nWith --marker-only the content can come from the library, which has "
+			"a DP's layout:\n"
+			"rsync -a --exclude='.*' --exclude=manifest SITE/library/ NAS:SHARE/",
 	},
 	{
 		.name = "dp status",

@@ -60,6 +60,7 @@ static bool run_dp_add(struct verb_call *call, struct err *err)
 		.group = options_text(call->options, "group"),
 		.max_rate = options_number(call->options, "max-rate", 0),
 		.window = options_text(call->options, "window"),
+		.is_external = options_flag(call->options, "external"),
 	};
 	const char **urls = urls_of(call, &spec.url_count);
 	bool done;
@@ -75,7 +76,8 @@ static const struct print_column cap_columns[] = {
 };
 
 static const struct print_column dp_columns[] = {
-	{ "name" }, { "addresses" }, { "group" }, { "max_rate", PRINT_RATE }, { "window" }, { 0 },
+	{ "name" },   { "addresses" }, { "group" }, { "max_rate", PRINT_RATE },
+	{ "window" }, { "external" },  { 0 },
 };
 
 static bool list_systems(struct verb_call *call, enum marker_kind kind,
@@ -153,6 +155,8 @@ static const struct option_spec dp_options[] = {
 	  .value = "R",
 	  .help = "copy there with at most this rate, such as 2MB/s" },
 	{ .name = "window", .type = OPTION_WINDOW, .help = "copy there in these hours only" },
+	{ .name = "external",
+	  .help = "somebody else fills it: the site looks into it and writes nothing" },
 	{ 0 },
 };
 

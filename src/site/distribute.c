@@ -33,14 +33,13 @@ static bool want_named(struct site *site, const struct system_list *list, const 
 	return err_fix(err, "see 'packway-site dp list'");
 }
 
-bool distribute_want(struct site *site, const char *package, const char *const *dps,
-		     size_t dp_count, struct err *err)
+bool distribute_want_within(struct site *site, const char *package, const char *const *dps,
+			    size_t dp_count, struct err *err)
 {
 	SCOPED(system_list) struct system_list list = { 0 };
-	SITE_UNDO struct site *undo = site;
 
 	if (!package_check(site, package, err) ||
-	    !system_load(&list, site, MARKER_DP, SYSTEM_LIVE, err) || !site_begin(site, err))
+	    !system_load(&list, site, MARKER_DP, SYSTEM_LIVE, err))
 		return false;
 	if (list.count == 0) {
 		err_set(err, ERR_NOT_FOUND, "the site has no DP");
@@ -52,7 +51,16 @@ bool distribute_want(struct site *site, const char *package, const char *const *
 	for (size_t i = 0; dp_count == 0 && i < list.count; i++)
 		if (!want_one(site, &list.items[i], package, err))
 			return false;
-	return site_commit_policy(site, err);
+	return true;
+}
+
+bool distribute_want(struct site *site, const char *package, const char *const *dps,
+		     size_t dp_count, struct err *err)
+{
+	SITE_UNDO struct site *undo = site;
+
+	return site_begin(site, err) && distribute_want_within(site, package, dps, dp_count, err) &&
+	       site_commit_policy(site, err);
 }
 
 /* One distribution: its DPs, and the processes that serve them. */

@@ -39,6 +39,10 @@ struct distribute_options {
 bool distribute_want(struct site *site, const char *package, const char *const *dps,
 		     size_t dp_count, struct err *err) MUST_USE;
 
+/* The same inside the caller's transaction, which decides whether it holds. */
+bool distribute_want_within(struct site *site, const char *package, const char *const *dps,
+			    size_t dp_count, struct err *err) MUST_USE;
+
 /*
  * Bring the DPs to what they shall hold; returns when all that are asked for are done, each under a
  * lock of its own. A DP's failure is a row of distribute_status, not a fault. `failed_out`: how

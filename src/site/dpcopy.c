@@ -8,13 +8,11 @@
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "common/path.h"
-#include "content/index.h"
 #include "site/distribute.h"
 #include "site/leftovers.h"
 #include "site/outlet.h"
 #include "site/package.h"
-
-#define OBJECT_NAME_MAX (SITE_ID_SIZE + INDEX_NAME_MAX)
+#include "site/wanted.h"
 
 /* One DP under work. */
 struct work {
@@ -25,67 +23,6 @@ struct work {
 	bool is_open;
 	bool is_late; /* the DP's window closed meanwhile */
 };
-
-/* A version that the DP shall hold. */
-struct wanted {
-	char package[SITE_ID_SIZE];
-	int64_t version;
-	char *index_name; /* of what is to be brought */
-	bool is_valid;    /* it is all there */
-	bool is_addition; /* patches beside what is there and valid */
-	char *held;       /* the index of what is there as a whole; NULL: nothing */
-};
-
-struct wanted_list {
-	struct wanted *items;
-	size_t count;
-};
-
-static void wanted_release(struct wanted *item)
-{
-	free(item->index_name);
-	free(item->held);
-}
-
-static void wanted_list_release(struct wanted_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		wanted_release(&list->items[i]);
-	free(list->items);
-	*list = (struct wanted_list){ 0 };
-}
-SCOPED_RELEASE(wanted_list);
-
-/* `statement` is STMT_DP_WANTED, or STMT_DP_NAMED, which tells less. */
-static bool load_rows(struct wanted_list *list, const struct work *w, enum site_statement statement,
-		      struct err *err)
-{
-	SCOPED(db_rows)
-	struct db_rows rows = db_query(
-		w->site->db, statement,
-		DB_ARGS(db_int(w->dp->id), db_int(DISTRIBUTE_KEEP_VERSIONS)));
-
-	while (db_rows_next(&rows)) {
-		struct wanted *item;
-
-		ALLOC_GROW(list->items, list->count);
-		item = &list->items[list->count++];
-		*item = (struct wanted){
-			.version = db_rows_int(&rows, 1),
-			.index_name = alloc_text(db_rows_text(&rows, 2)),
-			.is_valid = db_rows_int(&rows, 3) != 0,
-			.is_addition = db_rows_int(&rows, 4) != 0,
-			.held = alloc_text(db_rows_text(&rows, 5)),
-		};
-		snprintf(item->package, sizeof(item->package), "%s", db_rows_text(&rows, 0));
-	}
-	return db_rows_finish(&rows, err);
-}
-
-static bool load_wanted(struct wanted_list *list, const struct work *w, struct err *err)
-{
-	return load_rows(list, w, STMT_DP_WANTED, err);
-}
 
 static void count_moved(uint64_t bytes, void *ctx)
 {
@@ -115,6 +52,17 @@ static bool record_object(const struct work *w, const char *name, uint64_t size,
 	       site_commit(w->site, err);
 }
 
+/* Somebody else brings it: all there is to do is to look. */
+static bool look_for_object(struct work *w, const char *name, const struct index_object *object,
+			    struct err *err)
+{
+	if (!outlet_check(&w->outlet, name, object->size, &object->digest, err)) {
+		err_what(err, "looking for %s on external DP \"%s\"", name, w->dp->name);
+		return err_fix(err, "copy it there from the library: see 'packway-site dp export'");
+	}
+	return record_object(w, name, object->size, err);
+}
+
 /* Put an object and read it back; one that was there already in a damaged state is replaced. */
 static bool bring_object(struct work *w, const char *name, const struct index_object *object,
 			 struct err *err)
@@ -123,6 +71,8 @@ static bool bring_object(struct work *w, const char *name, const struct index_ob
 	SCOPED_TEXT char *path = path_join(library, name);
 	const struct outlet_source source = { .path = path };
 
+	if (w->dp->is_external)
+		return look_for_object(w, name, object, err);
 	if (!outlet_put(&w->outlet, name, &source, OUTLET_CREATE, err))
 		return false;
 	if (!outlet_check(&w->outlet, name, object->size, &object->digest, err)) {
@@ -134,43 +84,10 @@ static bool bring_object(struct work *w, const char *name, const struct index_ob
 	return record_object(w, name, object->size, err);
 }
 
-static bool load_index(struct index **out, struct buf *bytes, const struct work *w,
-		       const struct wanted *item, struct err *err)
-{
-	SCOPED_TEXT char *path = alloc_printf("%s/library/%s/index/%s", w->site->dir, item->package,
-					      item->index_name);
-
-	return path_read(bytes, path, INDEX_BYTES_MAX, err) &&
-	       index_read(out, buf_span(bytes), err);
-}
-
-/* Each object of a version once; stops at the first fault. */
-typedef bool (*object_fn)(struct work *w, const char *name, const struct index_object *object,
-			  struct err *err);
-
-static bool each_object(struct work *w, const struct wanted *item, object_fn fn, struct err *err)
-{
-	SCOPED(index) struct index *idx = NULL;
-	SCOPED(buf) struct buf bytes = { 0 };
-	struct index_object object;
-	struct index_object_iter it;
-
-	if (!load_index(&idx, &bytes, w, item, err))
-		return false;
-	it = index_objects(idx, (uint32_t)item->version, buf_span(&bytes));
-	while (index_object_next(&it, &object)) {
-		char name[OBJECT_NAME_MAX + 1];
-
-		snprintf(name, sizeof(name), "%s/%s", item->package, object.name);
-		if (!fn(w, name, &object, err))
-			return false;
-	}
-	return true;
-}
-
-static bool add_to_total(struct work *w, const char *name, const struct index_object *object,
+static bool add_to_total(void *ctx, const char *name, const struct index_object *object,
 			 struct err *err)
 {
+	struct work *w = ctx;
 	bool is_there = false;
 
 	if (!is_validated(&is_there, w, name, err))
@@ -188,9 +105,10 @@ static bool window_is_open(const struct work *w)
 	       clock_window_is_open(&window, site_now(w->site));
 }
 
-static bool bring_if_missing(struct work *w, const char *name, const struct index_object *object,
+static bool bring_if_missing(void *ctx, const char *name, const struct index_object *object,
 			     struct err *err)
 {
+	struct work *w = ctx;
 	bool is_there = false;
 
 	if (!is_validated(&is_there, w, name, err))
@@ -290,7 +208,7 @@ static bool bring_version(struct work *w, const struct wanted *item, struct err 
 {
 	struct err why = { 0 };
 
-	if (each_object(w, item, bring_if_missing, &why))
+	if (wanted_each_object(w->site, item, bring_if_missing, w, &why))
 		return record_valid(w, item, err);
 	/* Late is no failure: the rest goes when the window opens again. */
 	return w->is_late || record_failure(w, item, held_anyway(item), &why, err);
@@ -307,6 +225,17 @@ static bool forget_all(struct work *w, struct err *err)
 	       site_commit_policy(w->site, err);
 }
 
+/* Nobody but its owner puts the marker on an external DP. */
+static bool check_marked(const struct work *w, struct err *err)
+{
+	if (!w->dp->is_external || !w->outlet.is_new)
+		return true;
+	err_set(err, ERR_NOT_FOUND, "external DP \"%s\" has no marker %s of its own", w->dp->name,
+		marker_file(MARKER_DP));
+	return err_fix(err, "make it with 'packway-site dp export %s FOLDER' and copy it there",
+		       w->dp->name);
+}
+
 static bool open_outlet(struct work *w, struct err *err)
 {
 	if (!outlet_open(&w->outlet, w->site, w->dp, err))
@@ -314,7 +243,8 @@ static bool open_outlet(struct work *w, struct err *err)
 	w->outlet.max_rate = w->dp->max_rate;
 	w->outlet.moved = count_moved;
 	w->outlet.ctx = w->options->counts;
-	return outlet_claim(&w->outlet, err) && (!w->outlet.is_new || forget_all(w, err));
+	return outlet_claim(&w->outlet, err) && (!w->outlet.is_new || forget_all(w, err)) &&
+	       check_marked(w, err);
 }
 
 /* Open it unless it is open already. */
@@ -335,7 +265,7 @@ static bool bring_all(struct work *w, const struct wanted_list *due, struct err 
 		struct err ignored;
 
 		/* A total that cannot be told is only a poorer progress bar. */
-		(void)each_object(w, &due->items[i], add_to_total, &ignored);
+		(void)wanted_each_object(w->site, &due->items[i], add_to_total, w, &ignored);
 	}
 	if (!reach_outlet(w, &why)) {
 		for (size_t i = 0; i < due->count; i++)
@@ -352,9 +282,11 @@ static bool bring_all(struct work *w, const struct wanted_list *due, struct err 
 
 /* ---- cleaning ---- */
 
-static bool mark_used(struct work *w, const char *name, const struct index_object *object UNUSED,
+static bool mark_used(void *ctx, const char *name, const struct index_object *object UNUSED,
 		      struct err *err)
 {
+	struct work *w = ctx;
+
 	return db_run(w->site->db, STMT_DP_OBJECT_USED, DB_ARGS(db_int(w->dp->id), db_text(name)),
 		      err);
 }
@@ -374,7 +306,7 @@ static bool mark_unused(struct work *w, const struct wanted_list *wanted, struct
 	for (size_t i = 0; i < wanted->count; i++)
 		/* An index that cannot be read keeps nothing from being cleaned, but all it names.
 		 */
-		if (!each_object(w, &wanted->items[i], mark_used, &ignored))
+		if (!wanted_each_object(w->site, &wanted->items[i], mark_used, w, &ignored))
 			return true;
 	return site_commit(w->site, err);
 }
@@ -400,8 +332,8 @@ static bool remove_object(struct work *w, const char *name, struct err *err)
 	SITE_UNDO struct site *undo = w->site;
 	struct err why = { 0 };
 
-	/* A DP that cannot be reached is cleaned another time. */
-	if (!outlet_remove(&w->outlet, name, &why))
+	/* A DP that cannot be reached is cleaned another time; an external one by its owner. */
+	if (!w->dp->is_external && !outlet_remove(&w->outlet, name, &why))
 		return true;
 	return site_begin(w->site, err) &&
 	       db_run(w->site->db, STMT_DP_OBJECT_REMOVE, DB_ARGS(db_int(w->dp->id), db_text(name)),
@@ -418,7 +350,8 @@ static bool clean(struct work *w, const struct wanted_list *wanted, struct err *
 
 	done = mark_unused(w, wanted, err) && list_unused(&names, &count, w, err);
 	/* Where the DP is new, or another's by now, there is nothing of ours. */
-	if (done && count > 0 && reach_outlet(w, &why) && !w->outlet.is_new)
+	if (done && count > 0 &&
+	    (w->dp->is_external || (reach_outlet(w, &why) && !w->outlet.is_new)))
 		for (size_t i = 0; done && i < count; i++)
 			done = remove_object(w, names[i], err);
 	for (size_t i = 0; i < count; i++)
@@ -441,10 +374,11 @@ bool dpcopy_run(struct site *site, struct system *dp, const struct dpcopy_option
 	/* A person who asks learns that a DP has lost its disk; the timer leaves it to clients. */
 	if (options->ignores_backoff && !dp->is_removed)
 		(void)reach_outlet(&w, &ignored);
-	done = (dp->is_removed ||
-		(load_rows(&wanted, &w, STMT_DP_NAMED, err) && load_wanted(&due, &w, err))) &&
+	done = (dp->is_removed || (wanted_load(&wanted, site, dp->id, WANTED_NAMED, err) &&
+				   wanted_load(&due, site, dp->id, WANTED_DUE, err))) &&
 	       keep_due(&due, &w, err) && (due.count == 0 || bring_all(&w, &due, err)) &&
-	       clean(&w, &wanted, err) && (!w.is_open || leftovers_sweep(&w.outlet, err));
+	       clean(&w, &wanted, err) &&
+	       (!w.is_open || dp->is_external || leftovers_sweep(&w.outlet, err));
 	outlet_close(&w.outlet);
 	return done;
 }
@@ -493,11 +427,11 @@ static bool is_away(const struct err *why)
 	return false;
 }
 
-static bool check_object(struct work *w, const char *name, const struct index_object *object,
+static bool check_object(void *ctx, const char *name, const struct index_object *object,
 			 struct err *err)
 {
-	/* The work stands first in its validation. */
-	struct validation *v = (struct validation *)(void *)w;
+	struct validation *v = ctx;
+	struct work *w = &v->work;
 	struct err why = { 0 };
 
 	if (outlet_check(&w->outlet, name, object->size, &object->digest, &why)) {
@@ -520,7 +454,7 @@ static bool validate_version(struct validation *v, const struct wanted *item, st
 
 	v->package = item->package;
 	v->is_sound = true;
-	if (!each_object(&v->work, item, check_object, err))
+	if (!wanted_each_object(v->work.site, item, check_object, v, err))
 		return false;
 	return v->is_sound ? record_valid(&v->work, item, err)
 			   : record_failure(&v->work, item, NULL, &why, err);
@@ -546,7 +480,8 @@ bool dpcopy_validate(json_t *rows, struct site *site, struct system *dp, const c
 		.rows = rows,
 	};
 	SCOPED(wanted_list) struct wanted_list wanted = { 0 };
-	bool done = load_wanted(&wanted, &v.work, err) && open_outlet(&v.work, err);
+	bool done = wanted_load(&wanted, site, dp->id, WANTED_DUE, err) &&
+		    open_outlet(&v.work, err);
 
 	for (size_t i = 0; done && i < wanted.count; i++) {
 		validate_what_is_held(&wanted.items[i]);

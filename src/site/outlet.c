@@ -155,7 +155,7 @@ static bool remember_mount(struct outlet *o, struct err *err)
 static bool claim_anew(struct outlet *o, struct err *err)
 {
 	o->is_new = true;
-	return o->system->is_removed ||
+	return o->system->is_removed || o->system->is_external ||
 	       (check_mounted(o, err) && write_marker(o, err) && remember_mount(o, err));
 }
 
@@ -175,7 +175,7 @@ bool outlet_claim(struct outlet *o, struct err *err)
 	if (!marker_parse(&there, buf_span(&object.bytes), err))
 		return err_what(err, "reading the marker %s", marker_file(o->system->kind));
 	if (marker_is(&there, o->system->uuid))
-		return remember_mount(o, err);
+		return o->system->is_external || remember_mount(o, err);
 	return (o->system->is_removed || may_replace(o, &there, err)) && claim_anew(o, err);
 }
 

@@ -40,7 +40,8 @@ static inline void outlet_scoped(struct outlet *o)
  * Make the folder ours: write the marker where there is none, or an old one of ours. ERR_REFUSED if
  * it belongs to another site, or to another system of this one; or if there is no marker because
  * the file system that it lay on is not mounted. A removed system claims nothing: where the marker
- * is not its own any more it is only told so by `is_new`.
+ * is not its own any more it is only told so by `is_new`; so is an external one, into which nothing
+ * is ever written.
  */
 bool outlet_claim(struct outlet *o, struct err *err) MUST_USE;
 

@@ -302,8 +302,27 @@ static const char deltas[] =
 static const char content_records[] = "CREATE INDEX record_of_content ON record(package)"
 				      " WHERE id IN (10008, 11003);";
 
+/* DPs that somebody else fills, plain copies on DPs, versions that leave, and limits of groups. */
+static const char distribution[] =
+	"ALTER TABLE system ADD COLUMN external INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE dp_package ADD COLUMN tree INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE dp_tree("
+	" system INTEGER NOT NULL REFERENCES system,"
+	" package TEXT NOT NULL,"
+	" version INTEGER NOT NULL,"
+	" state TEXT NOT NULL CHECK(state IN ('begun', 'valid', 'failed')),"
+	" next_attempt INTEGER NOT NULL,"
+	" reason TEXT,"
+	" unused_since INTEGER,"
+	" PRIMARY KEY(system, package, version)) WITHOUT ROWID, STRICT;"
+	"ALTER TABLE package_version ADD COLUMN dropped INTEGER;" /* its content has left the
+								     library */
+	"ALTER TABLE boundary_group ADD COLUMN max_rate INTEGER;" /* bytes a second, of each client
+								   */
+	"ALTER TABLE boundary_group ADD COLUMN window TEXT;";
+
 static const char *const migrations[] = {
-	version_1, version_2, record_uid, deltas, content_records,
+	version_1, version_2, record_uid, deltas, content_records, distribution,
 };
 
 static const char *const statements[] = {

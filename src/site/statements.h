@@ -19,7 +19,8 @@
 		" (SELECT value FROM setting WHERE key = 'uuid')")                                 \
                                                                                                    \
 	/* boundary groups */                                                                      \
-	X(GROUP_ADD, "INSERT INTO boundary_group VALUES(?1, ?2, ?3, ?4, ?5)")                      \
+	X(GROUP_ADD, "INSERT INTO boundary_group(name, default_after_min, fence, policy," \
+		" cross_tier) VALUES(?1, ?2, ?3, ?4, ?5)")                     \
 	X(GROUP_EXISTS, "SELECT 1 FROM boundary_group WHERE name = ?1")                            \
 	X(GROUP_ADD_NEIGHBOUR, "INSERT INTO neighbour VALUES(?1, ?2, ?3)")                         \
 	X(GROUP_ADD_PREFERRED, "INSERT INTO preferred VALUES(?1, ?2, ?3)")                         \
@@ -61,7 +62,7 @@
                                                                                                    \
 	/* CAPs and DPs */                                                                         \
 	X(SYSTEM_ADD, "INSERT INTO system(kind, name, uuid, group_name, inbox, max_rate, window,"  \
-		" is_own, created) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                    \
+		" is_own, created, external) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                    \
 	X(SYSTEM_ADD_ADDRESS, "INSERT INTO system_address VALUES(?1, ?2, ?3)")                     \
 	X(SYSTEM_FIND, "SELECT id FROM system WHERE kind = ?1 AND name = ?2 AND removed IS NULL")  \
 	X(SYSTEM_NAME_IS_KNOWN, "SELECT 1 FROM system WHERE name = ?1 AND removed IS NULL LIMIT 1")\
@@ -71,11 +72,11 @@
 	X(SYSTEM_PREFERRED_BY, "SELECT group_name FROM preferred WHERE server = ?1 LIMIT 1")       \
 	X(SYSTEM_LIST, "SELECT name, (SELECT json_group_array(url) FROM (SELECT url FROM"          \
 		" system_address WHERE system = s.id ORDER BY position)) AS \"addresses:json\","   \
-		" group_name AS \"group\", inbox, max_rate, window, uuid,"                         \
+		" group_name AS \"group\", inbox, max_rate, window, external AS \"external:flag\", uuid," \
 		" created AS \"created:time\" FROM system AS s"                                    \
 		" WHERE kind = ?1 AND removed IS NULL ORDER BY name")                              \
 	X(SYSTEM_ROWS, "SELECT id, kind, name, uuid, group_name, inbox, max_rate, window, is_own," \
-		" removed, mount FROM system AS s WHERE kind = ?1 AND (removed IS NULL"            \
+		" removed, mount, external FROM system AS s WHERE kind = ?1 AND (removed IS NULL"            \
 		" OR (?2 AND EXISTS (SELECT 1 FROM dp_object WHERE system = s.id)))"               \
 		" ORDER BY name, id")                                                              \
 	X(SYSTEM_ADDRESSES, "SELECT url FROM system_address WHERE system = ?1 ORDER BY position")  \
@@ -233,7 +234,7 @@
 		" ON CONFLICT(shard) DO UPDATE SET is_dirty = is_dirty + 1")                                  \
                                                                                                    \
 	/* distribution */                                                                         \
-	X(DP_WANT, "INSERT OR IGNORE INTO dp_package VALUES(?1, ?2, ?3)")                          \
+	X(DP_WANT, "INSERT OR IGNORE INTO dp_package(system, package, created) VALUES(?1, ?2, ?3)")                        \
 	/* the latest version, those that advertisements name, and the newest of what is there */  \
 	/* 2: what to bring next, 3: all is there, 4: it is an addition, 5: what is there as a whole */ \
 	X(DP_WANTED, "SELECT v.package, v.version,"                                                \
@@ -313,6 +314,12 @@
 		"  AND d.origin = o.origin"                                                        \
 		" WHERE d.outcome IS NULL OR (d.outcome = 'failed' AND d.made < ?4)"               \
 		" ORDER BY o.origin = 0, o.origin DESC")                                           \
+	X(DELTA_TO_MAKE, "SELECT count(*) FROM (SELECT 0 AS origin UNION ALL"                      \
+		" SELECT v.version FROM package_version AS v JOIN package_version AS t"            \
+		"  ON t.package = v.package AND t.version = ?2 AND t.identity <> v.identity"       \
+		"  WHERE v.package = ?1 AND v.version < ?2 AND v.version >= ?2 - ?3) AS o"         \
+		" WHERE NOT EXISTS (SELECT 1 FROM package_delta AS d WHERE d.package = ?1"         \
+		"  AND d.version = ?2 AND d.origin = o.origin)")                                   \
 	X(DELTA_SET, "INSERT OR REPLACE INTO package_delta VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)") \
 	X(DELTA_MADE, "SELECT origin, digest, size FROM package_delta"                             \
 		" WHERE package = ?1 AND version = ?2 AND outcome = 'made' ORDER BY origin")       \

@@ -29,6 +29,21 @@ static bool parse_addresses(struct locator *where, const struct system_spec *spe
 	return true;
 }
 
+/* What is filled by somebody else is only read. */
+static bool check_readable(const struct system_spec *spec, const struct locator *first,
+			   struct err *err)
+{
+	const struct way_target target = { .where = first };
+
+	if (spec->max_rate > 0) {
+		err_set(err, ERR_USAGE, "nothing is copied to an external DP, at whatever rate");
+		return err_fix(err, "leave --max-rate out");
+	}
+	return provider_for(&target) != NULL ||
+	       err_set(err, ERR_UNSUPPORTED, "%s: the site cannot read through %s addresses",
+		       first->text, locator_scheme_name(first->scheme));
+}
+
 /* The site writes through the first address, so something of ours must know how. */
 static bool check_provider(const struct locator *first, struct err *err)
 {
@@ -167,7 +182,8 @@ static bool add_rows(struct site *site, const struct system_spec *spec, const ch
 		    DB_ARGS(db_text(kind), db_text(spec->name), db_text(uuid), db_text(spec->group),
 			    db_text(spec->inbox),
 			    spec->max_rate > 0 ? db_int((int64_t)spec->max_rate) : db_null(),
-			    db_text(spec->window), db_int(is_own), db_int(site_now(site))),
+			    db_text(spec->window), db_int(is_own), db_int(site_now(site)),
+			    db_int(spec->is_external)),
 		    err)) {
 		if (err->code == ERR_EXISTS)
 			err_set(err, ERR_EXISTS, "there is a %s \"%s\" already", kind, spec->name);
@@ -183,6 +199,15 @@ static bool add_rows(struct site *site, const struct system_spec *spec, const ch
 	return true;
 }
 
+static bool make_writable(bool *is_own_out, char **note_out, struct site *site,
+			  const struct system_spec *spec, const struct locator *first,
+			  struct err *err)
+{
+	return check_provider(first, err) && check_inbox(spec, err) &&
+	       check_writable(is_own_out, note_out, site, spec, first, err) &&
+	       make_folder(first, err);
+}
+
 static bool add(struct site *site, const struct system_spec *spec, const struct locator *where,
 		char **note_out, struct err *err)
 {
@@ -191,12 +216,12 @@ static bool add(struct site *site, const struct system_spec *spec, const struct 
 	SCOPED_TEXT char *first = locator_url(&where[0]);
 	bool is_own = false;
 
-	return check_provider(&where[0], err) && check_folder(site, &where[0], err) &&
-	       check_inbox(spec, err) && group_check(site, spec->group, err) &&
+	return check_folder(site, &where[0], err) && group_check(site, spec->group, err) &&
 	       check_first_address(site, spec, &where[0], err) &&
-	       check_writable(&is_own, note_out, site, spec, &where[0], err) &&
-	       make_folder(&where[0], err) && site_begin(site, err) &&
-	       add_rows(site, spec, first, is_own, err) && site_commit_policy(site, err);
+	       (spec->is_external ? check_readable(spec, &where[0], err)
+				  : make_writable(&is_own, note_out, site, spec, &where[0], err)) &&
+	       site_begin(site, err) && add_rows(site, spec, first, is_own, err) &&
+	       site_commit_policy(site, err);
 }
 
 bool system_add(struct site *site, const struct system_spec *spec, char **note_out, struct err *err)
@@ -298,6 +323,7 @@ bool system_load(struct system_list *out, struct site *site, enum marker_kind ki
 			.is_own = db_rows_int(&rows, 8) != 0,
 			.is_removed = !db_rows_is_null(&rows, 9),
 			.mount = alloc_text(db_rows_text(&rows, 10)),
+			.is_external = db_rows_int(&rows, 11) != 0,
 		};
 	}
 	if (!db_rows_finish(&rows, err))
@@ -350,6 +376,10 @@ bool system_write_locator(struct locator *out, struct site *site, struct conntab
 
 	if (!locator_parse_argument(&first, system->urls[0], err))
 		return false;
+	if (system->is_external) {
+		locator_copy(out, &first);
+		return true;
+	}
 	if (!system->is_own)
 		answer = own_ask(site, tab, &first);
 	if (answer == OWN_YES && !system->is_own && !remember_own(site, system, err))

@@ -21,11 +21,12 @@ struct system_spec {
 	const char *inbox;  /* CAPs: where clients put uploads, if not beneath the addresses */
 	uint64_t max_rate;  /* DPs: bytes a second */
 	const char *window; /* DPs: when content may be copied there */
+	bool is_external;   /* DPs: filled by somebody else; the site only looks into it */
 };
 
 /*
- * Add a system. A folder that does not exist is made. What happened is told in `note_out` where
- * there is something to tell (the caller frees it; NULL otherwise).
+ * Add a system. A folder that does not exist is made, unless somebody else fills it. What happened
+ * is told in `note_out` where there is something to tell (the caller frees it; NULL otherwise).
  *
  * ERR_EXISTS for a name or first address in use, ERR_NOT_FOUND for a group, ERR_UNSUPPORTED for an
  * address that the site cannot write through, ERR_REFUSED for a folder that overlaps the site's
@@ -56,6 +57,7 @@ struct system {
 	char *mount; /* where the file system of its folder was mounted when it was last ours */
 	bool is_own;
 	bool is_removed;
+	bool is_external;
 };
 
 struct system_list {
@@ -79,8 +81,9 @@ bool system_load(struct system_list *out, struct site *site, enum marker_kind ki
 struct system *system_find(const struct system_list *list, const char *name);
 
 /*
- * The locator through which the site writes: the first address, or the folder in SITE/www behind
- * it. May ask an http address whose it is, and remember the answer. `out` must be empty.
+ * The locator through which the site writes, or looks into an external DP: the first address, or
+ * the folder in SITE/www behind it. May ask an http address whose it is, and remember the answer.
+ * `out` must be empty.
  */
 bool system_write_locator(struct locator *out, struct site *site, struct conntab *tab,
 			  struct system *system, struct err *err) MUST_USE;

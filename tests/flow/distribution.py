@@ -98,4 +98,92 @@ def _(t):
     need("1 (" in site("package", "versions", package).out, "the table")
 
 
+def sample(t, size=300_000):
+    source = t.dir / "source"
+    put(source, "data", noise(1, size))
+    put(source, "text", b"some text\n" * 2000)
+    return source
+
+
+def tree_bytes(folder):
+    return {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@case("a dry run tells what would go where, and changes nothing")
+def _(t):
+    site = t.site()
+    site("group", "add", "branch")
+    dp1 = site.folder_dp("dp1", "--group", "branch", "--max-rate", "100kB/s")
+    dp2 = site.folder_dp("dp2", "--group", "branch")
+    site.folder_dp("dp3")
+    package = site.json("package", "create", "tool", "--source", sample(t))["id"]
+    plan = site.json("package", "distribute", package, "--dp", "dp1", "dp2", "--dry-run")
+    rows = {r["dp"]: r for r in plan["dps"]}
+    equal(sorted(rows), ["dp1", "dp2"])
+    need(rows["dp1"]["bytes"] == rows["dp2"]["bytes"] > 300_000, "bytes", plan)
+    equal((rows["dp1"]["seconds"], rows["dp2"]["seconds"]), (-(-rows["dp1"]["bytes"] // 100_000), None), "time")
+    equal(plan["links"], [{"group": "branch", "dps": 2, "bytes": 2 * rows["dp1"]["bytes"],
+                           "seconds": rows["dp1"]["seconds"]}], "by link")
+    equal((plan["patches_to_make"], site.json("dp", "status")), (1, []), "what it left")
+    equal((tree_bytes(dp1), tree_bytes(dp2)), ({}, {}), "what it wrote")
+    need("by group" in site("package", "distribute", package, "--all", "--dry-run").out, "the table")
+    site("package", "distribute", package, "--dp", "dp2", "--no-patches")
+    wrote = sum(v for k, v in tree_bytes(dp2).items() if k != "packway-dp.json")
+    equal(wrote, rows["dp2"]["bytes"], "what it said and what it wrote")
+    after = site.json("package", "distribute", package, "--dp", "dp2", "--dry-run")
+    equal([(r["state"], r["objects"], r["bytes"]) for r in after["dps"]], [("valid", 0, 0)], "once it is there")
+    site("package", "distribute", package, "--dp", "none", "--dry-run", check=False).want(3)
+
+
+@case("an external DP is looked into and never written to")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    nas = t.dir / "nas"
+    nas.mkdir()
+    web = t.nginx(nas)  # which takes no writes at all
+    site("dp", "add", "nas", web.url, "--external")
+    package = site.json("package", "create", "tool", "--source", sample(t))["id"]
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+
+    first = site("package", "distribute", package, "--all", check=False).want(4)
+    need("marker" in first.out, "it does not say what is missing", first.out)
+    equal(tree_bytes(nas), {}, "what the site wrote")
+    # A stick carries it; half of it first.
+    stick = t.dir / "stick"
+    done = site.json("dp", "export", "nas", stick)
+    need(done["copied"] == done["objects"] >= 2, "what was exported", done)
+    equal(site.json("dp", "export", "nas", stick)["copied"], 0, "an export that goes on")
+    (nas / "packway-dp.json").write_bytes((stick / "packway-dp.json").read_bytes())
+    half = site("package", "distribute", package, "--all", check=False).want(4)
+    need("nas" in half.out and "failed" in half.out, "half of it", half.out)
+    site("publish")
+    need(client("fetch", package, check=False).code in (3, 4), "a DP that holds half of it is used")
+    before = tree_bytes(stick)
+    shutil.copytree(stick, nas, dirs_exist_ok=True)
+    site("package", "distribute", package, "--all")
+    equal(tree_bytes(nas), before, "what stands there")
+    site("publish")
+    client("sync")
+    equal(client.json("fetch", package, "-o", t.dir / "out")["server"], "nas")
+    same_tree(t.dir / "source", t.dir / "out")
+    # Its owner may fill it from the library as well, with a damaged file among them.
+    put(t.dir / "source", "more", noise(9, 100_000))
+    site("package", "update", package)
+    site("package", "distribute", package, "--all", check=False).want(4)
+    run("cp", "-r", *(site.dir / "library" / package).glob("[!.m]*"), nas / package)
+    new = next(p for p in (nas / package / "packs").iterdir() if str(p.relative_to(nas)) not in before)
+    sound = new.read_bytes()
+    new.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    site("package", "distribute", package, "--all", check=False).want(4)
+    equal(new.read_bytes()[:-1], sound[:-1], "the damaged file was not written to")
+    new.write_bytes(sound)
+    site("package", "distribute", package, "--all")
+    site("dp", "add", "other", web.url + "/x", "--external", "--max-rate", "1MB/s", check=False).want(2)
+    site("dp", "remove", "nas")
+    site("package", "distribute", package, "--all", check=False)
+    equal(new.read_bytes(), sound, "what stands there once it was removed")
+
+
 main()
