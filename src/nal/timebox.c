@@ -1,6 +1,7 @@
 #include "nal/timebox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,6 +23,16 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+/* A pipe that somebody reads to its end is one of these: a stuck child would keep it open. */
+static void leave_standard(const int *kept, size_t count)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		if (bsearch(&fd, kept, count, sizeof(kept[0]), by_number) == NULL)
+			(void)dup2(null, fd);
+}
+
 /* A stuck child must not hold the parent's sockets and locks open. */
 static void close_others(int socket, const int keep[TIMEBOX_KEEP_MAX])
 {
@@ -30,6 +41,7 @@ static void close_others(int socket, const int keep[TIMEBOX_KEEP_MAX])
 
 	memcpy(kept + 1, keep, TIMEBOX_KEEP_MAX * sizeof(keep[0]));
 	qsort(kept, COUNT_OF(kept), sizeof(kept[0]), by_number);
+	leave_standard(kept, COUNT_OF(kept));
 	for (size_t i = 0; i < COUNT_OF(kept); i++) {
 		if (kept[i] < (int)from)
 			continue;
