@@ -285,6 +285,10 @@ enum nal_class smbsession_class(uint32_t status, uint32_t sys_errno, const char 
 	case EBADF: /* libsmbclient's word for a file of a connection that is gone */
 		err_sys(err, ERR_NET_UNREACHABLE, ECONNRESET, "%s", name);
 		return NAL_CLASS_UNREACHABLE;
+	case EREMCHG:
+		err_set(err, ERR_NET_PROTOCOL, "%s: the share refers to another server", name);
+		err_fix(err, "add that server to the site under its own name");
+		return NAL_CLASS_PROTOCOL;
 	default:
 		return folder_errno_class((int)sys_errno, name, err);
 	}

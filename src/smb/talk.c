@@ -18,6 +18,7 @@
 #include "nal/smbsession.h"
 #include "smb/gauge.h"
 #include "smb/nterrno.h"
+#include "smb/oneserver.h"
 #include "smb/share.h"
 
 #define OWNER_FD   3
@@ -182,6 +183,10 @@ static struct smbwire_reply run(struct talk *t, const struct smbwire_request *r)
 	gauge_end();
 	reply.fault = (uint32_t)failed;
 	reply.status = failed != 0 ? nterrno_last() : 0;
+	if (oneserver_was_left() && failed != 0) {
+		reply.fault = EREMCHG;
+		reply.status = 0;
+	}
 	if (gauge_socket() >= 0)
 		reply.flags |= SMBWIRE_UP;
 	t->high = MAX_OF(t->high, r->at + r->size);
@@ -334,6 +339,7 @@ int talk_main(char **args UNUSED)
 		return SMBSESSION_EXIT_SETUP;
 	if (!hear_hello(&t, &err))
 		return EXIT_FAILURE;
+	oneserver_begin(t.hello.logon == SMBWIRE_TICKET ? t.hello.host : NULL, t.hello.port);
 	while (serve_one(&t) && rest(&t) == WAIT_REQUEST)
 		;
 	secret_free(t.secret);
