@@ -21,6 +21,7 @@
 #define LOCK_WAIT_MS   600000
 #define SEEDS_MAX      16
 #define PARTIAL_KEEP_S (14 * 86400) /* downloads that nobody went on with */
+#define OTHERS_MAX     4            /* other versions that a server is asked for */
 
 struct fetch {
 	struct worker *w;
@@ -174,6 +175,44 @@ static enum nal_class class_of(enum assemble_result result, const struct waysour
 					   : ws->class;
 }
 
+/* The newest of the other versions that has its index there; 0: none has. */
+static int64_t other_version_at(const struct fetch *f, struct way *way)
+{
+	const struct docs_location *known = &f->view.location;
+	size_t asked = 0;
+
+	for (size_t i = known->version_count; i-- > 0 && asked < OTHERS_MAX;) {
+		const struct docs_place *place = &known->versions[i];
+		SCOPED_TEXT char *folder = path_join(f->view.package.id, "index");
+		SCOPED_TEXT char *name = path_join(folder, place->index);
+		struct way_stat ignored;
+		struct err err;
+
+		if (place->version == f->view.version->version)
+			continue;
+		asked++;
+		if (way_stat(&ignored, way, name, &err) == NAL_CLASS_OK)
+			return place->version;
+	}
+	return 0;
+}
+
+/* A server without this version that has another is behind, which is not the same as empty. */
+static enum nal_class tell_versions_apart(enum nal_class class, const struct fetch *f,
+					  const struct waysource *ws, struct err *err)
+{
+	int64_t other;
+
+	if (class != NAL_CLASS_CONTENT_MISSING || !ws->lacks_index)
+		return class;
+	other = other_version_at(f, ws->way);
+	if (other == 0)
+		return class;
+	err_set(err, ERR_NOT_FOUND, "it holds version %lld, not %lld", (long long)other,
+		(long long)f->view.version->version);
+	return NAL_CLASS_WRONG_VERSION;
+}
+
 static void measure(struct fetch *f, const struct approach *ap, uint64_t bytes, uint64_t began_ms)
 {
 	uint64_t ms = clock_mono_ms(f->w->clock) - began_ms;
@@ -204,7 +243,7 @@ static bool fetch_from(enum assemble_result *result_out, struct fetch *f, struct
 	}
 	if (*result_out == ASSEMBLE_LOCAL || *result_out == ASSEMBLE_CANCELLED)
 		return true;
-	class = class_of(*result_out, &ws);
+	class = tell_versions_apart(class_of(*result_out, &ws), f, &ws, err);
 	approach_failed(ap, class, err);
 	if (!approach_is_users(ap))
 		tell_server_fault(f, approach_server(ap), class, err);

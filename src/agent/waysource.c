@@ -5,10 +5,15 @@
 #include "common/alloc.h"
 #include "common/path.h"
 
-/* What a DP lacks although it is listed is the site's to know: another class than a wrong name. */
+/*
+ * What a DP lacks although it is listed is the site's to know: another class than a wrong name, as
+ * that of a share which does not exist (nothing can be asked over such a way).
+ */
 static enum transfer_result fail(struct waysource *ws, enum nal_class class)
 {
-	ws->class = class == NAL_CLASS_NOT_FOUND ? NAL_CLASS_CONTENT_MISSING : class;
+	bool is_object = class == NAL_CLASS_NOT_FOUND && !ws->way->broken;
+
+	ws->class = is_object ? NAL_CLASS_CONTENT_MISSING : class;
 	return TRANSFER_FAILED;
 }
 
@@ -24,6 +29,7 @@ static enum transfer_result read_object(void *ctx, const char *name, uint64_t ca
 	};
 	enum nal_class class = way_get(&object, ws->way, path, &ask, err);
 
+	ws->lacks_index = class == NAL_CLASS_NOT_FOUND;
 	if (class != NAL_CLASS_OK)
 		return fail(ws, class);
 	buf_put_span(out, buf_span(&object.bytes));

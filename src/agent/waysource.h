@@ -13,6 +13,7 @@ struct waysource {
 	const char *package;  /* the folder on the DP */
 	uint64_t index_size;  /* as policy says; 0: not known */
 	enum nal_class class; /* of the last failure */
+	bool lacks_index;     /* what it failed by is that the index is not there */
 };
 
 /* The source over `ws`, which must outlive it. */
