@@ -11,8 +11,8 @@ static void the_request_is_as_the_standard_has_it(void **state UNUSED)
 {
 	SCOPED(buf) struct buf b = { 0 };
 	struct span in;
-	uint16_t size, dialects, mode;
-	uint32_t at;
+	uint16_t size = 0, dialects = 0, mode = 0;
+	uint32_t at = 0;
 
 	negotiate_request(&b, &random_bytes_of_test);
 	assert_int_equal(b.data[2] << 8 | b.data[3], b.size - 4);
