@@ -10,6 +10,7 @@ deps_test="python3 python3-cryptography clang libclang-rt-14-dev llvm clang-form
 	nginx-light mandoc binutils bindfs fuse3 iproute2 nftables procps diffutils openssl curl
 	samba samba-vfs-modules smbclient libnss-wrapper libuid-wrapper
 	krb5-kdc krb5-admin-server krb5-user
+	dpkg-dev systemd
 	rclone gvfs gvfs-fuse gvfs-backends dbus-daemon libglib2.0-bin"
 deps_deep="qemu-system-x86 busybox-static cpio kmod netcat-openbsd debootstrap"
 deps_demo="nginx-light procps util-linux diffutils dpkg apt bindfs fuse3 samba samba-vfs-modules libuid-wrapper"

@@ -2,6 +2,7 @@
 
 #include "common/alloc.h"
 #include "common/path.h"
+#include "site/owner.h"
 
 static const struct option_spec options[] = {
 	{ .name = "site", .type = OPTION_PATH, .value = "DIR", .help = "the site's folder" },
@@ -38,7 +39,9 @@ static bool read_files(struct config *c, const char *explicit_path, struct err *
 
 bool site_call_open(struct site **out, const struct verb_call *call, struct err *err)
 {
-	if (!site_open(out, config_text(call->config, "site"), call->clock, err))
+	const char *dir = config_text(call->config, "site");
+
+	if (!owner_become(dir, err) || !site_open(out, dir, call->clock, err))
 		return false;
 	(*out)->tls_ca = config_text(call->config, "tls-ca");
 	return true;

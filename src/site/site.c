@@ -13,6 +13,7 @@
 #include "common/path.h"
 #include "common/random.h"
 #include "common/text.h"
+#include "site/owner.h"
 #include "site/schema.h"
 #include "site/sitekeys.h"
 
@@ -97,7 +98,7 @@ bool site_init(const char *dir, const char *code, const char *name, const struct
 	random_bytes(&salt, sizeof(salt));
 	temp = alloc_printf("%s.new-%08" PRIx32, plain, salt);
 	if (fill(temp, code, name != NULL ? name : code, clock, err) &&
-	    move_in_place(temp, plain, err))
+	    owner_give(temp, plain, err) && move_in_place(temp, plain, err))
 		return true;
 	path_remove_tree(temp, &ignored);
 	return err_what(err, "making the site %s in %s", code, plain);
