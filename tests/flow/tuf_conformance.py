@@ -623,6 +623,15 @@ hashes_case("one is unknown", lambda h: h | {"whirlpool": "00"}, None)
 hashes_case("none is known", lambda h: {"whirlpool": "00", "md5": "00"}, "bad-hash")
 
 
+@case("a stored snapshot that is not the listed one, though signed and of its version, is fetched again")
+def _(t):
+    world, tuf = settled(t, listed=("hashes",))
+    other = world.pack("snapshot", signed=world.body("snapshot", extra=1))
+    (tuf.dir / "snapshot.json").write_bytes(other)
+    tuf.refresh()
+    equal(tuf.stored()["snapshot.json"], world.packed["snapshot"], "stored")
+
+
 @case("mix and match: this timestamp with yesterday's snapshot")
 def _(t):
     world, tuf = settled(t)
