@@ -570,6 +570,43 @@ enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_so
 	return result;
 }
 
+bool assemble_has(const struct assemble *a, uint32_t first, uint32_t count)
+{
+	for (uint32_t n = first; n < first + count; n++)
+		if (!landing_is_done(&a->landing, a->want.first[n]))
+			return false;
+	return true;
+}
+
+/* As if everything were here but what is missing of [first, first + count). */
+static bool plan_part(struct assemble *a, uint32_t first, uint32_t count, struct err *err)
+{
+	memset(a->plan.have, 1, manifest_chunk_count(a->manifest));
+	for (uint32_t n = first; n < first + count; n++) {
+		uint32_t chunk = a->want.first[n];
+
+		a->plan.have[chunk] = landing_is_done(&a->landing, chunk);
+	}
+	return plan_add_ranges(&a->plan, a->index, a->params->gap, err);
+}
+
+enum assemble_result assemble_fetch_part(struct assemble *a, const struct transfer_source *source,
+					 uint32_t first, uint32_t count, struct err *err)
+{
+	enum assemble_result result;
+
+	assert(a->params->index != NULL);
+	assert((uint64_t)first + count <= manifest_chunk_count(a->manifest));
+	landing_reset(&a->landing);
+	result = get_index(a, source, err);
+	if (result != ASSEMBLE_DONE)
+		return result;
+	if (!plan_part(a, first, count, err))
+		return ASSEMBLE_CORRUPT;
+	a->how = PLAN_RANGES;
+	return fetch_ranges(a, source, err);
+}
+
 bool assemble_finish(struct assemble *a, struct err *err)
 {
 	assert(assemble_missing(a) == 0);

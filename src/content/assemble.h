@@ -117,6 +117,16 @@ enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_so
 				    struct err *err) MUST_USE;
 
 /*
+ * The same for some chunks only: what is missing of the places [first, first + count), and whatever
+ * comes in the same frames. Never by a patch or stream: those come as a whole.
+ */
+enum assemble_result assemble_fetch_part(struct assemble *a, const struct transfer_source *source,
+					 uint32_t first, uint32_t count, struct err *err) MUST_USE;
+
+/* True if the places [first, first + count) are there, their chunks checked. */
+bool assemble_has(const struct assemble *a, uint32_t first, uint32_t count);
+
+/*
  * Make the tree final: empty and equal files, links, modes; then flush it. Nothing may be
  * missing. The tree then stands complete in `dir`/tree, `dir`/manifest beside it.
  */

@@ -81,6 +81,11 @@ void landing_have(const struct landing *l, uint8_t *have)
 		have[n] = atomic_load(&l->state[n]) == CHUNK_DONE;
 }
 
+bool landing_is_done(const struct landing *l, uint32_t n)
+{
+	return atomic_load(&l->state[n]) == CHUNK_DONE;
+}
+
 void landing_hand_init(struct landing_hand *h, struct landing *l)
 {
 	*h = (struct landing_hand){

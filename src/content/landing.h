@@ -65,6 +65,9 @@ enum landing_fault landing_fault(struct landing *l, struct err *err);
 /* Fill `have` (one byte for each chunk) with what is done, at the places of first chunks. */
 void landing_have(const struct landing *l, uint8_t *have);
 
+/* True if the first chunk `n` is done, with all its places. */
+bool landing_is_done(const struct landing *l, uint32_t n);
+
 /* What one thread works with. */
 struct landing_hand {
 	struct landing *landing;
