@@ -13,6 +13,7 @@
 worker_handler_fn op_refresh;
 worker_handler_fn op_locate;
 worker_handler_fn op_fetch;
+worker_handler_fn op_demand;
 worker_handler_fn op_connections;
 worker_handler_fn op_upload;
 worker_handler_fn op_receipts;
@@ -27,5 +28,8 @@ worker_handler_fn op_verify;
 
 /* Policy not older than the poll interval, or a word why not; for operations of commands. */
 void op_refresh_if_old(struct worker *w);
+
+/* Give back what `demand` keeps open, at the worker's end. */
+void op_demand_close(struct worker *w);
 
 #endif

@@ -17,12 +17,19 @@ static const struct {
 	worker_handler_fn *handler;
 	bool offline; /* true: answered only without network, and the other way round */
 } operations[] = {
-	{ "refresh", op_refresh, false }, { "locate", op_locate, false },
-	{ "fetch", op_fetch, false },     { "connections", op_connections, false },
-	{ "upload", op_upload, false },   { "receipts", op_receipts, false },
-	{ "doctor", op_doctor, false },   { "probe", op_probe, false },
-	{ "found", op_found, true },      { "evaluate", op_evaluate, true },
-	{ "seal", op_seal, true },        { "receipt-check", op_receipt_check, true },
+	{ "refresh", op_refresh, false },
+	{ "locate", op_locate, false },
+	{ "fetch", op_fetch, false },
+	{ "connections", op_connections, false },
+	{ "upload", op_upload, false },
+	{ "receipts", op_receipts, false },
+	{ "doctor", op_doctor, false },
+	{ "probe", op_probe, false },
+	{ "demand", op_demand, false },
+	{ "found", op_found, true },
+	{ "evaluate", op_evaluate, true },
+	{ "seal", op_seal, true },
+	{ "receipt-check", op_receipt_check, true },
 	{ "verify", op_verify, true },
 };
 
@@ -172,6 +179,7 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 		return false;
 	attach(&peers, socket);
 	loop(&w, &peers);
+	op_demand_close(&w);
 	scene_free(w.scene);
 	while (peers.count > 0)
 		drop(&peers, peers.count - 1);

@@ -21,6 +21,7 @@
 #define WORKER_PEERS_MAX 64
 
 struct scene;
+struct demand;
 
 /* What the command line of packway-worker says. */
 struct worker_options {
@@ -38,9 +39,10 @@ struct worker {
 	struct worker_options options;
 	const struct clock *clock;
 	struct scene *scene; /* what is known of the site and its servers; made when first needed */
-	int peer;            /* the socket of the request at hand */
-	int64_t viewer;      /* uid of the user who asks; -1: the system (context.h) */
-	bool peer_gone;      /* nobody listens to the request at hand any more */
+	struct demand *demand; /* what a mount that asks has open; NULL: none asked */
+	int peer;              /* the socket of the request at hand */
+	int64_t viewer;        /* uid of the user who asks; -1: the system (context.h) */
+	bool peer_gone;        /* nobody listens to the request at hand any more */
 };
 
 /* Handle one request; the caller owns *result_out. Events go out by worker_event. */

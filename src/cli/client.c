@@ -157,9 +157,9 @@ static bool ask_agent(json_t **result_out, struct client *c, int socket, const j
 	}
 }
 
-static bool ask_here(json_t **result_out, struct client *c, const json_t *request, struct err *err)
+void client_job(struct job *out, struct client *c)
 {
-	struct job job = {
+	*out = (struct job){
 		.state = &c->state,
 		.settings = &c->settings,
 		.clock = c->call->clock,
@@ -169,8 +169,15 @@ static bool ask_here(json_t **result_out, struct client *c, const json_t *reques
 		.event = on_event,
 		.event_ctx = c,
 	};
-	bool done = job_run(result_out, &job, request, err);
+}
 
+static bool ask_here(json_t **result_out, struct client *c, const json_t *request, struct err *err)
+{
+	struct job job;
+	bool done;
+
+	client_job(&job, c);
+	done = job_run(result_out, &job, request, err);
 	job_finish(&job);
 	return done;
 }

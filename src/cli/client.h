@@ -50,6 +50,12 @@ bool client_reach_agent(int *socket_out, const struct client *c);
  */
 bool client_ask(json_t **result_out, struct client *c, json_t *request, struct err *err) MUST_USE;
 
+/*
+ * A job of this process, never of the agent: for what has to happen where the command runs, such as
+ * in its mount table. Borrows the client; end it with job_finish.
+ */
+void client_job(struct job *out, struct client *c);
+
 /* {"op":op}, to be completed; the caller owns it. */
 json_t *client_request(const char *op) MUST_USE;
 
@@ -58,6 +64,7 @@ extern const struct config_key client_keys[];
 extern const struct verb client_verbs_enrol[];
 extern const struct verb client_verbs_work[];
 extern const struct verb client_verbs_content[];
+extern const struct verb client_verbs_mount[];
 extern const struct verb client_verbs_choice[];
 extern const struct verb client_verbs_look[];
 extern const struct verb client_verbs_prefer[];

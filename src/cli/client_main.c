@@ -31,9 +31,11 @@ static bool read_files(struct config *c, const char *explicit_path, struct err *
 static const struct verb verbs_config[] = { VERB_CONFIG_ROW, { NULL } };
 
 static const struct verb *const groups[] = {
-	client_verbs_enrol,       client_verbs_work,   client_verbs_content,
-	client_verbs_choice,      client_verbs_prefer, client_verbs_look,
-	client_verbs_credentials, verbs_config,        NULL,
+	client_verbs_enrol,   client_verbs_work,
+	client_verbs_content, client_verbs_mount,
+	client_verbs_choice,  client_verbs_prefer,
+	client_verbs_look,    client_verbs_credentials,
+	verbs_config,         NULL,
 };
 
 static const struct program packway = {

@@ -1,0 +1,449 @@
+/*
+ * The operation `demand`: have some chunks of a version here, for a mount that reads them. What the
+ * mount opens stays open between its requests: the assembly in the partial folder with the
+ * version's lock, and the server that serves. `rest` gives both back until they are needed again,
+ * so that a fetch of the same version need not wait. What has come as a whole is committed to the
+ * store.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/approach.h"
+#include "agent/op.h"
+#include "agent/packageview.h"
+#include "agent/scene.h"
+#include "agent/waysource.h"
+#include "common/alloc.h"
+#include "common/digest.h"
+#include "common/log.h"
+#include "common/path.h"
+#include "common/text.h"
+#include "content/assemble.h"
+#include "content/store.h"
+
+#define LOCK_WAIT_MS 600000
+
+/* The server in use. The answer is what the approach lives on. */
+struct reach {
+	struct scene_question question;
+	struct scene_answer answer;
+	struct approach *approach; /* NULL: nobody is chosen */
+	struct way *way;           /* NULL: to be reached */
+	bool has_served;
+	bool has_failed; /* somebody did */
+};
+
+struct demand {
+	struct worker *w;
+	const json_t *request; /* at hand */
+	struct packageview view;
+	struct buf manifest;
+	uint32_t chunks;
+	struct store *store;
+	struct store_id id;
+	bool told; /* the first choice is known to the site */
+
+	/* While it is being put together; `assemble` is NULL otherwise. */
+	struct assemble *assemble;
+	struct assemble_params params;
+	struct store_seeds seeds;
+	char *dir;
+	int lock;
+
+	struct reach reach;
+	uint64_t bytes_network; /* of assemblies that are closed */
+};
+
+/* ---- records ---- */
+
+static void tell(struct demand *d, int id, json_t *text, json_t *data)
+{
+	json_t *record = json_object();
+
+	jsondoc_set_text(record, "kind", "status");
+	jsondoc_set_int(record, "id", id);
+	jsondoc_set_time(record, "time", clock_wall_s(d->w->clock));
+	jsondoc_set_text(record, "advertisement", jsondoc_text(d->request, "advertisement"));
+	jsondoc_set_text(record, "package", d->view.package.id);
+	jsondoc_set_int(record, "version", d->view.version->version);
+	jsondoc_set_text(record, "program", jsondoc_text(d->request, "program"));
+	jsondoc_set(record, "text", text);
+	jsondoc_set(record, "data", data);
+	worker_record(d->w, record);
+}
+
+static void tell_server_fault(struct demand *d, enum nal_class class, const struct err *why)
+{
+	const char *server = approach_server(d->reach.approach);
+	json_t *data;
+
+	if (approach_is_users(d->reach.approach) ||
+	    (class != NAL_CLASS_CORRUPT && class != NAL_CLASS_CONTENT_MISSING))
+		return;
+	data = json_object();
+	jsondoc_set_text(data, "server", server);
+	jsondoc_set_text(data, "class", nal_class_name(class));
+	tell(d, 11007, json_sprintf("%s: %s: %s", server, nal_class_name(class), why->why), data);
+}
+
+static void tell_choice(struct demand *d, json_t *decision)
+{
+	json_t *data = json_object();
+
+	jsondoc_set(data, "decision", decision_excerpt(decision, DECISION_ATTACHED_MAX));
+	tell(d, 11002, json_incref(json_object_get(decision, "because")), data);
+}
+
+/* ---- a server ---- */
+
+/* The first choice, and each that somebody failed in, is kept and told; the others were as before.
+ */
+static void leave_server(struct demand *d)
+{
+	struct reach *r = &d->reach;
+	bool is_news = !d->told || r->has_failed;
+	json_t *decision;
+
+	if (r->approach == NULL)
+		return;
+	if (r->way != NULL)
+		approach_served(r->approach);
+	decision = approach_end(r->approach, is_news ? &d->w->state : NULL);
+	if (is_news && d->request != NULL)
+		tell_choice(d, decision);
+	d->told = true;
+	json_decref(decision);
+	scene_answer_release(&r->answer);
+	*r = (struct reach){ 0 };
+}
+
+static bool refuse_wait(const struct scene_answer *a, const struct demand *d, struct err *err)
+{
+	struct decision *record = scene_record(d->w->scene, &d->reach.question, a,
+					       (uint32_t)d->view.version->version);
+	json_auto_t *decision = decision_json(record);
+
+	decision_free(record);
+	return err_set(err, ERR_NO_CANDIDATE, "%s", jsondoc_text(decision, "because"));
+}
+
+static bool choose(struct demand *d, struct err *err)
+{
+	struct reach *r = &d->reach;
+	struct scene *scene = d->w->scene;
+
+	r->question = (struct scene_question){
+		.kind = KIND_DP,
+		.object = d->view.package.id,
+		.version_key = d->view.key,
+		.listed = d->view.place->dps,
+		.listed_count = d->view.place->dp_count,
+		.for_person = true, /* a program waits for the bytes */
+	};
+	if (!scene_look(scene, err) || !scene_choose(&r->answer, scene, &r->question, err))
+		return false;
+	if (r->answer.result.usable == 0 && r->answer.result.wait != SELECT_WAIT_NONE) {
+		scene_wait_begin(scene, r->question.object);
+		refuse_wait(&r->answer, d, err);
+		scene_answer_release(&r->answer);
+		return false;
+	}
+	r->approach = approach_begin(scene, &r->question, &r->answer,
+				     (uint32_t)d->view.version->version);
+	return true;
+}
+
+static bool reach_server(struct demand *d, struct err *err)
+{
+	struct reach *r = &d->reach;
+
+	if (r->approach == NULL && !choose(d, err))
+		return false;
+	return r->way != NULL || approach_next(&r->way, r->approach, err);
+}
+
+static void note_rate(struct demand *d, uint64_t bytes, uint64_t began_ms)
+{
+	uint64_t ms = clock_mono_ms(d->w->clock) - began_ms;
+
+	if (bytes > 0 && !approach_is_users(d->reach.approach))
+		scene_measured(d->w->scene, approach_server(d->reach.approach), bytes,
+			       ms > 0 ? ms : 1);
+}
+
+static enum nal_class class_of(enum assemble_result result, const struct waysource *ws)
+{
+	if (result == ASSEMBLE_CORRUPT)
+		return NAL_CLASS_CORRUPT;
+	return ws->class == NAL_CLASS_OK ? NAL_CLASS_PROTOCOL : ws->class;
+}
+
+static enum assemble_result take_part(struct demand *d, uint32_t first, uint32_t count,
+				      struct err *err)
+{
+	struct waysource ws = {
+		.way = d->reach.way,
+		.package = d->view.package.id,
+		.index_size = (uint64_t)d->view.place->index_size,
+	};
+	const struct transfer_source source = waysource_of(&ws);
+	uint64_t began_ms = clock_mono_ms(d->w->clock);
+	uint64_t before = assemble_stats(d->assemble).bytes_network;
+	enum assemble_result result = assemble_fetch_part(d->assemble, &source, first, count, err);
+
+	if (result == ASSEMBLE_DONE) {
+		note_rate(d, assemble_stats(d->assemble).bytes_network - before, began_ms);
+		d->reach.has_served = true;
+	} else if (result == ASSEMBLE_FAILED || result == ASSEMBLE_CORRUPT) {
+		enum nal_class class = class_of(result, &ws);
+
+		tell_server_fault(d, class, err);
+		approach_failed(d->reach.approach, class, err);
+		d->reach.way = NULL;
+		d->reach.has_failed = true;
+	}
+	return result;
+}
+
+/* Nobody is left of the servers that were chosen. They may have been chosen long ago: once anew. */
+static bool is_worth_a_choice(struct demand *d, bool *chose_again)
+{
+	bool is_stale = d->reach.has_served && !*chose_again;
+
+	*chose_again = true;
+	return is_stale;
+}
+
+static bool fail_for_good(struct demand *d, struct err *err)
+{
+	const struct err *last;
+
+	if (d->reach.approach == NULL)
+		return false;
+	last = approach_last_error(d->reach.approach);
+	if (last->code != ERR_NONE) {
+		enum err_code code = last->code == ERR_CORRUPT ? ERR_CORRUPT : ERR_NO_CANDIDATE;
+
+		err_set(err, code, "every server failed; the last one: %s", last->why);
+	}
+	leave_server(d);
+	return false;
+}
+
+static bool fetch_part(struct demand *d, uint32_t first, uint32_t count, struct err *err)
+{
+	bool chose_again = false;
+
+	while (!assemble_has(d->assemble, first, count)) {
+		enum assemble_result result;
+
+		if (!reach_server(d, err)) {
+			if (!is_worth_a_choice(d, &chose_again))
+				return fail_for_good(d, err);
+			leave_server(d);
+			continue;
+		}
+		result = take_part(d, first, count, err);
+		if (result == ASSEMBLE_LOCAL || result == ASSEMBLE_CANCELLED)
+			return false;
+	}
+	/* What was chosen is known from now on, not only once the mount has gone. */
+	if (!d->told)
+		leave_server(d);
+	return true;
+}
+
+/* ---- the assembly ---- */
+
+/* The store is a cache: what it holds counts only if it is the version that is signed now. */
+static bool is_here(const struct demand *d)
+{
+	SCOPED_TEXT char *path = store_manifest_path(d->store, &d->id);
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err ignored;
+
+	return store_holds(d->store, &d->id) &&
+	       path_read(&bytes, path, MANIFEST_BYTES_MAX, &ignored) &&
+	       span_equal(buf_span(&bytes), buf_span(&d->manifest));
+}
+
+static void close_assembly(struct demand *d)
+{
+	if (d->assemble != NULL)
+		d->bytes_network += assemble_stats(d->assemble).bytes_network;
+	assemble_close(d->assemble);
+	d->assemble = NULL;
+	store_seeds_release(&d->seeds);
+	free(d->dir);
+	d->dir = NULL;
+	path_close_fd(&d->lock);
+	d->lock = -1;
+}
+
+static bool make_room(const struct demand *d, struct err *err)
+{
+	uint64_t quota = (uint64_t)jsondoc_int(d->request, "quota", 0);
+
+	return quota == 0 ||
+	       store_make_room(d->store, quota, (uint64_t)d->view.version->bytes, &d->id, err);
+}
+
+static bool open_assembly(struct demand *d, struct err *err)
+{
+	if (!store_seeds_init(&d->seeds, d->store, &d->id, err))
+		return false;
+	d->dir = store_partial_path(d->store, &d->id);
+	d->params = (struct assemble_params){
+		.dir = d->dir,
+		.manifest = buf_span(&d->manifest),
+		.index = d->view.place->index,
+		.seeds = d->seeds.list,
+		.seed_count = d->seeds.count,
+		.gap = PLAN_GAP_DEFAULT,
+		.clock = d->w->clock,
+	};
+	return assemble_open(&d->assemble, &d->params, err) &&
+	       assemble_local(d->assemble, err) == ASSEMBLE_DONE;
+}
+
+static bool commit(struct demand *d, struct err *err)
+{
+	struct assemble_stats stats;
+	char network[32], content[32];
+
+	if (!assemble_finish(d->assemble, err))
+		return false;
+	stats = assemble_stats(d->assemble);
+	if (!store_commit(d->store, &d->id, stats.bytes_content, err))
+		return false;
+	close_assembly(d);
+	leave_server(d);
+	text_print_size(network, d->bytes_network);
+	text_print_size(content, stats.bytes_content);
+	tell(d, 11003,
+	     json_sprintf("read %s of content by a mount, with %s over the network", content,
+			  network),
+	     json_object());
+	return true;
+}
+
+/* True with no assembly open: everything is here. */
+static bool begin_assembly(struct demand *d, struct err *err)
+{
+	bool mends = jsondoc_flag(d->request, "mend", false);
+
+	if (mends)
+		close_assembly(d);
+	if (d->assemble != NULL || (is_here(d) && !mends))
+		return true;
+	if (!make_room(d, err) || !store_lock(&d->lock, d->store, &d->id, LOCK_WAIT_MS, err))
+		return false;
+	/* Another command may have finished the same version while this one waited. */
+	if (is_here(d) && !mends) {
+		close_assembly(d);
+		return true;
+	}
+	if (store_holds(d->store, &d->id) && !store_reopen(d->store, &d->id, err))
+		return false;
+	return open_assembly(d, err);
+}
+
+static bool have_part(struct demand *d, struct err *err)
+{
+	uint32_t first, count;
+
+	if (!begin_assembly(d, err)) {
+		close_assembly(d);
+		return false;
+	}
+	if (d->assemble == NULL)
+		return true;
+	d->chunks = manifest_chunk_count(assemble_manifest(d->assemble));
+	first = (uint32_t)MIN_OF(jsondoc_int(d->request, "first", 0), (int64_t)d->chunks);
+	count = (uint32_t)MIN_OF(jsondoc_int(d->request, "count", 0), (int64_t)(d->chunks - first));
+	if (assemble_missing(d->assemble) > 0 && !fetch_part(d, first, count, err))
+		return false;
+	return assemble_missing(d->assemble) > 0 || commit(d, err);
+}
+
+/* ---- the request ---- */
+
+static bool open_version(struct demand *d, struct err *err)
+{
+	struct worker *w = d->w;
+	SCOPED_TEXT char *dir = state_path(&w->state, "store");
+
+	if ((w->scene == NULL && !scene_new(&w->scene, w, err)) || !scene_look(w->scene, err))
+		return false;
+	op_refresh_if_old(w);
+	return packageview_open(&d->view, w, jsondoc_text(d->request, "package"),
+				jsondoc_int(d->request, "version", 0), err) &&
+	       store_id_make(&d->id, d->view.package.id, (uint64_t)d->view.version->version) &&
+	       store_open(&d->store, dir, w->clock, err) &&
+	       packageview_manifest(&d->manifest, &d->view, w, err);
+}
+
+void op_demand_close(struct worker *w)
+{
+	struct demand *d = w->demand;
+
+	if (d == NULL)
+		return;
+	d->request = NULL; /* nobody listens any more */
+	close_assembly(d);
+	leave_server(d);
+	packageview_release(&d->view);
+	buf_release(&d->manifest);
+	store_close(d->store);
+	free(d);
+	w->demand = NULL;
+}
+
+static json_t *new_answer(const struct demand *d)
+{
+	bool is_complete = d->assemble == NULL && is_here(d);
+	SCOPED_TEXT char *partial = store_partial_path(d->store, &d->id);
+	SCOPED_TEXT char *manifest = is_complete ? store_manifest_path(d->store, &d->id)
+						 : path_join(partial, "manifest");
+	SCOPED_TEXT char *tree = is_complete ? store_tree_path(d->store, &d->id)
+					     : path_join(partial, "tree");
+	json_t *answer = json_object();
+
+	jsondoc_set_text(answer, "package", d->view.package.id);
+	jsondoc_set_int(answer, "version", d->view.version->version);
+	jsondoc_set_text(answer, "manifest", manifest);
+	jsondoc_set_text(answer, "manifest_hash", d->view.version->manifest);
+	jsondoc_set_text(answer, "tree", tree);
+	jsondoc_set_flag(answer, "complete", is_complete);
+	return answer;
+}
+
+/* One version for the life of the worker: it is the mount's own. */
+static bool open_demand(struct worker *w, const json_t *request, struct err *err)
+{
+	if (w->demand != NULL) {
+		w->demand->request = request;
+		return true;
+	}
+	w->demand = alloc_zeroed(1, sizeof(*w->demand));
+	*w->demand = (struct demand){ .w = w, .request = request, .lock = -1 };
+	if (open_version(w->demand, err))
+		return true;
+	op_demand_close(w);
+	return false;
+}
+
+bool op_demand(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
+{
+	if (!open_demand(w, request, err))
+		return false;
+	if (jsondoc_flag(request, "rest", false)) {
+		close_assembly(w->demand);
+		leave_server(w->demand);
+	} else if (!have_part(w->demand, err)) {
+		return false;
+	}
+	*result_out = new_answer(w->demand);
+	return true;
+}

@@ -1,0 +1,103 @@
+/*
+ * packway mount, unmount: a package as a read-only folder, read from a server as it is needed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/mountpoint.h"
+#include "cli/client.h"
+#include "common/alloc.h"
+#include "common/path.h"
+
+/* Whoever serves the mount works elsewhere. The caller frees it. */
+static bool absolute(char **out, const char *path, struct err *err)
+{
+	SCOPED_TEXT char *here = NULL;
+
+	if (path[0] == '/') {
+		*out = alloc_text(path);
+		return true;
+	}
+	here = getcwd(NULL, 0);
+	if (here == NULL)
+		return err_sys(err, ERR_IO, errno, "this folder");
+	*out = path_join(here, path);
+	return true;
+}
+
+static bool verb_mount(struct verb_call *call, struct err *err)
+{
+	const char *id = options_argument(call->options, 0);
+	SCOPED(client) struct client c = { 0 };
+	SCOPED_TEXT char *at = NULL;
+	json_auto_t *result = NULL;
+	struct mountpoint_request request = {
+		.package = id,
+		.version = (int64_t)options_number(call->options, "version", 0),
+	};
+	struct job job;
+
+	if (!client_open(&c, call, STATE_READ, err) ||
+	    !absolute(&at, options_argument(call->options, 1), err))
+		return false;
+	request.at = at;
+	client_job(&job, &c);
+	if (!mountpoint_mount(&result, NULL, &job, &request, err))
+		return err_what(err, "cannot mount %s", id);
+	print_result(call->print, result, "%s version %lld is %smounted at %s", id,
+		     (long long)jsondoc_int(result, "version", 0),
+		     jsondoc_flag(result, "already", false) ? "already " : "",
+		     jsondoc_text(result, "at"));
+	return true;
+}
+
+static bool verb_unmount(struct verb_call *call, struct err *err)
+{
+	const char *dir = options_argument(call->options, 0);
+	SCOPED(client) struct client c = { 0 };
+	SCOPED_TEXT char *at = NULL;
+	json_auto_t *result = NULL;
+	struct job job;
+
+	if (!client_open(&c, call, STATE_READ, err) || !absolute(&at, dir, err))
+		return false;
+	client_job(&job, &c);
+	if (!mountpoint_unmount(&result, &job, at, err))
+		return err_what(err, "cannot unmount %s", dir);
+	print_result(call->print, result, "%s is unmounted from %s",
+		     jsondoc_text(result, "package"), jsondoc_text(result, "at"));
+	return true;
+}
+
+static const struct argument_spec mount_arguments[] = {
+	{ "ID", OPTION_TEXT, 0, "package" },
+	{ "DIR", OPTION_TEXT, 0, "folder that is empty or not there yet" },
+	{ NULL },
+};
+static const struct argument_spec unmount_arguments[] = {
+	{ "DIR", OPTION_TEXT, 0, "folder that a package is mounted at" },
+	{ NULL },
+};
+static const struct option_spec mount_options[] = {
+	{ .name = "version",
+	  .type = OPTION_NUMBER,
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .value = "N",
+	  .help = "that version, not the latest" },
+	{ NULL },
+};
+
+const struct verb client_verbs_mount[] = {
+	{ .name = "mount",
+	  .run = verb_mount,
+	  .summary = "show a package as a folder, read from a server as it is needed",
+	  .arguments = mount_arguments,
+	  .options = mount_options },
+	{ .name = "unmount",
+	  .run = verb_unmount,
+	  .summary = "end such a mount",
+	  .arguments = unmount_arguments },
+	{ NULL },
+};

@@ -1,0 +1,211 @@
+#!/usr/bin/python3
+"""Mounts: a package as a folder, read from a server as it is needed, by FUSE itself."""
+import errno
+import hashlib
+import os
+import pathlib
+
+from flow import *
+
+
+def mounts_under(folder):
+    """Places under `folder` where something is mounted."""
+    places = [l.split()[4] for l in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [p for p in places if p == str(folder) or p.startswith(f"{folder}/")]
+
+
+def unmount_all(t):
+    for place in reversed(mounts_under(t.dir)):
+        subprocess.run(["umount", "-l", place] if os.geteuid() == 0 else ["fusermount3", "-uz", place], check=False)
+
+
+def mounting(t):
+    """Called first: nothing stays mounted, whatever becomes of the case."""
+    t.defer(lambda: unmount_all(t))
+    t.dir.chmod(0o755)
+
+
+def web_dp(t, site, name, server=""):
+    web = t.new_dir(name)
+    web.chmod(0o777)  # nginx started as root writes as nobody
+    nginx = t.nginx(web, server="dav_methods PUT DELETE; create_full_put_path on; client_max_body_size 0;" + server)
+    site("dp", "add", name, nginx.url)
+    return nginx
+
+
+def put_content(folder, size=6_000_000):
+    """Folders, links, empty, equal and odd files; one large file that does not pack."""
+    folder.mkdir()
+    (folder / "bin").mkdir()
+    (folder / "bin" / "tool").write_text("#!/bin/sh\necho tool\n")
+    (folder / "bin" / "tool").chmod(0o755)
+    (folder / "bin" / "tool-link").symlink_to("tool")
+    (folder / "empty").write_bytes(b"")
+    (folder / "empty-folder").mkdir()
+    (folder / "large").write_bytes(random.Random(5).randbytes(size))
+    (folder / "same-as-large").write_bytes((folder / "large").read_bytes())
+    for n in range(300):
+        (folder / "bin" / f"file-{n:03}").write_text(f"{n}\n" * (n + 1))
+    return folder
+
+
+def web_site(t, dps=1, size=6_000_000, server=""):
+    """A site with a folder CAP and DPs that nginx serves, and a client."""
+    mounting(t)
+    site = t.site()
+    site.folder_cap("cap1")
+    nginx = [web_dp(t, site, f"dp{n + 1}", server) for n in range(dps)]
+    package = site.package("tool", put_content(t.dir / "source", size))
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    return site, nginx, package, client
+
+
+def get_bytes(nginx):
+    """Bytes of packs that were read so far."""
+    return sum(int(l[5]) for l in nginx.lines() if l[2] == "GET" and "/packs/" in l[3])
+
+
+@case("a mount shows the package as it is, and reads from the network what is read from it")
+def _(t):
+    _, (nginx,), package, client = web_site(t, size=40_000_000)
+    at = t.dir / "mnt"
+    before = get_bytes(nginx)
+    got = client.json("mount", package, at)
+    equal((got["package"], got["version"], got["at"], got["already"]), (package, 1, str(at), False), "mount")
+    equal((at / "bin" / "tool").read_text(), "#!/bin/sh\necho tool\n", "a small file")
+    need(get_bytes(nginx) - before < 20_000_000, "a small file costs the whole package", get_bytes(nginx) - before)
+    equal(run(at / "bin" / "tool-link").out, "tool\n", "a program, run by a link")
+    same_tree(t.dir / "source", at)
+    with (at / "large").open("rb") as f:
+        f.seek(12_345_678)
+        equal(f.read(1000), (t.dir / "source" / "large").read_bytes()[12_345_678:12_346_678], "a piece")
+    for act in (lambda: (at / "new").write_text("x"), lambda: (at / "empty").write_text("x"),
+                lambda: (at / "empty").unlink(), lambda: (at / "large").open("r+b")):
+        try:
+            act()
+        except OSError as e:
+            need(e.errno in (errno.EROFS, errno.EACCES), "another refusal", e)
+        else:
+            need(False, "a write went through")
+    equal([r for r in client.json("connections") if str(r.get("at", "")).startswith(str(t.dir))], [], "mounts that count as ways")
+    equal(client.json("explain")["chosen"]["server"], "dp1", "the decision that is kept")
+    done = client.json("unmount", at)
+    equal((done["package"], done["at"]), (package, str(at)), "unmount")
+    equal(mounts_under(t.dir), [], "mounts that are left")
+    need(not at.exists(), "a folder that was made for it is left")
+    equal(list((client.state / "mounts").glob("*.json")), [], "records that are left")
+    again = client("unmount", at, check=False)
+    need(again.code == 3 and "[PW-NOT-FOUND]" in again.err, "a second unmount", again.code, again.err)
+
+
+@case("what was read once is read without the network, and as a whole belongs to the store")
+def _(t):
+    _, (nginx,), package, client = web_site(t)
+    at = t.dir / "mnt"
+    client("mount", package, at)
+    same_tree(t.dir / "source", at)
+    wait_for("the store", 10, lambda: any(r["complete"] for r in client.json("cache")))
+    client("unmount", at)
+    lines = len(nginx.lines())
+    client("mount", package, at)
+    same_tree(t.dir / "source", at)
+    equal(client.json("verify"), [], "findings")
+    equal(len(nginx.lines()), lines, "requests of the second time")
+    client("cache", "--clear")
+    equal([r["in_use"] for r in client.json("cache")], [True], "content that is mounted is not removed")
+    client("unmount", at)
+
+
+@case("a mount goes on from another server when its own dies in mid-read")
+def _(t):
+    _, nginx, package, client = web_site(t, 2, 60_000_000, server="limit_rate 30m;")
+    at = t.dir / "mnt"
+    client("prefer", "dp1")
+    client("mount", package, at)
+    want = hashlib.sha256((t.dir / "source" / "large").read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with (at / "large").open("rb") as f:
+        digest.update(f.read(1_000_000))
+        nginx[0].stop()
+        while piece := f.read(1 << 20):
+            digest.update(piece)
+    equal(digest.hexdigest(), want, "what was read")
+    need(get_bytes(nginx[1]) > 20_000_000, "the second server gave little", get_bytes(nginx[1]))
+    client("unmount", at)
+
+
+@case("wrong bytes are never shown: the next server's are, else an input/output error")
+def _(t):
+    _, nginx, package, client = web_site(t, 2, 12_000_000)
+    at = t.dir / "mnt"
+    for pack in (nginx[0].folder / package / "packs").glob("*.pack"):
+        data = bytearray(pack.read_bytes())
+        for place in range(1000, len(data), 50_000):
+            data[place] ^= 1
+        pack.write_bytes(data)
+    client("prefer", "dp1")
+    client("mount", package, at)
+    same_tree(t.dir / "source", at)
+    client("unmount", at)
+    client("cache", "--clear")
+    client("mount", package, at)  # from the second one from the start: the first is quarantined
+    nginx[1].stop()
+    seen = 0
+    with (at / "large").open("rb") as f, (t.dir / "source" / "large").open("rb") as g:
+        for place in range(0, 12_000_000, 500_000):
+            g.seek(place)
+            try:
+                equal(os.pread(f.fileno(), 4096, place), g.read(4096), f"bytes at {place}")
+            except OSError as e:
+                equal(e.errno, errno.EIO, "error")
+                seen += 1
+                break
+    equal(seen, 1, "errors once nobody has right bytes")
+    client("unmount", at)
+
+
+@case("content that was changed on the disk is brought again before it is shown")
+def _(t):
+    _, (nginx,), package, client = web_site(t)
+    at = t.dir / "mnt"
+    path = pathlib.Path(client.json("fetch", package)["path"]) / "large"
+    path.chmod(0o644)
+    with path.open("r+b") as f:
+        f.seek(3_000_000)
+        f.write(b"changed by somebody")
+    client("mount", package, at)
+    same_tree(t.dir / "source", at)
+    client("unmount", at)
+
+
+@case("a place that is taken is refused with the name of who has it")
+def _(t):
+    _, _, package, client = web_site(t)
+    at = t.dir / "mnt"
+    at.mkdir()
+    (at / "file").write_text("mine")
+    refused = client("mount", package, at, check=False)
+    need("[PW-IN-USE]" in refused.err and '"file"' in refused.err, "a folder that is not empty", refused.err)
+    equal((at / "file").read_text(), "mine", "the file")
+    (at / "file").unlink()
+    if os.geteuid() == 0:
+        run("mount", "-t", "tmpfs", "theirs", at)
+        refused = client("mount", package, at, check=False)
+        need("theirs (tmpfs) is mounted" in refused.err, "another mount", refused.err)
+        refused = client("unmount", at, check=False)
+        need("[PW-NOT-FOUND]" in refused.err, "unmount of what is not ours", refused.err)
+        run("umount", at)
+    client("mount", package, at)
+    equal(client.json("mount", package, at)["already"], True, "the same content")
+    shell = t.spawn("sleep", "1000", cwd=at)
+    wait_for("the holder", 5, lambda: os.readlink(f"/proc/{shell.pid}/cwd") == str(at))
+    refused = client("unmount", at, check=False)
+    need("[PW-IN-USE]" in refused.err and f"sleep (process {shell.pid})" in refused.err, "who holds it", refused.err)
+    shell.kill()
+    shell.wait()
+    client("unmount", at)
+    need(at.is_dir(), "a folder that was there before is gone")
+
+
+main()
