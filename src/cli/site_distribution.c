@@ -11,6 +11,7 @@
 #include "site/distribute.h"
 #include "site/dpexport.h"
 #include "site/dpplan.h"
+#include "site/upkeep.h"
 
 static void show_progress(uint64_t done, uint64_t total, void *ctx)
 {
@@ -71,6 +72,23 @@ static bool make_patches(struct verb_call *call, struct site *site, const char *
 	return options_flag(call->options, "no-patches") || deltas_run(site, &options, err);
 }
 
+static int64_t keep_s(const struct verb_call *call)
+{
+	return (int64_t)config_number(call->config, "keep", DISTRIBUTE_KEEP_DEFAULT_S);
+}
+
+/* Before the copying, so that what is repacked goes along. */
+static bool keep_up(struct verb_call *call, struct site *site, const char *id, struct err *err)
+{
+	const struct upkeep_options options = {
+		.package = id,
+		.keep_s = keep_s(call),
+		.lock_wait_ms = PATCHES_WAIT_MS,
+	};
+
+	return options_flag(call->options, "no-patches") || upkeep_run(site, &options, err);
+}
+
 static bool distribute(size_t *failed_out, struct verb_call *call, struct site *site,
 		       const char *id, const char *const *dps, size_t count, struct err *err)
 {
@@ -80,13 +98,14 @@ static bool distribute(size_t *failed_out, struct verb_call *call, struct site *
 		.dps = dps,
 		.dp_count = count,
 		.ignores_backoff = true,
-		.keep_s = (int64_t)config_number(call->config, "keep", DISTRIBUTE_KEEP_DEFAULT_S),
+		.keep_s = keep_s(call),
 		.progress = show_progress,
 		.progress_ctx = &progress,
 	};
 	bool done;
 
-	if (!distribute_want(site, id, dps, count, err) || !make_patches(call, site, id, err))
+	if (!distribute_want(site, id, dps, count, err) || !make_patches(call, site, id, err) ||
+	    !keep_up(call, site, id, err))
 		return false;
 	progress_begin(&progress, id, call->clock, !call->is_quiet);
 	done = distribute_run(failed_out, site, &options, err);

@@ -22,7 +22,8 @@ static const struct config_key keys[] = {
 	{ "distribute-every", CONFIG_DURATION, "30s", "how often serve looks at the DPs" },
 	{ "patch-memory", CONFIG_SIZE, "1G",
 	  "memory that making a patch may take; below 512M none is made" },
-	{ "keep", CONFIG_DURATION, "30d", "how long content that nothing names stays on DPs" },
+	{ "keep", CONFIG_DURATION, "30d",
+	  "how long content that nothing names stays on DPs and in the library" },
 	{ 0 },
 };
 

@@ -141,6 +141,12 @@ void catalogue_use(struct catalogue *cat, uint32_t chunk)
 	cat->frames[cat->chunks[chunk].frame].in_use = true;
 }
 
+void catalogue_use_none(struct catalogue *cat)
+{
+	for (uint32_t i = 0; i < cat->frame_count; i++)
+		cat->frames[i].in_use = false;
+}
+
 void catalogue_place_frame(struct catalogue *cat, uint32_t frame,
 			   const struct catalogue_place *place)
 {

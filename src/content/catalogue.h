@@ -44,6 +44,9 @@ uint32_t catalogue_add_chunk(struct catalogue *cat, uint32_t frame, const struct
 /* Say that the version needs this chunk. */
 void catalogue_use(struct catalogue *cat, uint32_t chunk);
 
+/* Forget what is needed, before the index of another version. */
+void catalogue_use_none(struct catalogue *cat);
+
 /* Say where a new frame came to lie. */
 struct catalogue_place {
 	struct digest pack;

@@ -14,7 +14,7 @@
 #define FILE_MODE 0600
 
 /* The frame that was decoded last: chunks follow each other in it as they do in the stream. */
-struct work {
+struct unpack_reader {
 	const char *folder;
 	const struct index *idx;
 	struct frame_decoder *decoder;
@@ -25,7 +25,7 @@ struct work {
 	uint8_t *stored, *raw;
 };
 
-static bool open_pack(struct work *w, uint32_t pack, struct err *err)
+static bool open_pack(struct unpack_reader *w, uint32_t pack, struct err *err)
 {
 	char name[PACK_NAME_MAX];
 	SCOPED_TEXT char *path = NULL;
@@ -42,7 +42,7 @@ static bool open_pack(struct work *w, uint32_t pack, struct err *err)
 	return true;
 }
 
-static bool is_read(struct work *w, const struct index_frame *f)
+static bool is_read(struct unpack_reader *w, const struct index_frame *f)
 {
 	size_t done = 0;
 
@@ -57,7 +57,7 @@ static bool is_read(struct work *w, const struct index_frame *f)
 	return true;
 }
 
-static bool decode(struct work *w, uint32_t frame, struct err *err)
+static bool decode(struct unpack_reader *w, uint32_t frame, struct err *err)
 {
 	const struct index_frame *f = index_frame_at(w->idx, frame);
 	struct err ignored;
@@ -74,24 +74,65 @@ static bool decode(struct work *w, uint32_t frame, struct err *err)
 	return true;
 }
 
-static bool put_chunk(uint8_t *dst, struct work *w, const struct manifest_chunk *c, struct err *err)
+struct unpack_reader *unpack_reader_new(const char *folder, const struct index *idx)
+{
+	struct unpack_reader *w = alloc_zeroed(1, sizeof(*w));
+
+	*w = (struct unpack_reader){
+		.folder = folder,
+		.idx = idx,
+		.decoder = frame_decoder_new(),
+		.hash = digest_new(),
+		.pack_fd = -1,
+		.pack = UINT32_MAX,
+		.frame = UINT32_MAX,
+		.stored = alloc_zeroed(1, FRAME_STORED_MAX),
+		.raw = alloc_zeroed(1, FRAME_RAW_MAX),
+	};
+	return w;
+}
+
+void unpack_reader_free(struct unpack_reader *w)
+{
+	if (w == NULL)
+		return;
+	path_close_fd(&w->pack_fd);
+	frame_decoder_free(w->decoder);
+	digest_free(w->hash);
+	free(w->stored);
+	free(w->raw);
+	free(w);
+}
+
+bool unpack_reader_get(struct span *out, struct unpack_reader *w, const struct index_chunk *chunk,
+		       struct err *err)
+{
+	struct digest found;
+
+	if (!decode(w, chunk->frame, err))
+		return false;
+	*out = span_of(w->raw + chunk->offset, chunk->size);
+	digest_update(w->hash, *out);
+	digest_finish(w->hash, &found);
+	return digest_equal(&found, &chunk->id) ||
+	       err_set(err, ERR_CORRUPT, "a chunk in a pack has other bytes than its id");
+}
+
+static bool put_chunk(uint8_t *dst, struct unpack_reader *w, const struct manifest_chunk *c,
+		      struct err *err)
 {
 	const struct index_chunk *at = index_find(w->idx, &c->id);
-	struct digest found;
+	struct span bytes;
 
 	if (at == NULL || at->size != c->size)
 		return err_set(err, ERR_CORRUPT, "the index does not hold a chunk of the version");
-	if (!decode(w, at->frame, err))
+	if (!unpack_reader_get(&bytes, w, at, err))
 		return false;
-	digest_update(w->hash, span_of(w->raw + at->offset, at->size));
-	digest_finish(w->hash, &found);
-	if (!digest_equal(&found, &c->id))
-		return err_set(err, ERR_CORRUPT, "a chunk in a pack has other bytes than its id");
-	memcpy(dst + c->offset, w->raw + at->offset, at->size);
+	memcpy(dst + c->offset, bytes.data, bytes.size);
 	return true;
 }
 
-static bool put_all(uint8_t *dst, struct work *w, const struct manifest *m,
+static bool put_all(uint8_t *dst, struct unpack_reader *w, const struct manifest *m,
 		    const atomic_bool *cancel, struct err *err)
 {
 	for (uint32_t n = 0; n < manifest_chunk_count(m); n++) {
@@ -123,13 +164,7 @@ static bool map_file(struct unpack *u, const char *folder, uint64_t size, struct
 bool unpack_open(struct unpack *out, const char *folder, const struct index *idx,
 		 const struct manifest *manifest, const atomic_bool *cancel, struct err *err)
 {
-	struct work w = {
-		.folder = folder,
-		.idx = idx,
-		.pack_fd = -1,
-		.pack = UINT32_MAX,
-		.frame = UINT32_MAX,
-	};
+	SCOPED(unpack_reader) struct unpack_reader *w = NULL;
 	bool done;
 
 	*out = (struct unpack){ .stream = { NULL, 0 } };
@@ -137,16 +172,8 @@ bool unpack_open(struct unpack *out, const char *folder, const struct index *idx
 		return true;
 	if (!map_file(out, folder, manifest_stream_size(manifest), err))
 		return false;
-	w.decoder = frame_decoder_new();
-	w.hash = digest_new();
-	w.stored = alloc_zeroed(1, FRAME_STORED_MAX);
-	w.raw = alloc_zeroed(1, FRAME_RAW_MAX);
-	done = put_all((uint8_t *)(uintptr_t)out->stream.data, &w, manifest, cancel, err);
-	path_close_fd(&w.pack_fd);
-	frame_decoder_free(w.decoder);
-	digest_free(w.hash);
-	free(w.stored);
-	free(w.raw);
+	w = unpack_reader_new(folder, idx);
+	done = put_all((uint8_t *)(uintptr_t)out->stream.data, w, manifest, cancel, err);
 	if (!done)
 		unpack_close(out);
 	return done;

@@ -14,6 +14,20 @@
 #include "content/index.h"
 #include "content/manifest.h"
 
+/*
+ * Chunks one by one, from the packs in `folder`. Quick where they are asked for in the order of the
+ * index. Folder and index are borrowed.
+ */
+struct unpack_reader;
+
+struct unpack_reader *unpack_reader_new(const char *folder, const struct index *idx) MUST_USE;
+void unpack_reader_free(struct unpack_reader *r);
+SCOPED_FREE(unpack_reader);
+
+/* The bytes of the chunk, valid until the next call. ERR_CORRUPT: a pack is damaged; ERR_IO. */
+bool unpack_reader_get(struct span *out, struct unpack_reader *r, const struct index_chunk *chunk,
+		       struct err *err) MUST_USE;
+
 struct unpack {
 	struct span stream; /* mapped; empty for a version without bytes */
 };

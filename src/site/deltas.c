@@ -21,6 +21,8 @@
 #define ORIGINS_MAX (DELTAS_ORIGINS + 1)
 #define NICENESS    10
 
+#define PACKAGE_WAIT_MS 600000 /* a version is being made */
+
 /* A version with what deltamake wants to know of it. */
 struct source {
 	struct package_release release;
@@ -248,18 +250,36 @@ static bool set_next(struct site *site, const char *package, int64_t version, co
 	       site_commit(site, err);
 }
 
+/* What the DPs are getting already counts: a repacked version's index, for example. */
+static bool load_newest_index(char **out, struct site *site, const char *package, int64_t version,
+			      struct err *err)
+{
+	SCOPED(db_rows)
+	struct db_rows rows = db_query(site->db, STMT_DELTA_INDEX,
+				       DB_ARGS(db_text(package), db_int(version)));
+
+	if (db_rows_next(&rows))
+		*out = alloc_text(db_rows_text(&rows, 0));
+	return db_rows_finish(&rows, err) &&
+	       (*out != NULL || err_set(err, ERR_NOT_FOUND, "the version has gone"));
+}
+
 static bool list_made(struct site *site, const char *package, const struct source *to,
 		      struct err *err)
 {
 	SCOPED_TEXT char *library = site_library(site);
 	int64_t version = to->release.version;
 	char name[INDEX_NAME_MAX];
+	SCOPED_TEXT char *newest = NULL;
+	SCOPED_FD int lock = -1;
 	struct made made;
 	uint64_t size;
 
-	return load_made(&made, site, package, version, err) &&
-	       deltamake_list(name, library, package, to->release.index_name, made.items,
-			      made.count, err) &&
+	/* Whoever makes a version, or tidies, removes indexes that the database does not name. */
+	return site_lock(&lock, site, "package", PACKAGE_WAIT_MS, err) &&
+	       load_made(&made, site, package, version, err) &&
+	       load_newest_index(&newest, site, package, version, err) &&
+	       deltamake_list(name, library, package, newest, made.items, made.count, err) &&
 	       index_size(&size, library, package, name, err) &&
 	       set_next(site, package, version, name, size, err) && deltas_switch(site, err);
 }

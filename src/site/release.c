@@ -72,8 +72,7 @@ static bool index_is_known(bool *out, struct site *site, const char *id, const c
 	return true;
 }
 
-/* An index that the database does not know is of a run that was killed before its end. */
-static bool drop_unknown_indexes(struct site *site, const char *id, struct err *err)
+bool release_drop_indexes(struct site *site, const char *id, struct err *err)
 {
 	SCOPED_TEXT char *folder = alloc_printf("%s/library/%s/index", site->dir, id);
 	DIR *dir = opendir(folder);
@@ -149,7 +148,7 @@ static bool pack(struct packer_result *made, struct site *site, const char *id, 
 		.progress_ctx = spec->progress_ctx,
 	};
 
-	return drop_unknown_indexes(site, id, err) && packer_run(made, &options, err);
+	return release_drop_indexes(site, id, err) && packer_run(made, &options, err);
 }
 
 static void take_skipped(struct release_result *out, const struct packer_result *made)
@@ -285,7 +284,7 @@ static bool roll_back(struct release_result *out, struct site *site, const char 
 	SCOPED_TEXT char *library = site_library(site);
 	char index[INDEX_NAME_MAX];
 
-	if (!drop_unknown_indexes(site, id, err) ||
+	if (!release_drop_indexes(site, id, err) ||
 	    !packer_repeat(index, library, id, (uint32_t)version, old->index_name, err) ||
 	    !copy_manifest(site, id, old->version, version, err))
 		return false;

@@ -50,6 +50,12 @@ bool release_update(struct release_result *out, struct site *site, const char *i
 bool release_rollback(struct release_result *out, struct site *site, const char *id, int64_t to,
 		      struct err *err) MUST_USE;
 
+/*
+ * Remove indexes that the database does not name: those of a run that was killed before its end,
+ * and those that another one has followed. The caller holds the lock "package".
+ */
+bool release_drop_indexes(struct site *site, const char *id, struct err *err) MUST_USE;
+
 /* The file that holds a version's manifest; the caller frees it. */
 char *release_manifest_path(const struct site *site, const char *id, int64_t version) MUST_USE;
 

@@ -18,6 +18,7 @@
 #include "site/intake.h"
 #include "site/publish.h"
 #include "site/server.h"
+#include "site/upkeep.h"
 
 #define RENEW_S    3600 /* publish without a change, so that what grows old is signed again */
 #define RETRY_S    30   /* before a publish that a CAP did not get is tried again, at first */
@@ -173,10 +174,20 @@ static void run_distribute(struct serve *s, struct site *site, int wake UNUSED)
 	}
 }
 
+static void keep_up(struct serve *s, struct site *site)
+{
+	const struct upkeep_options options = { .keep_s = s->options->keep_s };
+	struct err err = { 0 };
+
+	if (!upkeep_run(site, &options, &err) && err.code != ERR_LOCKED)
+		complain("upkeep of the library", &err);
+}
+
 /* Behind distribution: a version goes out before its patches are ready. */
 static void run_deltas(struct serve *s, struct site *site, int wake UNUSED)
 {
 	const struct deltas_options options = { .memory_max = s->options->patch_memory };
+	uint64_t kept_ms = 0;
 
 	for (;;) {
 		struct err err = { 0 };
@@ -184,6 +195,10 @@ static void run_deltas(struct serve *s, struct site *site, int wake UNUSED)
 		sleep((unsigned int)MAX_OF(s->options->distribute_every_s, 1));
 		if (!deltas_run(site, &options, &err) && err.code != ERR_LOCKED)
 			complain("making patches", &err);
+		if (is_due(kept_ms, UPKEEP_EVERY_S, clock_mono_ms(site->clock))) {
+			keep_up(s, site);
+			kept_ms = clock_mono_ms(site->clock);
+		}
 	}
 }
 

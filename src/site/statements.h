@@ -95,7 +95,8 @@
 		" manifest_size, index_name, index_size, files, bytes, bytes_new, created)"        \
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                           \
 	X(PACKAGE_VERSION, "SELECT manifest, manifest_size, index_name, index_size, files, bytes," \
-		" bytes_new, identity FROM package_version WHERE package = ?1 AND version = ?2")             \
+		" bytes_new, identity FROM package_version WHERE package = ?1 AND version = ?2"     \
+		" AND dropped IS NULL")                                                            \
 	X(PACKAGE_LIST, "SELECT p.id, p.name, p.latest AS version, v.files, v.bytes,"              \
 		" (SELECT count(*) FROM program WHERE package = p.id) AS programs,"                \
 		" (SELECT count(*) FROM dp_package AS d JOIN system AS s ON s.id = d.system"       \
@@ -106,11 +107,12 @@
 		" WHERE p.removed IS NULL ORDER BY p.id")                                          \
 	X(PACKAGE_VERSIONS, "SELECT version, files, bytes, bytes_new, manifest, index_name AS \"index\","  \
 		" created AS \"created:time\" FROM package_version WHERE package = ?1"             \
-		" ORDER BY version")                                                               \
+		" AND dropped IS NULL ORDER BY version")                                                               \
 	X(PACKAGE_ALL_VERSIONS, "SELECT version, manifest, manifest_size, files, bytes,"           \
-		" index_name, index_size FROM package_version WHERE package = ?1 ORDER BY version")\
+		" index_name, index_size FROM package_version WHERE package = ?1"                  \
+		" AND dropped IS NULL ORDER BY version")                                           \
 	X(PACKAGE_INDEX_IS_KNOWN, "SELECT 1 FROM package_version"                                  \
-		" WHERE package = ?1 AND ?2 IN (index_name, next_index)")                                         \
+		" WHERE package = ?1 AND ?2 IN (index_name, next_index) AND dropped IS NULL")                                         \
 	X(PACKAGE_IDS, "SELECT id, name, latest FROM package"                                      \
 		" WHERE removed IS NULL AND latest > 0 ORDER BY id")                               \
 	X(PACKAGE_DPS, "SELECT s.name AS dp, v.version, coalesce(v.state, 'waiting') AS state,"    \
@@ -309,7 +311,8 @@
 	X(DELTA_ORIGINS, "SELECT o.origin FROM (SELECT 0 AS origin UNION ALL"                      \
 		" SELECT v.version FROM package_version AS v JOIN package_version AS t"            \
 		"  ON t.package = v.package AND t.version = ?2 AND t.identity <> v.identity"       \
-		"  WHERE v.package = ?1 AND v.version < ?2 AND v.version >= ?2 - ?3) AS o"         \
+		"  WHERE v.package = ?1 AND v.version < ?2 AND v.version >= ?2 - ?3"               \
+		"  AND v.dropped IS NULL) AS o"                                                    \
 		" LEFT JOIN package_delta AS d ON d.package = ?1 AND d.version = ?2"               \
 		"  AND d.origin = o.origin"                                                        \
 		" WHERE d.outcome IS NULL OR (d.outcome = 'failed' AND d.made < ?4)"               \
@@ -317,7 +320,8 @@
 	X(DELTA_TO_MAKE, "SELECT count(*) FROM (SELECT 0 AS origin UNION ALL"                      \
 		" SELECT v.version FROM package_version AS v JOIN package_version AS t"            \
 		"  ON t.package = v.package AND t.version = ?2 AND t.identity <> v.identity"       \
-		"  WHERE v.package = ?1 AND v.version < ?2 AND v.version >= ?2 - ?3) AS o"         \
+		"  WHERE v.package = ?1 AND v.version < ?2 AND v.version >= ?2 - ?3"               \
+		"  AND v.dropped IS NULL) AS o"                                                    \
 		" WHERE NOT EXISTS (SELECT 1 FROM package_delta AS d WHERE d.package = ?1"         \
 		"  AND d.version = ?2 AND d.origin = o.origin)")                                   \
 	X(DELTA_SET, "INSERT OR REPLACE INTO package_delta VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)") \
@@ -338,9 +342,10 @@
 		"  ORDER BY stream DESC, sequence DESC) AS place FROM told),"                      \
 		" success AS (SELECT version, row_number() OVER (PARTITION BY client"              \
 		"  ORDER BY stream DESC, sequence DESC) AS place FROM told WHERE id = 10008)"      \
-		" SELECT v.version, iif(v.version = p.latest, 'latest', iif(EXISTS"                \
+		" SELECT v.version, iif(v.dropped IS NOT NULL, 'dropped',"                           \
+		"  iif(v.version = p.latest, 'latest', iif(EXISTS"                \
 		"  (SELECT 1 FROM advertisement AS a WHERE a.package = v.package"                  \
-		"   AND a.version = v.version), 'pinned', 'kept')) AS state, v.files, v.bytes,"    \
+		"   AND a.version = v.version), 'pinned', 'kept'))) AS state, v.files, v.bytes,"    \
 		" v.bytes_new,"                                                                    \
 		" (SELECT count(*) FROM newest WHERE version = v.version AND place = 1) AS clients," \
 		" (SELECT count(*) FROM success WHERE version = v.version AND place = 1) AS succeeded," \
@@ -355,6 +360,29 @@
 		" AS \"patches:json\", v.created AS \"created:time\""                              \
 		" FROM package_version AS v JOIN package AS p ON p.id = v.package"                 \
 		" WHERE v.package = ?1 ORDER BY v.version")                                        \
+	/* upkeep of the library */                                                                \
+	X(UPKEEP_PACKAGES, "SELECT id FROM package WHERE latest > 0 AND (?1 IS NULL OR id = ?1)"   \
+		" AND EXISTS (SELECT 1 FROM package_version AS v WHERE v.package = package.id"     \
+		"  AND v.dropped IS NULL) ORDER BY id")                                            \
+	/* what nothing names, that was followed by another version so long ago; or the package is gone */ \
+	X(UPKEEP_DROP, "UPDATE package_version AS v SET dropped = ?4, next_index = NULL,"          \
+		" next_size = NULL, next_since = NULL WHERE package = ?1 AND dropped IS NULL"      \
+		" AND (EXISTS (SELECT 1 FROM package AS p WHERE p.id = v.package"                  \
+		"  AND p.removed <= ?3)"                                                           \
+		" OR (version < (SELECT latest FROM package WHERE id = v.package) - ?2"            \
+		"  AND EXISTS (SELECT 1 FROM package_version AS n WHERE n.package = v.package"     \
+		"   AND n.version = v.version + 1 AND n.created <= ?3)"                            \
+		"  AND NOT EXISTS (SELECT 1 FROM advertisement AS a WHERE a.package = v.package"   \
+		"   AND a.version = v.version)"                                                    \
+		"  AND NOT EXISTS (SELECT 1 FROM dp_version AS d JOIN system AS s"                 \
+		"   ON s.id = d.system AND s.removed IS NULL WHERE d.package = v.package"          \
+		"   AND d.version = v.version AND d.state = 'valid')))")                           \
+	X(UPKEEP_DROPPED, "SELECT version FROM package_version AS v WHERE package = ?1"            \
+		" AND dropped IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dp_tree AS t"              \
+		"  WHERE t.package = v.package AND t.version = v.version)")                        \
+	X(UPKEEP_VERSIONS, "SELECT version, index_name, next_index IS NOT NULL"                    \
+		" FROM package_version WHERE package = ?1 AND dropped IS NULL"                     \
+		" ORDER BY version DESC")                                                          \
 	X(DELTA_SET_NEXT, "UPDATE package_version SET next_index = ?3, next_size = ?4,"            \
 		" next_since = ?5 WHERE package = ?1 AND version = ?2")                            \
 	/* once all valid DPs hold it, or some for long enough */                                  \

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """What versions differ in, what goes where, what is taken away again: packages on the way to DPs."""
+import sqlite3
+
 from flow import *
 
 
@@ -184,6 +186,100 @@ def _(t):
     site("dp", "remove", "nas")
     site("package", "distribute", package, "--all", check=False)
     equal(new.read_bytes(), sound, "what stands there once it was removed")
+
+
+def packs_of(folder, package):
+    return {p.name: p.stat().st_size for p in (folder / package / "packs").glob("*.pack")}
+
+
+def aging_site(t, versions, keep="0s"):
+    """Versions of which the first one's pack is needed less and less; a client that has the policy."""
+    site = t.site()
+    (site.dir / "site.conf").write_text(f"keep = {keep}\n")
+    site.folder_cap("cap1")
+    dp = site.folder_dp("dp1")
+    source = t.dir / "source"
+    for n in range(8):
+        put(source, f"file{n}", noise(n, 600_000))
+    package = site.json("package", "create", "tool", "--source", source)["id"]
+    site("package", "distribute", package, "--all")
+    for version in range(2, versions + 1):
+        if version == 2:
+            for n in range(1, 8):
+                put(source, f"file{n}", noise(100 + n, 50_000))
+        put(source, "changing", noise(version, 100_000))
+        site("package", "update", package)
+        site("package", "distribute", package, "--all")
+    site("publish")
+    return site, dp, package
+
+
+@case("old versions leave, and a pack of which little is used is repacked")
+def _(t):
+    site, dp, package = aging_site(t, 4)
+    library = site.dir / "library"
+    first = max(packs_of(library, package), key=packs_of(library, package).get)
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    put(t.dir / "source", "changing", noise(5, 100_000))
+    site("package", "update", package)
+    # Version 1 leaves, and only 600,000 bytes of its 4.8 million are still needed.
+    site("package", "distribute", package, "--all")
+    states = [v["state"] for v in site.json("package", "versions", package)]
+    equal(states, ["dropped", "kept", "kept", "kept", "latest"], "versions")
+    site("package", "rollback", package, "--to", "1", check=False).want(3)
+    # What is not needed any more goes with the next round.
+    site("package", "distribute", package, "--all")
+    site("package", "distribute", package, "--all")
+    for folder in (library, dp):
+        need(first not in packs_of(folder, package), f"the old pack is still in {folder.name}", packs_of(folder, package))
+        need(sum(packs_of(folder, package).values()) < 2_500_000, "what is left", packs_of(folder, package))
+    site("publish")
+    client("sync")
+    for version in (5, 4, 3):
+        got = client.json("fetch", package, "--version", str(version), "-o", t.dir / f"out{version}")
+        need(got["how"] in ("stream", "patch", "ranges"), "how", got)
+    same_tree(t.dir / "source", t.dir / "out5")
+    equal((t.dir / "out3" / "file0").read_bytes(), noise(0, 600_000), "version 3")
+    need(all(r["state"] == "valid" for r in site.json("dp", "validate", "dp1")), "the DP after it")
+    site("package", "rollback", package, "--to", "2")
+    site("package", "distribute", package, "--all")
+    before = packs_of(library, package)
+    site("package", "distribute", package, "--all")
+    equal(packs_of(library, package), before, "it goes on repacking")
+    site("publish")
+    client("sync")
+    client("cache", "--clear")
+    client("fetch", package, "-o", t.dir / "out6")
+    equal((t.dir / "out6" / "changing").read_bytes(), noise(2, 100_000), "what version 2 had")
+
+
+@case("the old packs stay on DPs for the keeping time, and a pinned version for good")
+def _(t):
+    site, dp, package = aging_site(t, 4, "30d")
+    put(t.dir / "source", "changing", noise(5, 100_000))
+    site("package", "update", package)
+    site("package", "distribute", package, "--all")
+    equal([v["state"] for v in site.json("package", "versions", package)],
+          ["kept"] * 4 + ["latest"], "before their time")
+    before = packs_of(dp, package)
+    (site.dir / "site.conf").write_text("keep = 0s\n")
+    site("program", "add", package, "go", "--command", "true")
+    site("advertise", package, "go", "--collection", "all", "--version", "1")
+    site("package", "distribute", package, "--all")
+    equal([v["state"] for v in site.json("package", "versions", package)],
+          ["pinned"] + ["kept"] * 3 + ["latest"], "with an advertisement of version 1")
+    equal(packs_of(dp, package), before, "what is needed")
+    site("advertisement", "remove", site.json("advertisement", "list")[0]["advertisement"])
+    site("package", "distribute", package, "--all")  # the DP lets version 1 go
+    (site.dir / "site.conf").write_text("keep = 30d\n")
+    with contextlib.closing(sqlite3.connect(site.dir / "site.db")) as db, db:
+        db.execute("UPDATE package_version SET created = created - 3000000")
+    site("package", "distribute", package, "--all")
+    site("package", "distribute", package, "--all")
+    equal(site.json("package", "versions", package)[0]["state"], "dropped")
+    need(set(before) < set(packs_of(dp, package)), "old packs have left the DP before their time",
+         before, packs_of(dp, package))
+    need(max(packs_of(site.dir / "library", package).values()) < 2_000_000, "the library keeps the old pack")
 
 
 main()
