@@ -13,6 +13,7 @@
 #include "common/path.h"
 #include "content/compact.h"
 #include "content/frame.h"
+#include "content/imprint.h"
 #include "content/index.h"
 #include "content/manifest.h"
 #include "content/patchwriter.h"
@@ -249,6 +250,30 @@ static void patches(void)
 	save_patch("long", buf_span(&text));
 }
 
+/* Without the sum at the end, which the target adds. */
+static void save_imprint(const char *name, uint32_t files, uint8_t format)
+{
+	const struct digest digest = { { 9 } };
+	SCOPED(imprint) struct imprint *im = imprint_new(&digest, 1700000000);
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	for (uint32_t i = 0; i < files; i++) {
+		const struct imprint_stamp stamp = { i, 1600000000 + i, 1600000000 };
+
+		imprint_add(im, &stamp, i % 3 == 1 ? &digest : NULL);
+	}
+	imprint_write(&bytes, im);
+	bytes.data[4] = format;
+	save("imprint", name, span_of(bytes.data, bytes.size - DIGEST_SIZE));
+}
+
+static void imprints(void)
+{
+	save_imprint("none", 0, 1);
+	save_imprint("some", 7, 1);
+	save_imprint("format_2", 1, 2);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -258,5 +283,6 @@ int main(int argc, char **argv)
 	indexes();
 	frames();
 	patches();
+	imprints();
 	return EXIT_DONE;
 }

@@ -82,6 +82,7 @@ static bool run_update(struct verb_call *call, struct err *err)
 	struct release_spec spec = spec_of(call, &progress);
 	bool done;
 
+	spec.reads_all = options_flag(call->options, "verify");
 	if (!site_call_open(&site, call, err))
 		return false;
 	progress_begin(&progress, id, call->clock, !call->is_quiet);
@@ -404,6 +405,8 @@ static const struct option_spec update_options[] = {
 	  .value = "DIR",
 	  .help = "the folder with its content; the one of last time if not given" },
 	{ .name = "skip-outside-links", .help = "leave out links that lead out of the folder" },
+	{ .name = "verify",
+	  .help = "read every file, also those that have the size, times and inode of last time" },
 	{ 0 },
 };
 

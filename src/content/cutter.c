@@ -131,6 +131,19 @@ void cutter_boundary(struct cutter *c)
 	chunker_restart(&c->chunker);
 }
 
+bool cutter_is_between(const struct cutter *c)
+{
+	return c->begin == c->end;
+}
+
+void cutter_take_known(struct cutter *c, uint32_t number, const struct cutter_chunk *chunk)
+{
+	assert(cutter_is_between(c));
+	ALLOC_GROW(c->chunks, c->chunk_count);
+	c->chunks[c->chunk_count++] = *chunk;
+	catalogue_use(c->cat, number);
+}
+
 void cutter_finish(struct cutter *c)
 {
 	cutter_boundary(c);

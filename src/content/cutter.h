@@ -9,6 +9,7 @@
 #ifndef CONTENT_CUTTER_H
 #define CONTENT_CUTTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,12 @@ void cutter_take(struct cutter *c, size_t size);
 
 /* End the chunk under way, so that the next byte of the stream begins one. */
 void cutter_boundary(struct cutter *c);
+
+/* True if the next byte of the stream begins a chunk. */
+bool cutter_is_between(const struct cutter *c);
+
+/* The next chunk of the stream, between two others, is one that the catalogue knows by `number`. */
+void cutter_take_known(struct cutter *c, uint32_t number, const struct cutter_chunk *chunk);
 
 /* End the stream and hand the last frames to the press. */
 void cutter_finish(struct cutter *c);

@@ -26,6 +26,7 @@ bool library_open(struct library *lib, const char *root, const char *package, st
 	lib->folder = path_join(root, package);
 	lib->packs = path_join(lib->folder, "packs");
 	lib->indexes = path_join(lib->folder, "index");
+	lib->imprint = path_join(lib->folder, "imprint");
 	lock = path_join(lib->folder, ".lock");
 	return path_make_dirs(lib->packs, FOLDER_MODE, err) &&
 	       path_make_dirs(lib->indexes, FOLDER_MODE, err) &&
@@ -38,6 +39,7 @@ void library_close(struct library *lib)
 	free(lib->folder);
 	free(lib->packs);
 	free(lib->indexes);
+	free(lib->imprint);
 	*lib = (struct library)LIBRARY_EMPTY;
 }
 

@@ -15,6 +15,7 @@ struct library {
 	char *folder; /* <library>/<package> */
 	char *packs;
 	char *indexes;
+	char *imprint; /* file: what the source of the latest version looked like */
 	int lock;
 };
 

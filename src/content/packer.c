@@ -6,37 +6,14 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/newfile.h"
 #include "common/path.h"
-#include "content/chunker.h"
-#include "content/cutter.h"
-#include "content/idmap.h"
-#include "content/library.h"
-#include "content/manifest.h"
 #include "content/pack.h"
-#include "content/press.h"
-#include "content/source.h"
+#include "content/packer_known.h"
+#include "content/packer_work.h"
 
-/*
- * Files of this size and more stand on chunk boundaries of their own, so that the same file has
- * the same chunks wherever it stands. Below it a file may be smaller than a chunk, and sameness
- * is found by hashing it whole.
- */
-#define LARGE_FILE CHUNKER_MAX
-
+#define IMPRINT_MODE   0644
 #define PROGRESS_BYTES ((uint64_t)4 << 20)
-
-struct packer {
-	const struct packer_options *options;
-	struct source *source;
-	struct catalogue *cat;
-	struct press *press;
-	struct cutter *cutter;
-	struct manifest *manifest;
-	uint8_t *has_twin;       /* per entry: another file has its size, so they may be the same */
-	struct digest *contents; /* per entry: a hash that tells files of one size apart */
-	struct idmap by_content; /* entries with bytes in the stream */
-	uint64_t done, reported;
-};
 
 static void packer_release(struct packer *p)
 {
@@ -44,10 +21,12 @@ static void packer_release(struct packer *p)
 	press_free(p->press);
 	catalogue_free(p->cat);
 	manifest_free(p->manifest);
+	earlier_free(p->earlier);
 	source_close(p->source);
 	idmap_release(&p->by_content);
 	free(p->has_twin);
 	free(p->contents);
+	free(p->same_as);
 }
 SCOPED_RELEASE(packer);
 
@@ -63,14 +42,14 @@ static bool is_cancelled(const struct packer *p)
 	return p->options->cancel != NULL && atomic_load(p->options->cancel);
 }
 
-static bool check_going(const struct packer *p, struct err *err)
+bool packer_work_check(const struct packer *p, struct err *err)
 {
 	if (is_cancelled(p))
 		return err_set(err, ERR_INTERRUPTED, "stopped on request; nothing was changed");
 	return true;
 }
 
-static void add_progress(struct packer *p, uint64_t bytes)
+void packer_work_tell(struct packer *p, uint64_t bytes)
 {
 	uint64_t total = source_size(p->source);
 
@@ -104,6 +83,7 @@ static void find_twins(struct packer *p)
 
 	p->has_twin = alloc_zeroed(count, 1);
 	p->contents = alloc_zeroed(count, sizeof(*p->contents));
+	p->same_as = alloc_zeroed(count, sizeof(*p->same_as));
 	for (uint32_t i = 0; i < count; i++) {
 		const struct source_entry *e = source_entry_at(p->source, i);
 
@@ -124,11 +104,7 @@ static const struct digest *content_at(uint32_t number, const void *ctx)
 	return &p->contents[number];
 }
 
-/*
- * The earlier file with the same size and content hash, or MANIFEST_NOT_SAME; then this one is
- * remembered for those to come.
- */
-static uint32_t meet(struct packer *p, uint32_t number)
+uint32_t packer_work_meet(struct packer *p, uint32_t number)
 {
 	uint32_t earlier = idmap_find(&p->by_content, &p->contents[number], content_at, p);
 
@@ -147,8 +123,7 @@ static bool file_changed(const struct source_entry *e, struct err *err)
 	return err_set(err, ERR_SOURCE_CHANGED, "%s changed while it was read", e->path);
 }
 
-/* Read exactly `size` bytes to the cutter's room. */
-static bool read_room(struct packer *p, const struct source_entry *e, int fd, size_t size,
+bool packer_work_read(struct packer *p, const struct source_entry *e, int fd, size_t size,
 		      struct err *err)
 {
 	ssize_t got = path_read_fd(fd, cutter_room(p->cutter), size);
@@ -157,7 +132,7 @@ static bool read_room(struct packer *p, const struct source_entry *e, int fd, si
 		return err_sys(err, ERR_IO, errno, "%s", e->path);
 	if ((size_t)got != size)
 		return file_changed(e, err);
-	add_progress(p, size);
+	packer_work_tell(p, size);
 	return true;
 }
 
@@ -166,24 +141,23 @@ static bool pack_small_file(struct packer *p, uint32_t number, uint32_t *same_ou
 {
 	const struct source_entry *e = source_entry_at(p->source, number);
 
-	if (!read_room(p, e, fd, e->size, err))
+	if (!packer_work_read(p, e, fd, e->size, err))
 		return false;
 	if (p->has_twin[number]) {
 		digest_of(&p->contents[number], span_of(cutter_room(p->cutter), e->size));
-		*same_out = meet(p, number);
+		*same_out = packer_work_meet(p, number);
 	}
 	if (*same_out == MANIFEST_NOT_SAME)
 		cutter_take(p->cutter, e->size);
 	return true;
 }
 
-/* The hash of the ids of the chunks from `first` on: files that are the same have the same. */
-static void hash_chunks(struct digest *out, const struct cutter *c, uint32_t first)
+void packer_work_hash_chunks(struct digest *out, const struct cutter_chunk *chunks, uint32_t count)
 {
 	struct digest_ctx *hash = digest_new();
 
-	for (uint32_t i = first; i < cutter_chunk_count(c); i++)
-		digest_update(hash, span_of(cutter_chunk_at(c, i)->id.bytes, DIGEST_SIZE));
+	for (uint32_t i = 0; i < count; i++)
+		digest_update(hash, span_of(chunks[i].id.bytes, DIGEST_SIZE));
 	digest_finish(hash, out);
 	digest_free(hash);
 }
@@ -199,7 +173,7 @@ static bool pack_large_file(struct packer *p, uint32_t number, uint32_t *same_ou
 	for (uint64_t left = e->size; left > 0;) {
 		size_t size = (size_t)MIN_OF(left, (uint64_t)CUTTER_ROOM);
 
-		if (!check_going(p, err) || !read_room(p, e, fd, size, err))
+		if (!packer_work_check(p, err) || !packer_work_read(p, e, fd, size, err))
 			return false;
 		cutter_take(p->cutter, size);
 		left -= size;
@@ -207,8 +181,9 @@ static bool pack_large_file(struct packer *p, uint32_t number, uint32_t *same_ou
 	cutter_boundary(p->cutter);
 	if (!p->has_twin[number])
 		return true;
-	hash_chunks(&p->contents[number], p->cutter, first);
-	*same_out = meet(p, number);
+	packer_work_hash_chunks(&p->contents[number], cutter_chunk_at(p->cutter, first),
+				cutter_chunk_count(p->cutter) - first);
+	*same_out = packer_work_meet(p, number);
 	if (*same_out != MANIFEST_NOT_SAME)
 		cutter_drop_chunks(p->cutter, first);
 	return true;
@@ -219,10 +194,18 @@ static bool pack_file(struct packer *p, uint32_t number, uint32_t *same_out, str
 	const struct source_entry *e = source_entry_at(p->source, number);
 	SCOPED_FD int fd = -1;
 
+	switch (packer_known_add(p, number, same_out, err)) {
+	case PACKER_KNOWN_ADDED:
+		return true;
+	case PACKER_KNOWN_FAILED:
+		return false;
+	case PACKER_KNOWN_NOT:
+		break;
+	}
 	if (!source_read_begin(&fd, p->source, number, err))
 		return false;
-	if (e->size >= LARGE_FILE ? !pack_large_file(p, number, same_out, fd, err)
-				  : !pack_small_file(p, number, same_out, fd, err))
+	if (e->size >= PACKER_LARGE_FILE ? !pack_large_file(p, number, same_out, fd, err)
+					 : !pack_small_file(p, number, same_out, fd, err))
 		return false;
 	return source_read_end(p->source, number, fd, err);
 }
@@ -239,7 +222,7 @@ static bool pack_entry(struct packer *p, uint32_t number, struct err *err)
 		.type = e->type,
 	};
 
-	if (!check_going(p, err))
+	if (!packer_work_check(p, err))
 		return false;
 	if (e->type == MANIFEST_FILE && !pack_file(p, number, &entry.same_as, err))
 		return false;
@@ -277,12 +260,21 @@ static bool check_apart(const struct packer_options *o, struct err *err)
 	return true;
 }
 
-static bool set_up(struct packer *p, const struct library *lib, struct err *err)
+static bool look_at_source(struct packer *p, const struct library *lib, struct err *err)
 {
 	const struct packer_options *o = p->options;
 
 	if (!source_open(&p->source, o->source, o->source_flags, err))
 		return false;
+	if (o->latest_manifest != NULL && !o->reads_all)
+		p->earlier = earlier_open(o->latest_manifest, lib->imprint, p->source);
+	return true;
+}
+
+static bool set_up(struct packer *p, const struct library *lib, struct err *err)
+{
+	const struct packer_options *o = p->options;
+
 	p->cat = catalogue_new();
 	if (!library_tidy(lib, p->cat, err))
 		return false;
@@ -294,6 +286,20 @@ static bool set_up(struct packer *p, const struct library *lib, struct err *err)
 	return true;
 }
 
+static void describe_source(struct packer_result *out, const struct packer *p)
+{
+	out->links_skipped = source_skipped_count(p->source);
+	out->skipped_text = alloc_text(source_skipped_text(p->source));
+}
+
+static void describe_tree(struct packer_result *out, const struct manifest *m)
+{
+	manifest_identity(&out->identity, m);
+	out->files = manifest_file_count(m);
+	out->bytes = manifest_tree_size(m);
+	out->stream_bytes = manifest_stream_size(m);
+}
+
 static bool describe(struct packer_result *out, struct packer *p, struct err *err)
 {
 	const struct digest *latest = p->options->latest;
@@ -301,15 +307,11 @@ static bool describe(struct packer_result *out, struct packer *p, struct err *er
 	if (!manifest_write(&out->manifest, p->manifest, err))
 		return false;
 	digest_of(&out->manifest_digest, buf_span(&out->manifest));
-	manifest_identity(&out->identity, p->manifest);
+	describe_tree(out, p->manifest);
 	out->outcome = latest != NULL && digest_equal(latest, &out->identity) ? PACKER_UNCHANGED
 									      : PACKER_MADE;
-	out->files = manifest_file_count(p->manifest);
-	out->bytes = manifest_tree_size(p->manifest);
-	out->stream_bytes = manifest_stream_size(p->manifest);
 	out->new_raw_bytes = cutter_new_bytes(p->cutter);
-	out->links_skipped = source_skipped_count(p->source);
-	out->skipped_text = alloc_text(source_skipped_text(p->source));
+	describe_source(out, p);
 	return true;
 }
 
@@ -327,28 +329,97 @@ static bool publish(struct packer_result *out, struct packer *p, const struct li
 				 err);
 }
 
+/*
+ * Remember what the source looked like. Not flushed, and no fault where it cannot be written: it
+ * is checked when it is read, and without it the next run reads everything.
+ */
+static void leave_imprint(const struct packer *p, const struct library *lib,
+			  const struct digest *manifest)
+{
+	SCOPED(imprint) struct imprint *im = imprint_new(manifest, source_listed_ns(p->source));
+	SCOPED(newfile) struct newfile file = NEWFILE_EMPTY;
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err ignored;
+
+	for (uint32_t i = 0; i < source_entry_count(p->source); i++) {
+		const struct source_entry *e = source_entry_at(p->source, i);
+		struct imprint_stamp stamp = earlier_stamp(e);
+		bool is_small_twin = p->has_twin[i] && e->size < PACKER_LARGE_FILE;
+
+		imprint_add(im, &stamp, is_small_twin ? &p->contents[i] : NULL);
+	}
+	imprint_write(&bytes, im);
+	if (newfile_begin(&file, lib->imprint, IMPRINT_MODE, &ignored) &&
+	    path_write_fd(file.fd, buf_span(&bytes), &ignored) &&
+	    newfile_commit_unflushed(&file, &ignored))
+		return;
+	err_clear(&ignored);
+}
+
+/* The content is that of the latest version, whose manifest file may have other bytes than ours. */
+static void leave_imprint_of_latest(const struct packer *p, const struct library *lib)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct digest digest;
+	struct err unread;
+
+	if (p->options->latest_manifest == NULL ||
+	    !path_read(&bytes, p->options->latest_manifest, MANIFEST_BYTES_MAX, &unread))
+		return;
+	digest_of(&digest, buf_span(&bytes));
+	leave_imprint(p, lib, &digest);
+}
+
+/* Nothing has to be read where all is as it was. */
+static bool is_as_it_was(struct packer_result *out, const struct packer *p)
+{
+	if (p->earlier == NULL || p->options->latest == NULL || !earlier_is_all(p->earlier))
+		return false;
+	describe_tree(out, earlier_manifest(p->earlier));
+	if (!digest_equal(p->options->latest, &out->identity))
+		return false;
+	out->outcome = PACKER_UNCHANGED;
+	describe_source(out, p);
+	return true;
+}
+
+static bool finish(struct packer_result *out, struct packer *p, const struct library *lib,
+		   struct err *err)
+{
+	struct err unimportant;
+
+	if (out->outcome == PACKER_UNCHANGED) {
+		leave_imprint_of_latest(p, lib);
+		return true;
+	}
+	if (!packer_work_check(p, err))
+		return false;
+	if (publish(out, p, lib, err)) {
+		leave_imprint(p, lib, &out->manifest_digest);
+		return true;
+	}
+	/* Packs that have their names by now are named by no index. What fails here the next run
+	 * does. */
+	if (!library_tidy(lib, NULL, &unimportant))
+		err_clear(&unimportant);
+	return false;
+}
+
 bool packer_run(struct packer_result *out, const struct packer_options *options, struct err *err)
 {
 	SCOPED(library) struct library lib = LIBRARY_EMPTY;
 	SCOPED(packer) struct packer p = { .options = options };
-	struct err unimportant;
 
 	*out = (struct packer_result){ 0 };
 	if (!check_apart(options, err) ||
 	    !library_open(&lib, options->library, options->package, err) ||
-	    !set_up(&p, &lib, err) || !pack_all(&p, err) || !describe(out, &p, err))
+	    !look_at_source(&p, &lib, err))
 		return false;
-	if (out->outcome == PACKER_UNCHANGED)
+	/* Nothing was read, so there is no mixture of two states to be afraid of. */
+	if (is_as_it_was(out, &p))
 		return true;
-	if (!check_going(&p, err))
-		return false;
-	if (publish(out, &p, &lib, err))
-		return true;
-	/* Packs that have their names by now are named by no index. What fails here the next run
-	 * does. */
-	if (!library_tidy(&lib, NULL, &unimportant))
-		err_clear(&unimportant);
-	return false;
+	return set_up(&p, &lib, err) && pack_all(&p, err) && describe(out, &p, err) &&
+	       finish(out, &p, &lib, err);
 }
 
 bool packer_repeat(char *name_out, const char *library, const char *package, uint32_t version,

@@ -10,6 +10,10 @@
  * Every index that stands there counts as an earlier version: its chunks are not written again, and
  * what no index names is removed at the next run. Whoever drops a version removes its index.
  *
+ * What the source looked like is remembered in <library>/<package>/imprint. With it, files of the
+ * latest version that have not been touched since are recognised without reading (imprint.h), and
+ * the result is the same as if they had been read.
+ *
  * Nothing appears under its final name before the whole source was read and found at rest; then
  * packs, last the index. After a kill only files named ".new-…", or packs that no index names, are
  * left, and the next run removes them. One run per package at a time, by a lock.
@@ -39,6 +43,12 @@ struct packer_options {
 	const char *source;          /* folder */
 	uint32_t source_flags;       /* enum source_flag */
 	const struct digest *latest; /* identity of the latest version's content; NULL for none */
+	/*
+	 * The latest version's manifest file, so that files that are as they were when it was made
+	 * are not read; NULL for none.
+	 */
+	const char *latest_manifest;
+	bool reads_all;              /* all the same */
 	int level;                   /* zstd's, 1 to 19; 0: FRAME_LEVEL_DEFAULT */
 	uint64_t pack_bytes;         /* begin another pack past this; 0: PACK_BYTES_TARGET */
 	packer_progress_fn progress; /* NULL for none */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -22,6 +23,7 @@ struct source {
 	char *folder;
 	int root;
 	struct stat root_stat;
+	int64_t listed_ns;
 	struct arena texts;
 	struct source_entry *entries;
 	uint32_t count;
@@ -104,10 +106,11 @@ static bool set_type(struct source *s, struct source_entry *e, const struct stat
 	return true;
 }
 
-static bool read_target(struct source *s, struct source_entry *e, struct err *err)
+static bool read_target(struct source *s, struct source_entry *e, int folder_fd, const char *name,
+			struct err *err)
 {
 	char target[PATH_MAX];
-	ssize_t size = readlinkat(s->root, e->path, target, sizeof(target));
+	ssize_t size = readlinkat(folder_fd, name, target, sizeof(target));
 	struct span text = span_of(target, (size_t)MAX_OF(size, 0));
 
 	if (size < 0)
@@ -119,23 +122,36 @@ static bool read_target(struct source *s, struct source_entry *e, struct err *er
 	return true;
 }
 
-static bool add_entry(struct source *s, const char *folder, const char *name, struct err *err)
+/* The path of a name in a folder, "" for the root, kept as long as the source. */
+static const char *keep_path(struct source *s, const char *folder, const char *name)
 {
-	SCOPED_TEXT char *path = folder[0] == '\0' ? alloc_text(name)
-						   : alloc_printf("%s/%s", folder, name);
-	struct source_entry e = { 0 };
+	size_t parent = strlen(folder);
+	size_t size = strlen(name) + 1;
+	char *path = arena_room(&s->texts, parent + (parent > 0) + size);
+
+	memcpy(path, folder, parent);
+	if (parent > 0)
+		path[parent++] = '/';
+	memcpy(path + parent, name, size);
+	return path;
+}
+
+static bool add_entry(struct source *s, const char *folder, int folder_fd, const char *name,
+		      struct err *err)
+{
+	struct source_entry e = { .path = keep_path(s, folder, name) };
 	struct stat st;
 
-	if (!check_name(s, path, err))
+	if (!check_name(s, e.path, err))
 		return false;
-	if (fstatat(s->root, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return failed_on(err, path);
-	e.path = arena_text(&s->texts, span_of_text(path));
+	if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return failed_on(err, e.path);
 	e.device = st.st_dev;
 	e.inode = st.st_ino;
 	e.modified_ns = nanoseconds(st.st_mtim);
 	e.changed_ns = nanoseconds(st.st_ctim);
-	if (!set_type(s, &e, &st, err) || (e.type == MANIFEST_LINK && !read_target(s, &e, err)))
+	if (!set_type(s, &e, &st, err) ||
+	    (e.type == MANIFEST_LINK && !read_target(s, &e, folder_fd, name, err)))
 		return false;
 	ALLOC_GROW(s->entries, s->count);
 	s->entries[s->count++] = e;
@@ -153,7 +169,7 @@ static bool list_stream(struct source *s, const char *folder, DIR *stream, struc
 			return errno == 0 || failed_on(err, folder);
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
-		if (!add_entry(s, folder, d->d_name, err))
+		if (!add_entry(s, folder, dirfd(stream), d->d_name, err))
 			return false;
 	}
 }
@@ -259,12 +275,21 @@ static bool open_root(struct source *s, struct err *err)
 	return true;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return nanoseconds(now);
+}
+
 bool source_open(struct source **out, const char *folder, uint32_t flags, struct err *err)
 {
 	SCOPED(source) struct source *s = alloc_zeroed(1, sizeof(*s));
 
 	s->folder = alloc_text(folder);
 	s->root = -1;
+	s->listed_ns = now_ns();
 	if (!open_root(s, err) || !list_all(s, err))
 		return err_what(err, "read the source folder %s", folder);
 	qsort(s->entries, s->count, sizeof(*s->entries), compare_entries);
@@ -301,6 +326,11 @@ const struct source_entry *source_entry_at(const struct source *s, uint32_t numb
 uint64_t source_size(const struct source *s)
 {
 	return s->size;
+}
+
+int64_t source_listed_ns(const struct source *s)
+{
+	return s->listed_ns;
 }
 
 uint32_t source_skipped_count(const struct source *s)

@@ -56,6 +56,9 @@ const struct source_entry *source_entry_at(const struct source *s, uint32_t numb
 /* Bytes of all files. */
 uint64_t source_size(const struct source *s);
 
+/* When the listing began, by this machine's clock; since 1970. */
+int64_t source_listed_ns(const struct source *s);
+
 /* How many links were left out, and the first five as one line of text ("" where there are none).
  */
 uint32_t source_skipped_count(const struct source *s);

@@ -137,6 +137,8 @@ static bool pack(struct packer_result *made, struct site *site, const char *id, 
 		 struct err *err)
 {
 	SCOPED_TEXT char *library = site_library(site);
+	SCOPED_TEXT char *manifest = version > 1 ? release_manifest_path(site, id, version - 1)
+						 : NULL;
 	const struct packer_options options = {
 		.library = library,
 		.package = id,
@@ -144,6 +146,8 @@ static bool pack(struct packer_result *made, struct site *site, const char *id, 
 		.source = source,
 		.source_flags = spec->source_flags,
 		.latest = latest,
+		.latest_manifest = manifest,
+		.reads_all = spec->reads_all,
 		.progress = spec->progress,
 		.progress_ctx = spec->progress_ctx,
 	};

@@ -17,6 +17,7 @@ struct release_spec {
 	const char *name;            /* create only */
 	const char *source;          /* a folder; update: NULL is the one of last time */
 	uint32_t source_flags;       /* enum source_flag */
+	bool reads_all;              /* update: also files that look as they did last time */
 	packer_progress_fn progress; /* may be NULL */
 	void *progress_ctx;
 };
