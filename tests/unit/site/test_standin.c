@@ -119,7 +119,9 @@ static void make_dp(struct world *w, int d)
 	}
 	if (chance(w, 80)) {
 		sql(w, "INSERT INTO dp_package VALUES(%lld, %Q, 0)", (long long)id, w->package);
-		sql(w, "INSERT INTO dp_version VALUES(%lld, %Q, 1, 'valid', 0, 0, NULL, 0)",
+		sql(w,
+		    "INSERT INTO dp_version SELECT %lld, package, 1, 'valid', 0, 0, NULL, 0,"
+		    " index_name FROM package_version WHERE package = %Q",
 		    (long long)id, w->package);
 	}
 }
@@ -142,8 +144,9 @@ static void make_site(struct world *w)
 	    " WHERE kind = 'dp'",
 	    w->package);
 	sql(w,
-	    "INSERT OR IGNORE INTO dp_version SELECT min(id), %Q, 1, 'valid', 0, 0, NULL, 0"
-	    " FROM system WHERE kind = 'dp'; COMMIT",
+	    "INSERT OR IGNORE INTO dp_version SELECT (SELECT min(id) FROM system"
+	    " WHERE kind = 'dp'), package, 1, 'valid', 0, 0, NULL, 0, index_name"
+	    " FROM package_version WHERE package = %Q; COMMIT",
 	    w->package);
 }
 
