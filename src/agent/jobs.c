@@ -450,8 +450,12 @@ bool jobs_verify(json_t **result_out, struct job *job, const json_t *request, st
 static bool refuse_to_wait(const json_t *waiting, struct err *err)
 {
 	const char *until = jsondoc_text(waiting, "until");
+	const char *reason = jsondoc_text(waiting, "reason");
 
 	err_set(err, ERR_NO_CANDIDATE, "%s", jsondoc_text(waiting, "text"));
+	/* No server helps against the hours that policy sets. */
+	if (reason != NULL && strcmp(reason, "window") == 0 && until != NULL)
+		return err_fix(err, "try again at %s", until);
 	return err_fix(err, "%s%s; or name a server: packway fetch ID --dp NAME",
 		       until != NULL ? "wait until " : "see packway explain",
 		       until != NULL ? until : "");

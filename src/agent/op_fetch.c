@@ -32,7 +32,7 @@ struct fetch {
 	struct buf manifest;
 	struct assemble *assemble;
 	json_t *decision;   /* of the choice; NULL: none was needed */
-	json_t *waiting;    /* why there is nobody yet; NULL: somebody was, or all failed */
+	json_t *waiting;    /* why there is nobody yet, or no time; NULL: neither, or all failed */
 	const char *server; /* borrowed from the decision */
 	atomic_bool cancel;
 };
@@ -110,6 +110,37 @@ static void tell_arrival(struct fetch *f, const struct assemble_stats *stats)
 
 /* ---- assembly ---- */
 
+/* True while the group's hours are on; else says until when nothing moves. */
+static bool may_move(struct fetch *f)
+{
+	struct scene_limits limits = scene_limits(f->w->scene);
+	int64_t now_s = clock_wall_s(f->w->clock);
+	struct clock_window window;
+
+	if (limits.window == NULL || !clock_window_parse(&window, limits.window) ||
+	    clock_window_is_open(&window, now_s))
+		return true;
+	if (f->waiting != NULL)
+		return false;
+	f->waiting = json_object();
+	jsondoc_set_text(f->waiting, "reason", "window");
+	jsondoc_set(f->waiting, "text",
+		    json_sprintf("waits for the hours of group \"%s\", in which content may be "
+				 "fetched: %s",
+				 limits.group, limits.window));
+	jsondoc_set_time(f->waiting, "until", clock_window_next(&window, now_s));
+	return false;
+}
+
+/* The stricter of what was asked for and what the group allows; 0: no limit. */
+static uint64_t rate_of(const struct fetch *f)
+{
+	uint64_t asked = (uint64_t)jsondoc_int(f->request, "rate", 0);
+	uint64_t allowed = scene_limits(f->w->scene).max_rate;
+
+	return asked == 0 || (allowed > 0 && allowed < asked) ? allowed : asked;
+}
+
 static void show_progress(const struct assemble_progress *now, void *ctx)
 {
 	struct fetch *f = ctx;
@@ -120,7 +151,7 @@ static void show_progress(const struct assemble_progress *now, void *ctx)
 	jsondoc_set_int(event, "total", (int64_t)now->bytes_total);
 	jsondoc_set_int(event, "network", (int64_t)now->bytes_network);
 	jsondoc_set_int(event, "rate", (int64_t)now->rate_bps);
-	if (!worker_event(f->w, event))
+	if (!worker_event(f->w, event) || !may_move(f))
 		atomic_store(&f->cancel, true);
 }
 
@@ -273,7 +304,7 @@ static void note_waiting(struct fetch *f, const struct scene_answer *a, const js
 {
 	const struct select_result *r = &a->result;
 
-	if (r->usable > 0 || r->wait == SELECT_WAIT_NONE)
+	if (f->waiting != NULL || r->usable > 0 || r->wait == SELECT_WAIT_NONE)
 		return;
 	f->waiting = json_object();
 	jsondoc_set_text(f->waiting, "reason", select_wait_name(r->wait));
@@ -323,6 +354,8 @@ static bool fetch_missing(struct fetch *f, struct err *err)
 	struct approach *ap;
 	bool done;
 
+	if (!may_move(f))
+		return err_set(err, ERR_NO_CANDIDATE, "%s", jsondoc_text(f->waiting, "text"));
 	if (!choose(&answer, f, &q, err))
 		return false;
 	ap = approach_begin(f->w->scene, &q, &answer, (uint32_t)f->view.version->version);
@@ -344,7 +377,7 @@ static bool assemble_version(struct assemble_stats *stats, struct fetch *f, stru
 		.dir = dir,
 		.manifest = buf_span(&f->manifest),
 		.index = f->view.place->index,
-		.rate_bps = (uint64_t)jsondoc_int(f->request, "rate", 0),
+		.rate_bps = rate_of(f),
 		.gap = PLAN_GAP_DEFAULT,
 		.cancel = &f->cancel,
 		.progress = show_progress,

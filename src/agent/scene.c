@@ -225,6 +225,22 @@ const struct docs_site *scene_site(const struct scene *s)
 	return s->site.json != NULL ? &s->site : NULL;
 }
 
+struct scene_limits scene_limits(const struct scene *s)
+{
+	struct boundary_match match = boundary_find(s->systems.groups, s->systems.group_count,
+						    s->addresses, s->address_count);
+	const struct docs_group *doc;
+
+	if (match.group == NULL)
+		return (struct scene_limits){ .group = NULL };
+	doc = &s->systems.group_docs[match.group - s->systems.groups];
+	return (struct scene_limits){
+		.group = doc->name,
+		.max_rate = doc->max_rate,
+		.window = doc->window,
+	};
+}
+
 struct conntab *scene_conntab(const struct scene *s)
 {
 	return s->conntab;

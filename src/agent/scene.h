@@ -50,6 +50,16 @@ struct memory *scene_memory(const struct scene *s);
  */
 const char *scene_network(const struct scene *s);
 
+/* What the client's boundary group allows its fetches. Texts are borrowed until the next
+ * scene_look. */
+struct scene_limits {
+	const char *group;  /* NULL: the client is in none, and has no limits */
+	uint64_t max_rate;  /* bytes a second; 0: any */
+	const char *window; /* "HH:MM-HH:MM" of the client's day; NULL: always */
+};
+
+struct scene_limits scene_limits(const struct scene *s) MUST_USE;
+
 /* What a choice is about. Texts are borrowed. */
 struct scene_question {
 	enum kind kind;

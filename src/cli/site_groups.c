@@ -34,6 +34,8 @@ static bool run_add(struct verb_call *call, struct err *err)
 		.policy = options_text(call->options, "policy"),
 		.fence = options_flag(call->options, "fence"),
 		.cross_tier = open_ways != NULL && strcmp(open_ways, "cross-tier") == 0,
+		.max_rate = options_number(call->options, "max-rate", 0),
+		.window = options_text(call->options, "window"),
 	};
 
 	spec.neighbours = options_all(call->options, "neighbour", &spec.neighbour_count);
@@ -56,6 +58,8 @@ static bool run_list(struct verb_call *call, struct err *err)
 		{ "fence" },
 		{ "policy" },
 		{ "open_ways" },
+		{ "max_rate", PRINT_RATE },
+		{ "window" },
 		{ 0 },
 	};
 	SCOPED(site) struct site *site = NULL;
@@ -80,6 +84,8 @@ static bool run_show(struct verb_call *call, struct err *err)
 		{ "policy" },
 		{ "prefer" },
 		{ "open_ways" },
+		{ "max_rate", PRINT_RATE },
+		{ "window" },
 		{ 0 },
 	};
 	SCOPED(site) struct site *site = NULL;
@@ -215,6 +221,13 @@ static const struct option_spec add_options[] = {
 	  .type = OPTION_CHOICE,
 	  .choices = "in-tier|cross-tier",
 	  .help = "whether an open way decides inside its tier only (in-tier)" },
+	{ .name = "max-rate",
+	  .type = OPTION_SIZE,
+	  .value = "R",
+	  .help = "machines here fetch content with at most this rate each, such as 2MB/s" },
+	{ .name = "window",
+	  .type = OPTION_WINDOW,
+	  .help = "machines here fetch content in these hours of theirs only" },
 	{ 0 },
 };
 

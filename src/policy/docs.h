@@ -97,7 +97,9 @@ struct docs_group {
 	const char *policy; /* NULL: the client's own */
 	const char **prefer;
 	size_t prefer_count;
-	bool cross_tier; /* open ways decide across tiers */
+	bool cross_tier;    /* open ways decide across tiers */
+	uint64_t max_rate;  /* bytes a second of each client's fetch; 0: no limit */
+	const char *window; /* when content may be fetched, as clock_window_parse; NULL: always */
 };
 
 bool docs_group_parse(struct docs_group *out, struct span bytes, struct err *err) MUST_USE;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/text.h"
 #include "policy/docs_read.h"
 
@@ -58,6 +59,23 @@ static bool read_open_ways(struct docs_group *out, struct err *err)
 		       where);
 }
 
+/* Both are later additions: absent means no limit. */
+static bool read_limits(struct docs_group *out, struct err *err)
+{
+	struct clock_window window;
+	int64_t rate = 0;
+
+	if (json_object_get(out->json, "max_rate") != NULL &&
+	    !docs_read_optional_int(&rate, out->json, "max_rate", 1, INT64_MAX, err))
+		return false;
+	out->max_rate = rate > 0 ? (uint64_t)rate : 0;
+	if (json_object_get(out->json, "window") == NULL)
+		return true;
+	return docs_read_text(&out->window, out->json, "window", err) &&
+	       (out->window == NULL || clock_window_parse(&window, out->window) ||
+		err_set(err, ERR_FORMAT, "\"window\" is not HH:MM-HH:MM"));
+}
+
 static bool read_group(struct docs_group *out, struct err *err)
 {
 	const json_t *doc = out->json;
@@ -70,7 +88,7 @@ static bool read_group(struct docs_group *out, struct err *err)
 	       docs_read_text(&out->policy, doc, "policy", err) &&
 	       docs_read_new_texts(&out->prefer, &out->prefer_count, doc, "prefer",
 				   DOCS_SYSTEMS_MAX, err) &&
-	       read_open_ways(out, err);
+	       read_open_ways(out, err) && read_limits(out, err);
 }
 
 bool docs_group_parse(struct docs_group *out, struct span bytes, struct err *err)
@@ -108,6 +126,10 @@ void docs_group_write(struct buf *out, const struct docs_group *doc)
 	jsondoc_set_text(object, "policy", doc->policy);
 	docs_read_put_texts(object, "prefer", doc->prefer, doc->prefer_count);
 	jsondoc_set_text(object, "open_ways", doc->cross_tier ? "cross-tier" : "in-tier");
+	if (doc->max_rate > 0)
+		jsondoc_set_int(object, "max_rate", (int64_t)doc->max_rate);
+	if (doc->window != NULL)
+		jsondoc_set_text(object, "window", doc->window);
 	docs_read_finish(out, object);
 }
 

@@ -107,7 +107,9 @@ static bool add_rows(struct site *site, const struct group_spec *spec, struct er
 		return false;
 	if (!db_run(site->db, STMT_GROUP_ADD,
 		    DB_ARGS(db_text(spec->name), default_after, db_int(spec->fence),
-			    db_text(spec->policy), db_int(spec->cross_tier)),
+			    db_text(spec->policy), db_int(spec->cross_tier),
+			    spec->max_rate > 0 ? db_int((int64_t)spec->max_rate) : db_null(),
+			    db_text(spec->window)),
 		    err)) {
 		if (err->code != ERR_EXISTS)
 			return false;

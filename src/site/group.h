@@ -22,6 +22,8 @@ struct group_spec {
 	const char *policy;        /* a policy's name, or NULL: the client's own */
 	bool fence;
 	bool cross_tier;
+	uint64_t max_rate;  /* bytes a second that each client's fetch may take; 0: any */
+	const char *window; /* "HH:MM-HH:MM": when its clients may fetch; NULL: always */
 };
 
 /*

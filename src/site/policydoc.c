@@ -148,6 +148,8 @@ static void write_group(struct buf *out, const json_t *row)
 		.fence = jsondoc_flag(row, "fence", false),
 		.policy = jsondoc_text(row, "policy"),
 		.cross_tier = strcmp(jsondoc_text(row, "open_ways"), "cross-tier") == 0,
+		.max_rate = (uint64_t)jsondoc_int(row, "max_rate", 0),
+		.window = jsondoc_text(row, "window"),
 		.boundaries = alloc_zeroed(json_array_size(boundaries), sizeof(*doc.boundaries)),
 		.neighbours = alloc_zeroed(json_array_size(neighbours), sizeof(*doc.neighbours)),
 		.prefer = alloc_zeroed(json_array_size(prefer), sizeof(*doc.prefer)),

@@ -20,7 +20,7 @@
                                                                                                    \
 	/* boundary groups */                                                                      \
 	X(GROUP_ADD, "INSERT INTO boundary_group(name, default_after_min, fence, policy," \
-		" cross_tier) VALUES(?1, ?2, ?3, ?4, ?5)")                     \
+		" cross_tier, max_rate, window) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")                     \
 	X(GROUP_EXISTS, "SELECT 1 FROM boundary_group WHERE name = ?1")                            \
 	X(GROUP_ADD_NEIGHBOUR, "INSERT INTO neighbour VALUES(?1, ?2, ?3)")                         \
 	X(GROUP_ADD_PREFERRED, "INSERT INTO preferred VALUES(?1, ?2, ?3)")                         \
@@ -39,11 +39,11 @@
 		" (SELECT other FROM neighbour WHERE group_name = g.name ORDER BY other))"         \
 		" AS \"neighbours:json\", default_after_min AS default_after_minutes,"             \
 		" fence AS \"fence:flag\", policy,"                                                \
-		" iif(cross_tier, 'cross-tier', 'in-tier') AS open_ways"                           \
+		" iif(cross_tier, 'cross-tier', 'in-tier') AS open_ways, max_rate, window"         \
 		" FROM boundary_group AS g ORDER BY name")                                         \
 	X(GROUP_SHOW, "SELECT name, default_after_min AS default_after_minutes,"                   \
 		" fence AS \"fence:flag\", policy,"                                                \
-		" iif(cross_tier, 'cross-tier', 'in-tier') AS open_ways,"                          \
+		" iif(cross_tier, 'cross-tier', 'in-tier') AS open_ways, max_rate, window,"        \
 		" (SELECT json_group_array(cidr) FROM (SELECT cidr FROM boundary"                  \
 		"  WHERE group_name = g.name ORDER BY cidr)) AS \"boundaries:json\","              \
 		" (SELECT json_group_array(json_object('group', other, 'minutes', minutes)) FROM"  \
