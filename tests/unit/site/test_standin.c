@@ -81,9 +81,11 @@ static const char *const urls[] = { "http://d@.example/packway", "smb://d@/share
 static void make_groups(struct world *w)
 {
 	for (size_t g = 1; g < COUNT_OF(groups); g++)
-		sql(w, "INSERT INTO boundary_group VALUES(%Q, %Q, %d, %Q, %d)", groups[g],
-		    ONE_OF(w, minutes), chance(w, 30), chance(w, 30) ? ONE_OF(w, policies) : NULL,
-		    chance(w, 30));
+		sql(w,
+		    "INSERT INTO boundary_group(name, default_after_min, fence, policy,"
+		    " cross_tier) VALUES(%Q, %Q, %d, %Q, %d)",
+		    groups[g], ONE_OF(w, minutes), chance(w, 30),
+		    chance(w, 30) ? ONE_OF(w, policies) : NULL, chance(w, 30));
 	for (size_t g = 1; g < COUNT_OF(groups); g++) {
 		for (uint64_t n = below(w, 3); n > 0; n--)
 			sql(w, "INSERT OR IGNORE INTO neighbour VALUES(%Q, 'g%d', %d)", groups[g],
@@ -118,9 +120,11 @@ static void make_dp(struct world *w, int d)
 		    (long long)id, (int)i, url, d);
 	}
 	if (chance(w, 80)) {
-		sql(w, "INSERT INTO dp_package VALUES(%lld, %Q, 0)", (long long)id, w->package);
+		sql(w, "INSERT INTO dp_package(system, package, created) VALUES(%lld, %Q, 0)",
+		    (long long)id, w->package);
 		sql(w,
-		    "INSERT INTO dp_version SELECT %lld, package, 1, 'valid', 0, 0, NULL, 0,"
+		    "INSERT INTO dp_version(system, package, version, state, attempts,"
+		    " next_attempt, reason, changed, index_name) SELECT %lld, package, 1, 'valid', 0, 0, NULL, 0,"
 		    " index_name FROM package_version WHERE package = %Q",
 		    (long long)id, w->package);
 	}
@@ -140,11 +144,12 @@ static void make_site(struct world *w)
 	for (int d = 0; d < DPS; d++)
 		make_dp(w, d);
 	sql(w,
-	    "INSERT OR IGNORE INTO dp_package SELECT min(id), %Q, 0 FROM system"
+	    "INSERT OR IGNORE INTO dp_package(system, package, created) SELECT min(id), %Q, 0 FROM system"
 	    " WHERE kind = 'dp'",
 	    w->package);
 	sql(w,
-	    "INSERT OR IGNORE INTO dp_version SELECT (SELECT min(id) FROM system"
+	    "INSERT OR IGNORE INTO dp_version(system, package, version, state, attempts,"
+	    " next_attempt, reason, changed, index_name) SELECT (SELECT min(id) FROM system"
 	    " WHERE kind = 'dp'), package, 1, 'valid', 0, 0, NULL, 0, index_name"
 	    " FROM package_version WHERE package = %Q; COMMIT",
 	    w->package);
