@@ -145,6 +145,7 @@ static void stream_begin(struct stream *st, struct way *way, const char *name, c
 	st->slot_count = MIN_OF((size_t)(SMBWIRE_AREA_BYTES / st->piece_max), SLOTS_MAX);
 	smbplan_init(&st->plan, ranges, count, smbplan_gap(s->bytes_per_s, rtt_us));
 	pace_begin(&st->pace, &way->limits, now());
+	smbsession_hold(session_of(way));
 }
 
 static bool ask_ahead(struct stream *st)
@@ -198,6 +199,7 @@ static void stream_end(struct stream *st, uint64_t begun_ms)
 	uint64_t ms = now() - begun_ms;
 
 	smbsession_abandon(s);
+	smbsession_let_go(s);
 	if (st->bytes >= MEASURED_MIN && ms > 0)
 		s->bytes_per_s = st->bytes * 1000 / ms;
 }
@@ -408,9 +410,8 @@ static enum nal_class send_bytes(struct sending *se, struct err *err)
 	return failed ? NAL_CLASS_UNKNOWN : class;
 }
 
-/* Write the whole object under `path`; nothing of it remains unless all went well. */
-static enum nal_class write_object(bool *stopped, struct way *way, const char *name,
-				   const char *path, const struct way_put *put, struct err *err)
+static enum nal_class write_held(bool *stopped, struct way *way, const char *name, const char *path,
+				 const struct way_put *put, struct err *err)
 {
 	struct sending se = {
 		.way = way,
@@ -431,6 +432,18 @@ static enum nal_class write_object(bool *stopped, struct way *way, const char *n
 		return ask(&reply, way, SMBWIRE_FINISH, NULL, NULL, name, err);
 	if (session_of(way)->socket >= 0)
 		(void)ask(&reply, way, SMBWIRE_DROP, NULL, NULL, name, &ignored);
+	return class;
+}
+
+/* Write the whole object under `path`; nothing of it remains unless all went well. */
+static enum nal_class write_object(bool *stopped, struct way *way, const char *name,
+				   const char *path, const struct way_put *put, struct err *err)
+{
+	enum nal_class class;
+
+	smbsession_hold(session_of(way));
+	class = write_held(stopped, way, name, path, put, err);
+	smbsession_let_go(session_of(way));
 	return class;
 }
 
@@ -560,6 +573,7 @@ static enum nal_class smb_list(struct way *way, const char *folder, size_t max_e
 
 	r.path = path;
 	r.size = SMBWIRE_AREA_BYTES;
+	smbsession_hold(session_of(way));
 	while (class == NAL_CLASS_OK && !l.stopped && (reply.flags & SMBWIRE_END) == 0) {
 		class = judged(way, smbsession_ask(&reply, session_of(way), &r, &way->limits,
 						   folder, err));
@@ -567,6 +581,7 @@ static enum nal_class smb_list(struct way *way, const char *folder, size_t max_e
 		if (class == NAL_CLASS_OK)
 			class = take_batch(&l, way, (size_t)reply.size, err);
 	}
+	smbsession_let_go(session_of(way));
 	return class;
 }
 

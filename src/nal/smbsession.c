@@ -40,6 +40,16 @@ uint8_t *smbsession_area(struct smbsession *s)
 	return s->shared + SMBWIRE_GAUGE_BYTES;
 }
 
+void smbsession_hold(struct smbsession *s)
+{
+	atomic_store(&gauges(s)->is_held, 1);
+}
+
+void smbsession_let_go(struct smbsession *s)
+{
+	atomic_store(&gauges(s)->is_held, 0);
+}
+
 uint32_t smbsession_rtt_us(const struct smbsession *s)
 {
 	return atomic_load_explicit(&gauges(s)->rtt_us, memory_order_relaxed);

@@ -48,6 +48,14 @@ bool smbsession_is_alive(const struct session *session);
 /* The memory that reads land in; its bytes may change at any time by the process's doing. */
 uint8_t *smbsession_area(struct smbsession *s);
 
+/*
+ * From before the first request of a transfer until all of its bytes are used. Between two requests
+ * of a slow one the process would think that nothing is wanted any more, close what is being
+ * written, and give the area's memory back.
+ */
+void smbsession_hold(struct smbsession *s);
+void smbsession_let_go(struct smbsession *s);
+
 /* Smoothed round trip in us, 0: not known. */
 uint32_t smbsession_rtt_us(const struct smbsession *s);
 

@@ -32,11 +32,15 @@
 #define SMBWIRE_GAUGE_BYTES ((size_t)4096)     /* its first page */
 #define SMBWIRE_ENTRY_MAX   300                /* bytes of one entry of a listing */
 
-/* The first page of the shared memory. The process writes, its owner reads; both only grow. */
+/*
+ * The first page of the shared memory. The process writes, its owner reads; counters only grow.
+ * Only `is_held` is the owner's.
+ */
 struct smbwire_gauges {
 	_Atomic uint64_t received; /* bytes from the server, whole connections */
 	_Atomic uint64_t sent;     /* bytes to it that it acknowledged */
 	_Atomic uint32_t rtt_us;   /* smoothed round trip; 0: not known */
+	_Atomic uint32_t is_held;  /* the owner is in a transfer: nothing is closed or given back */
 };
 
 enum smbwire_logon {

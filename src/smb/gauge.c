@@ -86,6 +86,11 @@ bool gauge_init(struct smbwire_gauges *to)
 	return sigaction(SIGALRM, &action, NULL) == 0;
 }
 
+bool gauge_is_held(void)
+{
+	return atomic_load(&gauges->is_held) != 0;
+}
+
 static void set_timer(suseconds_t us)
 {
 	const struct itimerval timer = { .it_interval.tv_usec = us, .it_value.tv_usec = us };

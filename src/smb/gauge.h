@@ -20,6 +20,9 @@ bool gauge_init(struct smbwire_gauges *gauges);
 void gauge_begin(void);
 void gauge_end(void);
 
+/* True while the owner is in the middle of a transfer (smbsession_hold). */
+bool gauge_is_held(void);
+
 /* The socket of the established connection; -1: there is none. */
 int gauge_socket(void);
 

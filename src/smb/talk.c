@@ -281,7 +281,9 @@ static enum wait rest(struct talk *t)
 	share_warm_up(t->share);
 	share_tidy(t->share);
 	gauge_end();
-	wait = wait_request(t, AT_REST_MS);
+	do
+		wait = wait_request(t, AT_REST_MS);
+	while (wait == WAIT_QUIET && gauge_is_held());
 	if (wait != WAIT_QUIET)
 		return wait;
 	gauge_begin();
