@@ -1,9 +1,17 @@
-/* init, keys, config. */
+/* init, keys and what is done with them, config. */
 #include "cli/site_call.h"
 
+#include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "common/log.h"
+#include "common/path.h"
+#include "common/text.h"
+#include "site/publish.h"
 #include "site/sitekeys.h"
+
+static const struct print_column request_columns[] = {
+	{ "role" }, { "version" }, { "expires" }, { "targets" }, { "signatures" }, { 0 },
+};
 
 static bool run_init(struct verb_call *call, struct err *err)
 {
@@ -24,11 +32,18 @@ static bool run_init(struct verb_call *call, struct err *err)
 static bool run_keys(struct verb_call *call, struct err *err)
 {
 	static const struct print_column columns[] = {
-		{ "role" }, { "version" },   { "expires" },
-		{ "keys" }, { "threshold" }, { "here", .title = "keys here" },
+		{ "role" },
+		{ "version" },
+		{ "expires" },
+		{ "days_left", .title = "days left" },
+		{ "keys" },
+		{ "threshold" },
+		{ "here", .title = "keys here" },
+		{ "where", .title = "signed" },
 		{ 0 },
 	};
 	SCOPED(site) struct site *site = NULL;
+	SCOPED_TEXT char *warning = NULL;
 	json_auto_t *rows = NULL;
 
 	if (!site_call_open(&site, call, err) || !sitekeys_list(&rows, site, err))
@@ -37,8 +52,157 @@ static bool run_keys(struct verb_call *call, struct err *err)
 	if (sitekeys_can_sign_code(rows))
 		log_warn(
 			"the keys that sign programs are on this machine: whoever takes it over could sign programs");
+	else
+		print_note(call->print, "no program can be signed on this machine alone");
+	warning = sitekeys_new_warning(rows);
+	if (warning != NULL)
+		log_warn("%s", warning);
 	return true;
 }
+
+/* What a change of keys came to; it is in SITE/published, and on CAPs with the next publish. */
+static void tell_change(struct verb_call *call, const json_t *doc, const char *what)
+{
+	const json_t *waiting = json_object_get(doc, "waiting");
+
+	print_result(call->print, doc, "%s: timestamp %lld", what,
+		     (long long)jsondoc_int(doc, "timestamp", 0));
+	if (json_array_size(waiting) > 0)
+		print_note(call->print,
+			   "role %s waits for keys that are elsewhere: packway-site keys request "
+			   "FILE, sign it there, and import it",
+			   json_string_value(json_array_get(waiting, 0)));
+	else
+		print_note(call->print, "clients get it with the next publish");
+}
+
+static bool run_rotate(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = NULL;
+
+	if (!site_call_open(&site, call, err) ||
+	    !sitekeys_rotate(&doc, site, options_argument(call->options, 0), err))
+		return false;
+	tell_change(call, doc, "new keys");
+	return true;
+}
+
+static bool run_threshold(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = NULL;
+	uint64_t threshold = 0;
+
+	if (!text_u64(&threshold, options_argument(call->options, 1), 1, SITEROLE_KEYS_MAX))
+		return err_set(err, ERR_USAGE, "N is a number from 1 to %d", SITEROLE_KEYS_MAX);
+	if (!site_call_open(&site, call, err) ||
+	    !sitekeys_set_threshold(&doc, site, options_argument(call->options, 0),
+				    (size_t)threshold, err))
+		return false;
+	tell_change(call, doc, "new threshold");
+	return true;
+}
+
+static void tell_request(struct verb_call *call, const json_t *request, const char *file,
+			 size_t signatures)
+{
+	json_auto_t *doc = json_object();
+	json_t *rows = json_array(), *wish;
+	size_t i;
+
+	json_array_foreach (json_object_get(request, "roles"), i, wish) {
+		const json_t *body = json_object_get(wish, "signed");
+		json_t *row = json_object();
+
+		jsondoc_set_text(row, "role", jsondoc_text(wish, "role"));
+		jsondoc_set_int(row, "version", jsondoc_int(body, "version", 0));
+		jsondoc_set_text(row, "expires", jsondoc_text(body, "expires"));
+		jsondoc_set_int(row, "targets",
+				(int64_t)json_object_size(json_object_get(body, "targets")));
+		jsondoc_set_int(row, "signatures",
+				(int64_t)json_array_size(json_object_get(wish, "signatures")));
+		json_array_append_new(rows, row);
+	}
+	jsondoc_set(doc, "file", jsondoc_new_text(file));
+	jsondoc_set_int(doc, "made", (int64_t)signatures);
+	jsondoc_set(doc, "roles", rows);
+	print_result(call->print, doc, "%zu roles in %s", json_array_size(rows), file);
+	print_section(call->print, "roles", request_columns, rows);
+}
+
+static bool run_request(struct verb_call *call, struct err *err)
+{
+	const struct policydoc_settings settings = site_call_settings(call);
+	const char *file = options_argument(call->options, 0);
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *request = NULL;
+
+	if (!site_call_open(&site, call, err) || !publish_request(&request, site, &settings, err) ||
+	    !sitekeys_write_request(file, request, err))
+		return false;
+	tell_request(call, request, file, 0);
+	return true;
+}
+
+/* Needs no site: the folder of keys is on a machine of its own. */
+static bool run_sign(struct verb_call *call, struct err *err)
+{
+	const char *file = options_argument(call->options, 0);
+	const char *given = options_text(call->options, "keys");
+	SCOPED_TEXT char *keys = given != NULL
+					 ? alloc_text(given)
+					 : path_join(config_text(call->config, "site"), "keys");
+	json_auto_t *request = NULL;
+	size_t made;
+
+	if (!sitekeys_read_request(&request, file, err) ||
+	    !repository_sign_request(&made, request, keys, err))
+		return false;
+	if (made == 0)
+		return err_set(err, ERR_REFUSED, "no key in %s may sign anything in %s", keys,
+			       file);
+	if (!sitekeys_write_request(file, request, err))
+		return false;
+	tell_request(call, request, file, made);
+	return true;
+}
+
+static bool run_import(struct verb_call *call, struct err *err)
+{
+	SCOPED(site) struct site *site = NULL;
+	json_auto_t *doc = NULL;
+
+	if (!site_call_open(&site, call, err) ||
+	    !sitekeys_import(&doc, site, options_argument(call->options, 0), err))
+		return false;
+	tell_change(call, doc, "imported");
+	return true;
+}
+
+static const struct argument_spec rotate_arguments[] = {
+	{ .name = "ROLE", .type = OPTION_NAME, .help = "a role that `keys` shows" },
+	{ 0 },
+};
+
+static const struct argument_spec threshold_arguments[] = {
+	{ .name = "ROLE", .type = OPTION_NAME, .help = "a role that `keys` shows" },
+	{ .name = "N", .type = OPTION_NUMBER, .help = "how many keys have to sign it" },
+	{ 0 },
+};
+
+static const struct argument_spec request_arguments[] = {
+	{ .name = "FILE", .type = OPTION_PATH, .help = "the request" },
+	{ 0 },
+};
+
+static const struct option_spec sign_options[] = {
+	{ .name = "keys",
+	  .type = OPTION_PATH,
+	  .value = "DIR",
+	  .help = "the folder of the key files, ROLE.key or ROLE-ANYTHING.key; SITE/keys if not given" },
+	{ 0 },
+};
 
 static const struct argument_spec init_arguments[] = {
 	{ .name = "DIR", .type = OPTION_PATH, .help = "a folder that does not exist, or is empty" },
@@ -67,6 +231,37 @@ const struct verb site_base_verbs[] = {
 		.name = "keys",
 		.run = run_keys,
 		.summary = "show the roles that sign, and whose keys are on this machine",
+	},
+	{
+		.name = "keys rotate",
+		.run = run_rotate,
+		.summary = "give a role new keys in the place of those on this machine",
+		.arguments = rotate_arguments,
+	},
+	{
+		.name = "keys threshold",
+		.run = run_threshold,
+		.summary = "let so many keys have to sign a role; missing ones are made here",
+		.arguments = threshold_arguments,
+	},
+	{
+		.name = "keys request",
+		.run = run_request,
+		.summary = "write what has to be signed by keys that are elsewhere",
+		.arguments = request_arguments,
+	},
+	{
+		.name = "keys sign",
+		.run = run_sign,
+		.summary = "sign a request with the keys of a folder; needs no site",
+		.arguments = request_arguments,
+		.options = sign_options,
+	},
+	{
+		.name = "keys import",
+		.run = run_import,
+		.summary = "take in a request that was signed",
+		.arguments = request_arguments,
 	},
 	VERB_CONFIG_ROW,
 	{ 0 },

@@ -5,10 +5,14 @@
 #define CLI_SITE_CALL_H
 
 #include "cli/verb.h"
+#include "site/policydoc.h"
 #include "site/site.h"
 
 /* Open the site of --site, PACKWAY_SITE or the configuration; the caller closes it. */
 bool site_call_open(struct site **out, const struct verb_call *call, struct err *err) MUST_USE;
+
+/* What the configuration says of policy. */
+struct policydoc_settings site_call_settings(const struct verb_call *call);
 
 /* The tables of verbs, one per file. */
 extern const struct verb site_base_verbs[];

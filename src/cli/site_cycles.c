@@ -8,7 +8,7 @@
 #include "site/publish.h"
 #include "site/serve.h"
 
-static struct policydoc_settings settings_of(const struct verb_call *call)
+struct policydoc_settings site_call_settings(const struct verb_call *call)
 {
 	return (struct policydoc_settings){
 		.poll_s = (int64_t)config_number(call->config, "poll", 0),
@@ -21,7 +21,7 @@ static bool run_publish(struct verb_call *call, struct err *err)
 	static const struct print_column columns[] = {
 		{ "cap" }, { "state" }, { "files" }, { "reason" }, { 0 },
 	};
-	const struct policydoc_settings settings = settings_of(call);
+	const struct policydoc_settings settings = site_call_settings(call);
 	SCOPED(site) struct site *site = NULL;
 	json_auto_t *doc = NULL;
 	size_t failed;
@@ -30,6 +30,12 @@ static bool run_publish(struct verb_call *call, struct err *err)
 		return false;
 	print_result(call->print, doc, "%s: timestamp %lld", jsondoc_text(doc, "outcome"),
 		     (long long)jsondoc_int(doc, "timestamp", 0));
+	if (json_array_size(json_object_get(doc, "waiting")) > 0)
+		print_note(
+			call->print,
+			"role %s has changed and waits for keys that are elsewhere: packway-site "
+			"keys request FILE; everything else is published",
+			json_string_value(json_array_get(json_object_get(doc, "waiting"), 0)));
 	print_section(call->print, "client access points", columns, json_object_get(doc, "caps"));
 	call->exit = failed > 0 ? EXIT_NETWORK : EXIT_DONE;
 	return true;
@@ -88,7 +94,7 @@ static bool run_serve(struct verb_call *call, struct err *err)
 		.listen = config_text(c, "listen"),
 		.tls_cert = config_text(c, "tls-cert"),
 		.tls_key = config_text(c, "tls-key"),
-		.settings = settings_of(call),
+		.settings = site_call_settings(call),
 		.publish_every_s = (int64_t)config_number(c, "publish-every", 1),
 		.intake_every_s = (int64_t)config_number(c, "intake-every", 1),
 		.distribute_every_s = (int64_t)config_number(c, "distribute-every", 1),

@@ -23,6 +23,7 @@ static bool print_cares(struct verb_call *call, struct site *site, struct err *e
 		{ "text", .title = "alert" },
 		{ 0 },
 	};
+	SCOPED_TEXT char *warning = NULL;
 	json_auto_t *alerts = NULL;
 	json_auto_t *keys = NULL;
 
@@ -34,6 +35,11 @@ static bool print_cares(struct verb_call *call, struct site *site, struct err *e
 	if (sitekeys_can_sign_code(keys))
 		print_note(call->print,
 			   "the keys that sign programs are on this machine (packway-site keys)");
+	else
+		print_note(call->print, "no program can be signed on this machine alone");
+	warning = sitekeys_new_warning(keys);
+	if (warning != NULL)
+		print_note(call->print, "%s", warning);
 	return true;
 }
 

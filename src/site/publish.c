@@ -228,7 +228,23 @@ static bool run(json_t *doc, size_t *failed_out, struct publish *p,
 	repository_show_role(&timestamp, repo, SITEROLE_TIMESTAMP);
 	jsondoc_set_text(doc, "outcome", outcomes[outcome]);
 	jsondoc_set_int(doc, "timestamp", timestamp.version);
+	jsondoc_set(doc, "waiting", sitekeys_waiting(repo));
 	return copy_to_caps(rows, failed_out, p, repo, &caps, err);
+}
+
+bool publish_request(json_t **out, struct site *site, const struct policydoc_settings *settings,
+		     struct err *err)
+{
+	SCOPED(repository) struct repository *repo = NULL;
+	SCOPED_FD int lock = -1;
+	json_t *roles;
+
+	if (!site_lock(&lock, site, "publish", LOCK_WAIT_MS, err) ||
+	    !sitekeys_open_repository(&repo, site, err) || !stage(site, repo, settings, err) ||
+	    !repository_request(&roles, repo, site_now(site), err))
+		return false;
+	*out = sitekeys_new_request(site, roles);
+	return true;
 }
 
 struct publish *publish_open(struct site *site)

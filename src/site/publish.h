@@ -15,13 +15,21 @@
 /*
  * Publish once; takes the lock `publish`. Each CAP is served by a process of its own, so that one
  * that is dead or slow delays no other; returns when all have ended. Nothing to do is fine. `out`
- * (owned by the caller) is {"outcome","timestamp","caps":[{"cap","state","files","reason"}]};
- * `failed_out` counts the CAPs that could not be brought up to date.
+ * (owned by the caller) is {"outcome","timestamp","waiting":["packages"],"caps":[{"cap","state",
+ * "files","reason"}]}: the roles in "waiting" changed, and their keys are elsewhere. `failed_out`
+ * counts the CAPs that could not be brought up to date.
  *
  * ERR_REFUSED for a site where no CAP takes uploads: clients could never report.
  */
 bool publish_run(json_t **out, size_t *failed_out, struct site *site,
 		 const struct policydoc_settings *settings, struct err *err) MUST_USE;
+
+/*
+ * What `keys request` writes: the roles that are changed or grow old and whose keys are elsewhere,
+ * as docs/formats/request.md says. Takes the lock; publishes nothing. The caller owns it.
+ */
+bool publish_request(json_t **out, struct site *site, const struct policydoc_settings *settings,
+		     struct err *err) MUST_USE;
 
 /* Who publishes again and again. Its processes may outlive a pass. */
 struct publish;

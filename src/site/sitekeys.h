@@ -31,15 +31,45 @@ bool sitekeys_open_repository(struct repository **out, const struct site *site, 
 	MUST_USE;
 
 /*
- * What `keys` shows: per role its version, expiry, keys, threshold and how many secret keys are on
- * this machine. The caller owns it.
+ * What `keys` shows: per role its version, expiry, days left, keys, threshold, how many secret keys
+ * are on this machine, and whether that is enough to sign (`where`: "here" or "elsewhere"). The
+ * caller owns it.
  */
 bool sitekeys_list(json_t **out, const struct site *site, struct err *err) MUST_USE;
 
 /*
- * True if a thief of this server could write code: the keys of `packages` or `root` that are needed
- * are all here.
+ * True if a thief of this server could write code: the keys of `packages`, `targets` or `root` that
+ * are needed are all here.
  */
 bool sitekeys_can_sign_code(const json_t *list);
+
+/*
+ * Say in one sentence which role of such a list ends soon and has nobody here to renew it, or ends
+ * sooner than its renewal leaves it. NULL: none. The caller frees it.
+ */
+char *sitekeys_new_warning(const json_t *list) MUST_USE;
+
+/* The names of the roles that wait for a signature after a commit; the caller owns it. */
+json_t *sitekeys_waiting(const struct repository *repo) MUST_USE;
+
+/* The document around the roles of a request, which it takes over; the caller owns it. */
+json_t *sitekeys_new_request(const struct site *site, json_t *roles) MUST_USE;
+
+/*
+ * Give the role new keys in the place of those that are here, or another threshold, and publish
+ * that at once into SITE/published. Takes the lock `publish`. `out` (owned by the caller) is
+ * {"role","version","waiting":[…]}: root in "waiting" means that a request has to be signed first.
+ */
+bool sitekeys_rotate(json_t **out, struct site *site, const char *role_name, struct err *err)
+	MUST_USE;
+bool sitekeys_set_threshold(json_t **out, struct site *site, const char *role_name,
+			    size_t threshold, struct err *err) MUST_USE;
+
+/* Write a request to a new file, or read one from a file that somebody else wrote. */
+bool sitekeys_write_request(const char *file, const json_t *request, struct err *err) MUST_USE;
+bool sitekeys_read_request(json_t **out, const char *file, struct err *err) MUST_USE;
+
+/* Take in a request that was signed, as sitekeys_rotate takes in its change. */
+bool sitekeys_import(json_t **out, struct site *site, const char *file, struct err *err) MUST_USE;
 
 #endif

@@ -145,6 +145,42 @@ json_t *authority_sign(const struct authority *who, const struct authority_signe
 	return signatures;
 }
 
+static void drop_signature(json_t *signatures, const char *keyid)
+{
+	for (size_t i = json_array_size(signatures); i-- > 0;) {
+		const char *id = jsondoc_text(json_array_get(signatures, i), "keyid");
+
+		if (id != NULL && strcmp(id, keyid) == 0)
+			json_array_remove(signatures, i);
+	}
+}
+
+size_t authority_countersign(json_t *signatures, const json_t *keys,
+			     const struct authority_signers *signers, struct span text)
+{
+	const struct authority who = { .keys = keys };
+	const char *keyid;
+	size_t made = 0;
+	json_t *object;
+
+	json_object_foreach ((json_t *)(uintptr_t)keys, keyid, object) {
+		const struct signer *signer = find_signer(&who, keyid, signers);
+
+		if (signer == NULL)
+			continue;
+		drop_signature(signatures, keyid);
+		json_array_append_new(signatures, new_signature(keyid, signer, text));
+		made++;
+	}
+	return made;
+}
+
+bool authority_equal(const struct authority *a, const struct authority *b)
+{
+	return a->threshold == b->threshold &&
+	       (a->keyids == b->keyids || json_equal(a->keyids, b->keyids));
+}
+
 void authority_add_key(json_t *keys, json_t *keyids, const struct key *key)
 {
 	char hex[DIGEST_HEX_SIZE];

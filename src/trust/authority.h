@@ -48,6 +48,16 @@ bool authority_check(const struct authority *who, const json_t *doc, struct err 
 json_t *authority_sign(const struct authority *who, const struct authority_signers *signers,
 		       struct span text) MUST_USE;
 
+/*
+ * Add to `signatures` those over `text` by every key in `keys` that is here, each in the place of
+ * one that the same key made before. Returns how many are by keys that are here.
+ */
+size_t authority_countersign(json_t *signatures, const json_t *keys,
+			     const struct authority_signers *signers, struct span text);
+
+/* True if both let the same keys sign, as many of them. */
+bool authority_equal(const struct authority *a, const struct authority *b);
+
 /* Add `key` to a "keys" object and to the "keyids" of a role. */
 void authority_add_key(json_t *keys, json_t *keyids, const struct key *key);
 

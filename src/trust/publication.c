@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/jsondoc.h"
+#include "trust/keychange.h"
 
 #define SPEC_VERSION "1.0.34"
 /* One version of a role. */
@@ -26,6 +27,11 @@ struct publication {
 		json_t *targets; /* path → {"length","hashes"} with the changes; targets roles only
 				  */
 		int64_t floor;   /* the highest version ever handed out or seen */
+		json_t *draft;   /* root: "keys" and "roles"; targets: "delegations"; NULL: as
+				    published */
+		struct edition given; /* made elsewhere, to be published next */
+		struct buf given_bytes;
+		bool waits; /* changed, and its keys are elsewhere */
 	} roles[SITEROLE_COUNT_];
 };
 
@@ -64,7 +70,10 @@ void publication_free(struct publication *pub)
 	for (size_t i = 0; i < SITEROLE_COUNT_; i++) {
 		edition_release(&pub->roles[i].now);
 		edition_release(&pub->roles[i].next);
+		edition_release(&pub->roles[i].given);
+		buf_release(&pub->roles[i].given_bytes);
 		json_decref(pub->roles[i].targets);
+		json_decref(pub->roles[i].draft);
 	}
 	free(pub);
 }
@@ -186,6 +195,78 @@ void publication_role_keys(struct publication_keys *out, const struct publicatio
 		.threshold = who.threshold,
 		.here = authority_here(&who, signers),
 	};
+}
+
+/* ---- changes of keys ---- */
+
+/* The role whose file says who signs `role`, and the members of it that do. */
+static enum siterole delegator_of(enum siterole role)
+{
+	return siterole_is_delegated(role) ? SITEROLE_TARGETS : SITEROLE_ROOT;
+}
+
+static const char *const draft_members[][2] = {
+	[SITEROLE_ROOT] = { "keys", "roles" },
+	[SITEROLE_TARGETS] = { "delegations" },
+};
+
+static void copy_members(json_t *to, const json_t *from, enum siterole role)
+{
+	for (size_t i = 0; i < 2 && draft_members[role][i] != NULL; i++) {
+		json_t *value = json_object_get(from, draft_members[role][i]);
+
+		if (value != NULL)
+			jsondoc_set(to, draft_members[role][i], json_deep_copy(value));
+	}
+}
+
+json_t *publication_signers(struct publication *pub, enum siterole role)
+{
+	enum siterole delegator = delegator_of(role);
+	json_t **draft = &pub->roles[delegator].draft;
+
+	if (*draft == NULL) {
+		*draft = json_object();
+		copy_members(*draft, pub->roles[delegator].now.body, delegator);
+	}
+	return delegator == SITEROLE_ROOT ? *draft : json_object_get(*draft, "delegations");
+}
+
+json_t *publication_keychanges(const struct publication *pub)
+{
+	json_t *changes = NULL;
+
+	for (enum siterole role = SITEROLE_ROOT; role <= SITEROLE_TARGETS; role++) {
+		if (pub->roles[role].draft == NULL)
+			continue;
+		if (changes == NULL)
+			changes = json_object();
+		jsondoc_set(changes, siterole_rule(role)->name,
+			    json_deep_copy(pub->roles[role].draft));
+	}
+	return changes;
+}
+
+/* True if the draft says what is published: a kill came between publishing it and forgetting it. */
+static bool is_published(const struct publication *pub, enum siterole role, const json_t *draft)
+{
+	for (size_t i = 0; i < 2 && draft_members[role][i] != NULL; i++)
+		if (!json_equal(json_object_get(draft, draft_members[role][i]),
+				json_object_get(pub->roles[role].now.body, draft_members[role][i])))
+			return false;
+	return true;
+}
+
+void publication_set_keychanges(struct publication *pub, const json_t *changes)
+{
+	for (enum siterole role = SITEROLE_ROOT; role <= SITEROLE_TARGETS; role++) {
+		json_t *draft = json_object_get(changes, siterole_rule(role)->name);
+
+		json_decref(pub->roles[role].draft);
+		pub->roles[role].draft = draft != NULL && !is_published(pub, role, draft)
+						 ? json_deep_copy(draft)
+						 : NULL;
+	}
 }
 
 /* ---- reading back ---- */
@@ -403,11 +484,23 @@ static const struct edition *newest(const struct publication *pub, enum siterole
 	return pub->roles[role].next.body != NULL ? &pub->roles[role].next : &pub->roles[role].now;
 }
 
+/* Others sign the role from now on than those who signed what is published. */
+static bool signers_changed(const struct publication *pub, enum siterole role)
+{
+	struct authority before = authority_in(pub->roles[SITEROLE_ROOT].now.body,
+					       pub->roles[SITEROLE_TARGETS].now.body, role);
+	struct authority after = authority_in(newest(pub, SITEROLE_ROOT)->body,
+					      newest(pub, SITEROLE_TARGETS)->body, role);
+
+	return role != SITEROLE_ROOT && !authority_equal(&before, &after);
+}
+
 static bool changed(const struct publication *pub, enum siterole role)
 {
 	const json_t *body = pub->roles[role].now.body;
 
-	if (pub->roles[role].now.version == 0)
+	if (pub->roles[role].now.version == 0 || pub->roles[role].draft != NULL ||
+	    signers_changed(pub, role))
 		return true;
 	if (role == SITEROLE_TIMESTAMP)
 		return pub->roles[SITEROLE_SNAPSHOT].next.body != NULL;
@@ -467,6 +560,8 @@ static void compose(const struct build *b, enum siterole role)
 	next->body = json_copy(b->pub->roles[role].now.body);
 	jsondoc_set_int(next->body, "version", next->version);
 	jsondoc_set_time(next->body, "expires", next->expires_s);
+	if (role <= SITEROLE_TARGETS && b->pub->roles[role].draft != NULL)
+		copy_members(next->body, b->pub->roles[role].draft, role);
 	if (siterole_lists_targets(role))
 		jsondoc_set(next->body, "targets", json_copy(b->pub->roles[role].targets));
 	else if (role != SITEROLE_ROOT)
@@ -481,6 +576,29 @@ static void name_file(char *dst, size_t size, enum siterole role, int64_t versio
 		snprintf(dst, size, "%" PRId64 ".%s.json", version, siterole_rule(role)->name);
 }
 
+static void add_keys(json_t *to, struct authority who)
+{
+	size_t i;
+	json_t *keyid;
+
+	json_array_foreach (who.keyids, i, keyid)
+		jsondoc_set(to, json_string_value(keyid),
+			    json_incref(json_object_get(who.keys, json_string_value(keyid))));
+}
+
+/* A root is signed by the keys before it as well. */
+static json_t *sign(const struct build *b, enum siterole role, const struct authority *who,
+		    struct span text)
+{
+	json_t *signatures = authority_sign(who, b->signers, text);
+	json_auto_t *before = json_object();
+
+	if (role == SITEROLE_ROOT)
+		add_keys(before, authority_by_root(b->pub->roles[role].now.body, "root"));
+	authority_countersign(signatures, before, b->signers, text);
+	return signatures;
+}
+
 static bool seal_edition(const struct build *b, enum siterole role, const struct authority *who,
 			 struct err *err)
 {
@@ -493,7 +611,7 @@ static bool seal_edition(const struct build *b, enum siterole role, const struct
 	b->files->count++;
 	if (!jsondoc_canonical(&text, next->body, err))
 		return false;
-	jsondoc_set(doc, "signatures", authority_sign(who, b->signers, buf_span(&text)));
+	jsondoc_set(doc, "signatures", sign(b, role, who, buf_span(&text)));
 	jsondoc_set(doc, "signed", json_incref(next->body));
 	jsondoc_write(&file->bytes, doc);
 	if (file->bytes.size > siterole_rule(role)->bytes_max)
@@ -507,24 +625,74 @@ static bool seal_edition(const struct build *b, enum siterole role, const struct
 	return true;
 }
 
+static bool is_enough(const struct build *b, struct authority who)
+{
+	return who.threshold > 0 && authority_here(&who, b->signers) >= who.threshold;
+}
+
+/* Who has to sign the next version of a role; of root, as its draft says. */
+static struct authority next_authority(const struct build *b, enum siterole role)
+{
+	const struct publication *pub = b->pub;
+
+	if (role == SITEROLE_ROOT && pub->roles[role].draft != NULL)
+		return authority_by_root(pub->roles[role].draft, siterole_rule(role)->name);
+	return authority_in(newest(pub, SITEROLE_ROOT)->body, newest(pub, SITEROLE_TARGETS)->body,
+			    role);
+}
+
+static bool can_sign(const struct build *b, enum siterole role)
+{
+	struct authority before = authority_by_root(b->pub->roles[SITEROLE_ROOT].now.body, "root");
+
+	return is_enough(b, next_authority(b, role)) &&
+	       (role != SITEROLE_ROOT || is_enough(b, before));
+}
+
+static bool is_due(const struct build *b, enum siterole role)
+{
+	return changed(b->pub, role) || grows_old(b, role);
+}
+
+/* Nothing reaches clients without these two; the others wait for whoever has their keys. */
+static bool put_off(const struct build *b, enum siterole role, struct err *err)
+{
+	b->pub->roles[role].waits = changed(b->pub, role);
+	if (role < SITEROLE_SNAPSHOT || !b->pub->roles[role].waits)
+		return true; /* `keys` and `status` tell; nothing is wrong yet */
+	err_set(err, ERR_REFUSED, "role \"%s\" changed and its keys are not all here",
+		siterole_rule(role)->name);
+	return err_fix(err, "bring the role's keys to the site's keys folder");
+}
+
+/* What was made elsewhere goes out as it came. */
+static void use_given(const struct build *b, enum siterole role)
+{
+	struct publication_file *file = &b->files->items[b->files->count++];
+	struct edition *given = &b->pub->roles[role].given;
+
+	*file = (struct publication_file){ 0 };
+	buf_put(&file->bytes, b->pub->roles[role].given_bytes.data,
+		b->pub->roles[role].given_bytes.size);
+	name_file(file->name, sizeof(file->name), role, given->version);
+	b->pub->roles[role].next = *given;
+	b->pub->roles[role].next.body = json_incref(given->body);
+}
+
 static bool build_role(const struct build *b, enum siterole role, struct err *err)
 {
-	struct publication *pub = b->pub;
-	struct authority who = authority_in(newest(pub, SITEROLE_ROOT)->body,
-					    newest(pub, SITEROLE_TARGETS)->body, role);
-	size_t here = authority_here(&who, b->signers);
-	bool must = changed(pub, role);
+	struct authority who;
 
-	if (!must && !grows_old(b, role))
+	b->pub->roles[role].waits = false;
+	if (b->pub->roles[role].given.body != NULL) {
+		use_given(b, role);
 		return true;
-	if (here < who.threshold || who.threshold == 0) {
-		if (!must)
-			return true; /* `keys` and `status` tell; nothing is wrong yet */
-		err_set(err, ERR_REFUSED,
-			"role \"%s\" changed and needs %zu keys, of which %zu are here",
-			siterole_rule(role)->name, who.threshold, here);
-		return err_fix(err, "bring the role's keys to the site's keys folder");
 	}
+	if (!is_due(b, role))
+		return true;
+	if (!can_sign(b, role))
+		return put_off(b, role, err);
+	who = next_authority(b, role);
 	compose(b, role);
 	return seal_edition(b, role, &who, err);
 }
@@ -543,11 +711,105 @@ bool publication_build(struct publication_files *out, struct publication *pub,
 	return true;
 }
 
+bool publication_waits(const struct publication *pub, enum siterole role)
+{
+	return pub->roles[role].waits;
+}
+
 void publication_accept(struct publication *pub)
 {
-	for (size_t i = 0; i < SITEROLE_COUNT_; i++)
-		if (pub->roles[i].next.body != NULL)
-			use_edition(pub, (enum siterole)i, &pub->roles[i].next);
+	for (size_t i = 0; i < SITEROLE_COUNT_; i++) {
+		bool is_given = pub->roles[i].given.body != NULL;
+
+		if (pub->roles[i].next.body == NULL)
+			continue;
+		use_edition(pub, (enum siterole)i, &pub->roles[i].next);
+		edition_release(&pub->roles[i].given);
+		json_decref(pub->roles[i].draft);
+		pub->roles[i].draft = NULL;
+		if (is_given && siterole_lists_targets((enum siterole)i))
+			restart_targets(pub, (enum siterole)i);
+	}
+}
+
+/* ---- signing elsewhere ---- */
+
+static json_t *new_wish(const struct build *b, enum siterole role)
+{
+	json_t *wish = json_object(), *keys = json_object();
+
+	add_keys(keys, next_authority(b, role));
+	if (role == SITEROLE_ROOT)
+		add_keys(keys, authority_by_root(b->pub->roles[role].now.body, "root"));
+	compose(b, role);
+	jsondoc_set_text(wish, "role", siterole_rule(role)->name);
+	jsondoc_set(wish, "keys", keys);
+	jsondoc_set(wish, "signed", json_incref(b->pub->roles[role].next.body));
+	jsondoc_set(wish, "signatures", json_array());
+	return wish;
+}
+
+bool publication_request(json_t **out, struct publication *pub,
+			 const struct authority_signers *signers, int64_t now_s, struct err *err)
+{
+	SCOPED(publication_files) struct publication_files files = { .count = 0 };
+	const struct build b = { .pub = pub, .files = &files, .signers = signers, .now_s = now_s };
+
+	if (!publication_build(&files, pub, signers, now_s, err))
+		return false;
+	*out = json_array();
+	for (enum siterole role = SITEROLE_ROOT; role < SITEROLE_SNAPSHOT; role++)
+		if (pub->roles[role].next.body == NULL && is_due(&b, role) && !can_sign(&b, role))
+			json_array_append_new(*out, new_wish(&b, role));
+	return true;
+}
+
+static const struct edition *coming(const struct publication *pub, enum siterole role)
+{
+	return pub->roles[role].given.body != NULL ? &pub->roles[role].given
+						   : &pub->roles[role].now;
+}
+
+static bool check_given(const struct publication *pub, enum siterole role, const struct edition *e,
+			const json_t *doc, struct err *err)
+{
+	struct authority old = authority_by_root(pub->roles[SITEROLE_ROOT].now.body, "root");
+	struct authority who = role == SITEROLE_ROOT
+				       ? authority_by_root(e->body, "root")
+				       : authority_in(coming(pub, SITEROLE_ROOT)->body,
+						      coming(pub, SITEROLE_TARGETS)->body, role);
+
+	if (e->version <= pub->roles[role].now.version ||
+	    (role == SITEROLE_ROOT && e->version != pub->roles[role].now.version + 1))
+		return err_set(err, ERR_REFUSED,
+			       "it has version %" PRId64 ", published is %" PRId64, e->version,
+			       pub->roles[role].now.version);
+	return authority_check(&who, doc, err) &&
+	       (role != SITEROLE_ROOT || authority_check(&old, doc, err));
+}
+
+bool publication_give(struct publication *pub, enum siterole role, struct span bytes,
+		      struct err *err)
+{
+	json_auto_t *doc = NULL;
+	struct edition e = { 0 };
+
+	assert(role < SITEROLE_SNAPSHOT);
+	if (bytes.size > siterole_rule(role)->bytes_max)
+		return err_set(
+			err, ERR_LIMIT, "role \"%s\" has %zu bytes, clients read at most %zu",
+			siterole_rule(role)->name, bytes.size, siterole_rule(role)->bytes_max);
+	if (!jsondoc_read(&doc, bytes, err) || !read_edition(&e, role, doc, bytes, err) ||
+	    !check_given(pub, role, &e, doc, err)) {
+		edition_release(&e);
+		return err_what(err, "cannot take the signed role \"%s\"",
+				siterole_rule(role)->name);
+	}
+	edition_release(&pub->roles[role].given);
+	pub->roles[role].given = e;
+	buf_clear(&pub->roles[role].given_bytes);
+	buf_put(&pub->roles[role].given_bytes, bytes.data, bytes.size);
+	return true;
 }
 
 /* ---- listing ---- */

@@ -13,6 +13,7 @@
 #ifndef TRUST_PUBLICATION_H
 #define TRUST_PUBLICATION_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -110,6 +111,17 @@ typedef bool (*publication_target_fn)(const char *path, const struct publication
 				      void *ctx);
 bool publication_each_target(const struct publication *pub, publication_target_fn fn, void *ctx);
 
+/*
+ * Who signs `role`, as root or targets say it, for keychange.h: what is changed there is in the
+ * next build, together with every role that the change makes invalid. NULL if there is no such
+ * role. Borrowed.
+ */
+json_t *publication_signers(struct publication *pub, enum siterole role);
+
+/* Such changes that no build has published yet, to be kept; NULL if there are none. */
+json_t *publication_keychanges(const struct publication *pub) MUST_USE;
+void publication_set_keychanges(struct publication *pub, const json_t *changes);
+
 /* True if the next build makes a role that lists targets, or a first root, for another reason than
  * age. */
 bool publication_has_changes(const struct publication *pub);
@@ -122,12 +134,32 @@ void publication_drop_changes(struct publication *pub);
  * targets, packages: below half their life; site, locations, assignments: below half of 14 days;
  * snapshot and timestamp: older than a day), and of those that name them. Nothing due: no files.
  *
- * A role that merely grows old is left out where its keys are not among `signers`; for one that
- * changed this is ERR_REFUSED. ERR_LIMIT if a role has grown past what clients read.
+ * A role whose keys are not among `signers` is left as it was, changed or not: publication_waits
+ * tells. For snapshot and timestamp, without which nothing can be published, that is ERR_REFUSED.
+ * ERR_LIMIT if a role has grown past what clients read.
  */
 bool publication_build(struct publication_files *out, struct publication *pub,
 		       const struct authority_signers *signers, int64_t now_s, struct err *err)
 	MUST_USE;
+
+/* True if the last build left out changes to this role, since its keys are elsewhere. */
+bool publication_waits(const struct publication *pub, enum siterole role);
+
+/*
+ * What is due at `now_s` and cannot be signed here, as an array of {"role","keys","signed",
+ * "signatures"}: docs/formats/request.md. Nothing may be built or accepted afterwards. The caller
+ * owns it.
+ */
+bool publication_request(json_t **out, struct publication *pub,
+			 const struct authority_signers *signers, int64_t now_s, struct err *err)
+	MUST_USE;
+
+/*
+ * Let the next build hold this role file, made elsewhere. Several come in the order of the roles.
+ * ERR_TRUST if too few of the role's keys signed it; ERR_REFUSED if a newer one is published.
+ */
+bool publication_give(struct publication *pub, enum siterole role, struct span bytes,
+		      struct err *err) MUST_USE;
 
 /* What was built last is published from now on. */
 void publication_accept(struct publication *pub);

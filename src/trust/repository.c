@@ -11,11 +11,15 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/jsondoc.h"
 #include "common/newfile.h"
 #include "common/path.h"
 #include "common/text.h"
+#include "trust/keychange.h"
 
 #define FOLDER_DEPTH_MAX 4 /* targets/manifest/<id>/file */
+#define KEYCHANGES_FILE  "changes.json"
+#define KEYCHANGES_MAX   1000000
 
 struct repository {
 	char *published;
@@ -24,8 +28,10 @@ struct repository {
 	char *keys;
 	struct publication *pub;
 	struct authority_signers signers;
-	bool unflushed; /* target files were written since the last flush */
-	bool failed;    /* a commit failed: what stands on disk has to be read again */
+	char **signer_files;              /* the names of their files, in the same order */
+	struct publication_paths retired; /* key files that the next commit makes useless */
+	bool unflushed;                   /* target files were written since the last flush */
+	bool failed; /* a commit failed: what stands on disk has to be read again */
 };
 
 static struct repository *repository_new(const struct repository_folders *where)
@@ -44,9 +50,13 @@ void repository_close(struct repository *repo)
 {
 	if (repo == NULL)
 		return;
-	for (size_t i = 0; i < repo->signers.count; i++)
+	for (size_t i = 0; i < repo->signers.count; i++) {
 		signer_free(repo->signers.items[i]);
+		free(repo->signer_files[i]);
+	}
 	free(repo->signers.items);
+	free(repo->signer_files);
+	publication_paths_release(&repo->retired);
 	publication_free(repo->pub);
 	free(repo->published);
 	free(repo->metadata);
@@ -73,6 +83,14 @@ static bool is_role_key_name(const char *name)
 	return false;
 }
 
+static void hold_signer(struct repository *repo, struct signer *signer, const char *name)
+{
+	ALLOC_GROW(repo->signers.items, repo->signers.count);
+	ALLOC_GROW(repo->signer_files, repo->signers.count);
+	repo->signer_files[repo->signers.count] = alloc_text(name);
+	repo->signers.items[repo->signers.count++] = signer;
+}
+
 static bool load_signer(struct repository *repo, const char *name, struct err *err)
 {
 	SCOPED_TEXT char *path = path_join(repo->keys, name);
@@ -80,8 +98,7 @@ static bool load_signer(struct repository *repo, const char *name, struct err *e
 
 	if (!signer_load(&signer, path, err))
 		return false;
-	ALLOC_GROW(repo->signers.items, repo->signers.count);
-	repo->signers.items[repo->signers.count++] = signer;
+	hold_signer(repo, signer, name);
 	return true;
 }
 
@@ -201,12 +218,41 @@ static bool load_publication(struct repository *repo, struct err *err)
 	return true;
 }
 
+/* Changes of keys that wait for somebody's signature; there is nothing secret in them. */
+static bool load_keychanges(struct repository *repo, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join(repo->keys, KEYCHANGES_FILE);
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_auto_t *changes = NULL;
+
+	if (!path_exists(path))
+		return true;
+	if (!path_read(&bytes, path, KEYCHANGES_MAX, err) ||
+	    !jsondoc_read(&changes, buf_span(&bytes), err))
+		return false;
+	publication_set_keychanges(repo->pub, changes);
+	return true;
+}
+
+static bool save_keychanges(struct repository *repo, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join(repo->keys, KEYCHANGES_FILE);
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_auto_t *changes = publication_keychanges(repo->pub);
+
+	if (changes == NULL)
+		return unlink(path) == 0 || errno == ENOENT ||
+		       err_sys(err, ERR_IO, errno, "remove %s", path);
+	jsondoc_write(&bytes, changes);
+	return newfile_write(path, 0600, buf_span(&bytes), err);
+}
+
 bool repository_open(struct repository **out, const struct repository_folders *where,
 		     struct err *err)
 {
 	SCOPED(repository) struct repository *repo = repository_new(where);
 
-	if (!load_publication(repo, err) || !load_signers(repo, err))
+	if (!load_publication(repo, err) || !load_signers(repo, err) || !load_keychanges(repo, err))
 		return err_what(err, "cannot open the publication in %s", where->published);
 	*out = repo;
 	repo = NULL;
@@ -225,8 +271,7 @@ static bool found(struct repository *repo, struct err *err)
 
 		if (!make_key(&signer, repo, (enum siterole)i, err))
 			return false;
-		ALLOC_GROW(repo->signers.items, repo->signers.count);
-		repo->signers.items[repo->signers.count++] = signer;
+		hold_signer(repo, signer, siterole_rule((enum siterole)i)->name);
 		keys[i] = signer_public(signer);
 	}
 	publication_found(repo->pub, keys);
@@ -370,6 +415,20 @@ static bool flush_targets(struct repository *repo, struct err *err)
 	return true;
 }
 
+/* A key that nobody trusts any more has no business here, unless its change still waits. */
+static bool drop_retired(struct repository *repo, struct err *err)
+{
+	json_auto_t *waiting = publication_keychanges(repo->pub);
+
+	for (size_t i = 0; waiting == NULL && i < repo->retired.count; i++) {
+		SCOPED_TEXT char *path = path_join(repo->keys, repo->retired.items[i]);
+
+		if (unlink(path) != 0 && errno != ENOENT)
+			return err_sys(err, ERR_IO, errno, "remove %s", path);
+	}
+	return true;
+}
+
 bool repository_commit(enum repository_outcome *out, struct repository *repo, int64_t now_s,
 		       struct err *err)
 {
@@ -384,8 +443,167 @@ bool repository_commit(enum repository_outcome *out, struct repository *repo, in
 		return false;
 	publication_accept(repo->pub);
 	repo->failed = false;
-	*out = changed ? REPOSITORY_CHANGED
-		       : (files.count > 0 ? REPOSITORY_RENEWED : REPOSITORY_UNCHANGED);
+	if (!save_keychanges(repo, err) || !drop_retired(repo, err))
+		return false;
+	*out = files.count == 0 ? REPOSITORY_UNCHANGED
+	       : changed        ? REPOSITORY_CHANGED
+				: REPOSITORY_RENEWED;
+	return true;
+}
+
+bool repository_waits(const struct repository *repo, enum siterole role)
+{
+	return publication_waits(repo->pub, role);
+}
+
+/* ---- changes of keys ---- */
+
+/* A new key, in a file that is named after it. */
+static bool add_key(struct repository *repo, enum siterole role, struct err *err)
+{
+	const char *role_name = siterole_rule(role)->name;
+	SCOPED(signer) struct signer *signer = signer_generate();
+	SCOPED_TEXT char *name = NULL, *path = NULL;
+	char hex[DIGEST_HEX_SIZE];
+	struct digest id;
+
+	keys_id(&id, signer_public(signer));
+	digest_print(hex, &id);
+	name = alloc_printf("%s-%.16s.key", role_name, hex);
+	path = path_join(repo->keys, name);
+	if (!signer_save(signer, path, err))
+		return false;
+	if (!keychange_add(publication_signers(repo->pub, role), role_name, signer_public(signer)))
+		return err_set(err, ERR_INTERNAL, "role %s is not delegated to", role_name);
+	hold_signer(repo, signer, name);
+	signer = NULL;
+	return true;
+}
+
+bool repository_rotate(struct repository *repo, enum siterole role, struct err *err)
+{
+	const char *name = siterole_rule(role)->name;
+	json_t *holder = publication_signers(repo->pub, role);
+	size_t before = repo->signers.count, replaced = 0;
+
+	for (size_t i = 0; i < before; i++) {
+		if (!keychange_drop(holder, name, signer_public(repo->signers.items[i])))
+			continue;
+		ALLOC_GROW(repo->retired.items, repo->retired.count);
+		repo->retired.items[repo->retired.count++] = alloc_text(repo->signer_files[i]);
+		replaced++;
+		if (!add_key(repo, role, err))
+			return false;
+	}
+	if (replaced == 0)
+		return err_set(err, ERR_REFUSED, "no key of role %s is on this machine", name);
+	return save_keychanges(repo, err);
+}
+
+bool repository_set_threshold(struct repository *repo, enum siterole role, size_t threshold,
+			      struct err *err)
+{
+	const char *name = siterole_rule(role)->name;
+	json_t *entry = keychange_entry(publication_signers(repo->pub, role), name);
+
+	if (threshold < 1 || threshold > SITEROLE_KEYS_MAX)
+		return err_set(err, ERR_REFUSED, "a role has 1 to %d keys", SITEROLE_KEYS_MAX);
+	while (json_array_size(json_object_get(entry, "keyids")) < threshold)
+		if (!add_key(repo, role, err))
+			return false;
+	jsondoc_set_int(entry, "threshold", (int64_t)threshold);
+	return save_keychanges(repo, err);
+}
+
+bool repository_request(json_t **out, struct repository *repo, int64_t now_s, struct err *err)
+{
+	repo->failed = true;
+	return publication_request(out, repo->pub, &repo->signers, now_s, err);
+}
+
+/* Clients would look for it in vain. */
+static bool need_target(const struct repository *repo, const char *path, const json_t *entry,
+			struct err *err)
+{
+	const char *hex = jsondoc_text(json_object_get(entry, "hashes"), "sha256");
+	SCOPED_TEXT char *file = NULL, *full = NULL;
+	struct digest sha256;
+	enum siterole role;
+
+	if (hex == NULL || !digest_parse(&sha256, hex) || !siterole_of_path(&role, path))
+		return err_set(err, ERR_FORMAT, "target \"%s\" is listed in a wrong form", path);
+	file = publication_target_file(path, &sha256);
+	full = path_join(repo->targets, file);
+	if (stands_with_size(full, (size_t)jsondoc_int(entry, "length", -1)))
+		return true;
+	err_set(err, ERR_NOT_FOUND, "the target \"%s\" that was signed is not here any more", path);
+	return err_fix(err, "make a new request: packway-site keys request FILE");
+}
+
+static bool import_role(struct repository *repo, const json_t *wish, struct err *err)
+{
+	const json_t *targets = json_object_get(json_object_get(wish, "signed"), "targets");
+	const char *name = jsondoc_text(wish, "role"), *path;
+	json_auto_t *doc = json_object();
+	SCOPED(buf) struct buf bytes = { 0 };
+	enum siterole role;
+	json_t *entry;
+
+	if (name == NULL || !siterole_named(&role, name) || role >= SITEROLE_SNAPSHOT)
+		return err_set(err, ERR_FORMAT, "the request has a role that is none");
+	json_object_foreach ((json_t *)(uintptr_t)targets, path, entry)
+		if (!need_target(repo, path, entry, err))
+			return false;
+	jsondoc_set(doc, "signatures", json_incref(json_object_get(wish, "signatures")));
+	jsondoc_set(doc, "signed", json_incref(json_object_get(wish, "signed")));
+	jsondoc_write(&bytes, doc);
+	return publication_give(repo->pub, role, buf_span(&bytes), err);
+}
+
+bool repository_import(size_t *count_out, struct repository *repo, const json_t *request,
+		       struct err *err)
+{
+	json_t *wishes, *wish;
+	size_t i;
+
+	if (!jsondoc_need_array(&wishes, request, "roles", SITEROLE_COUNT_, err))
+		return false;
+	json_array_foreach (wishes, i, wish)
+		if (!import_role(repo, wish, err))
+			return false;
+	*count_out = i;
+	return true;
+}
+
+static bool sign_wish(size_t *count, json_t *wish, const struct authority_signers *signers,
+		      struct err *err)
+{
+	json_t *signatures, *keys, *body;
+	SCOPED(buf) struct buf text = { 0 };
+
+	if (!jsondoc_need_array(&signatures, wish, "signatures", SITEROLE_KEYS_MAX * 2, err) ||
+	    !jsondoc_need_object(&keys, wish, "keys", err) ||
+	    !jsondoc_need_object(&body, wish, "signed", err) ||
+	    !jsondoc_canonical(&text, body, err))
+		return false;
+	*count += authority_countersign(signatures, keys, signers, buf_span(&text));
+	return true;
+}
+
+bool repository_sign_request(size_t *count_out, json_t *request, const char *keys, struct err *err)
+{
+	const struct repository_folders where = { .published = keys, .keys = keys };
+	SCOPED(repository) struct repository *repo = repository_new(&where);
+	json_t *wishes, *wish;
+	size_t i;
+
+	*count_out = 0;
+	if (!load_signers(repo, err) ||
+	    !jsondoc_need_array(&wishes, request, "roles", SITEROLE_COUNT_, err))
+		return false;
+	json_array_foreach (wishes, i, wish)
+		if (!sign_wish(count_out, wish, &repo->signers, err))
+			return false;
 	return true;
 }
 

@@ -16,6 +16,7 @@
 #ifndef TRUST_REPOSITORY_H
 #define TRUST_REPOSITORY_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -89,6 +90,38 @@ enum repository_outcome {
  */
 bool repository_commit(enum repository_outcome *out, struct repository *repo, int64_t now_s,
 		       struct err *err) MUST_USE;
+
+/*
+ * Replace each secret key of the role that is here by a new one; the next commit makes it so for
+ * clients. Key files of new keys get names of their own. ERR_REFUSED if none is here. The old key
+ * files are removed by the commit that publishes the change, or kept if that has to wait.
+ */
+bool repository_rotate(struct repository *repo, enum siterole role, struct err *err) MUST_USE;
+
+/*
+ * Let `threshold` keys have to sign the role, from the next commit on. Where it lists fewer, new
+ * ones are made here, to be moved away. ERR_REFUSED for 0 or more than SITEROLE_KEYS_MAX.
+ */
+bool repository_set_threshold(struct repository *repo, enum siterole role, size_t threshold,
+			      struct err *err) MUST_USE;
+
+/* publication_request over what is changed and due; close the repository then. */
+bool repository_request(json_t **out, struct repository *repo, int64_t now_s, struct err *err)
+	MUST_USE;
+
+/*
+ * Take the role files of a request that was signed elsewhere into the next commit. ERR_NOT_FOUND
+ * if a target that they list is not here (any more). `count_out` is how many there are.
+ */
+bool repository_import(size_t *count_out, struct repository *repo, const json_t *request,
+		       struct err *err) MUST_USE;
+
+/* True if the last commit left out changes to the role, since its keys are elsewhere. */
+bool repository_waits(const struct repository *repo, enum siterole role);
+
+/* Sign what the keys in the folder `keys` may sign of a request; says how many signatures. */
+bool repository_sign_request(size_t *count_out, json_t *request, const char *keys, struct err *err)
+	MUST_USE;
 
 /* What `keys` and `status` show of a role. */
 struct repository_role {

@@ -80,6 +80,17 @@ const struct siterole_rule *siterole_rule(enum siterole role)
 	return &rules[role];
 }
 
+bool siterole_named(enum siterole *out, const char *name)
+{
+	for (size_t role = 0; role < SITEROLE_COUNT_; role++) {
+		if (strcmp(rules[role].name, name) != 0)
+			continue;
+		*out = (enum siterole)role;
+		return true;
+	}
+	return false;
+}
+
 bool siterole_is_delegated(enum siterole role)
 {
 	return role >= SITEROLE_PACKAGES && role <= SITEROLE_ASSIGNMENTS;

@@ -14,6 +14,7 @@
 
 #define SITEROLE_PATH_MAX     200 /* characters of a target's path */
 #define SITEROLE_PATTERNS_MAX 2
+#define SITEROLE_KEYS_MAX     16 /* keys of one role */
 
 /* In the order in which they are made and written. */
 enum siterole {
@@ -39,6 +40,9 @@ struct siterole_rule {
 
 /* The rule of a role; never NULL. */
 const struct siterole_rule *siterole_rule(enum siterole role);
+
+/* The role of that name; false if there is none. */
+bool siterole_named(enum siterole *out, const char *name) MUST_USE;
 
 /* True for the roles that `targets` delegates to. */
 bool siterole_is_delegated(enum siterole role);

@@ -590,11 +590,15 @@ static void a_key_that_is_elsewhere_stops_only_its_own_role(void **state)
 	assert_int_equal(version_of(repo, SITEROLE_TARGETS), 2);
 	repository_begin(repo);
 	set(repo, "package/LON00001.json", "{}");
-	assert_false(repository_commit(&outcome, repo, NOW, &err));
-	assert_int_equal(err.code, ERR_REFUSED);
+	set(repo, "site.json", "{\"poll\":1}");
+	/* The change waits, everything else goes on. */
+	assert_done(repository_commit(&outcome, repo, NOW + 3 * YEAR, &err), &err);
+	assert_true(repository_waits(repo, SITEROLE_PACKAGES));
+	assert_false(repository_waits(repo, SITEROLE_SITE));
 	assert_whole(&f, 1);
 	again = reopen(&f);
 	assert_int_equal(version_of(again, SITEROLE_PACKAGES), 1);
+	assert_int_equal(version_of(again, SITEROLE_SITE), 3);
 }
 
 static void a_lost_target_file_is_written_again(void **state)

@@ -1,0 +1,230 @@
+"""Keys of a site: replaced, made many, moved to another machine; a client follows, and so does an independent verifier."""
+import shutil
+
+from flow import *
+from tufworld import canonical
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    print("1..0 # SKIP python3-cryptography is not installed")
+    raise SystemExit(0)
+
+
+# -- a verifier of what a site publishes that shares nothing with the site's own ------------------
+
+def verified(document, keys, entry, what):
+    """The body of a document that at least `threshold` distinct keys signed."""
+    message, good = canonical(document["signed"]), set()
+    ids = [s["keyid"] for s in document["signatures"]]
+    equal(len(ids), len(set(ids)), f"{what}: key ids in signatures")
+    for signature in document["signatures"]:
+        if signature["keyid"] in entry["keyids"]:
+            public = keys[signature["keyid"]]["keyval"]["public"]
+            with contextlib.suppress(InvalidSignature):
+                Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(bytes.fromhex(signature["sig"]), message)
+                good.add(public)
+    need(len(good) >= entry["threshold"] >= 1, f"{what}: {len(good)} of {entry['threshold']} keys signed it")
+    return document["signed"]
+
+
+def walk(cap, first_root):
+    """All of a CAP by TUF 1.0.34, from the first root on; the bodies by role."""
+    metadata, trusted = pathlib.Path(cap) / "metadata", json.loads(pathlib.Path(first_root).read_bytes())
+    root = verified(trusted, trusted["signed"]["keys"], trusted["signed"]["roles"]["root"], "root")
+    while (path := metadata / f"{root['version'] + 1}.root.json").exists():
+        document = json.loads(path.read_bytes())
+        verified(document, root["keys"], root["roles"]["root"], f"{path.name} by the keys before")
+        following = verified(document, document["signed"]["keys"], document["signed"]["roles"]["root"], path.name)
+        equal(following["version"], root["version"] + 1, "root's version")
+        root = following
+
+    def read(name, keys, entry, listing):
+        content = (metadata / f"{listing['version']}.{name}.json").read_bytes()
+        equal(len(content), listing["length"], f"{name}'s length")
+        equal(hashlib.sha256(content).hexdigest(), listing["hashes"]["sha256"], f"{name}'s hash")
+        body = verified(json.loads(content), keys, entry, name)
+        equal(body["version"], listing["version"], f"{name}'s version")
+        return body
+
+    timestamp = verified(json.loads((metadata / "timestamp.json").read_bytes()), root["keys"], root["roles"]["timestamp"],
+                         "timestamp")
+    snapshot = read("snapshot", root["keys"], root["roles"]["snapshot"], timestamp["meta"]["snapshot.json"])
+    targets = read("targets", root["keys"], root["roles"]["targets"], snapshot["meta"]["targets.json"])
+    found = {"root": root, "timestamp": timestamp, "snapshot": snapshot, "targets": targets}
+    for entry in targets["delegations"]["roles"]:
+        name = entry["name"]
+        found[name] = read(name, targets["delegations"]["keys"], entry, snapshot["meta"][f"{name}.json"])
+        for path, target in found[name]["targets"].items():
+            folder, _, base = path.rpartition("/")
+            file = pathlib.Path(cap) / "targets" / folder / f"{target['hashes']['sha256']}.{base}"
+            content = file.read_bytes()
+            equal((len(content), hashlib.sha256(content).hexdigest()), (target["length"], target["hashes"]["sha256"]), path)
+    return found
+
+
+# -- a site with a client -------------------------------------------------------------------------
+
+def settled(t):
+    site = t.site()
+    cap = site.folder_cap("cap1")
+    site.folder_dp("dp1")
+    package = site.package("tool", make_tree(t.dir / "source", files=3))
+    site("program", "add", package, "install", "--command", "./install")
+    site("publish")
+    client = t.client()
+    client("enroll", "--cap", f"file://{cap}", "--root", site.root, "--token", site.token())
+    site("intake")
+    client("sync")
+    return site, cap, client, package
+
+
+def roles(site):
+    return {row["role"]: row for row in site.json("keys")}
+
+
+def secrets_of(folder):
+    """The private halves of every key file there."""
+    return [line.split()[1] for file in pathlib.Path(folder).glob("*.key") for line in file.read_text().splitlines()
+            if line.startswith("secret ")]
+
+
+def need_no_secret(secrets, *folders):
+    for folder in folders:
+        for path in pathlib.Path(folder).rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                need(not any(s.encode() in content or bytes.fromhex(s) in content for s in secrets), f"a secret in {path}")
+
+
+@case("what a site publishes is TUF to a verifier that is not ours")
+def _(t):
+    site, cap, _, package = settled(t)
+    found = walk(cap, site.root)
+    need(f"package/{package}.json" in found["packages"]["targets"], "the package is not listed")
+    need_no_secret(secrets_of(site.dir / "keys"), cap, site.dir / "published")
+
+
+for role in ("root", "targets", "packages", "site", "locations", "assignments", "snapshot", "timestamp"):
+    @case(f"the keys of {role} are replaced, and the client follows")
+    def _(t, role=role):
+        site, cap, client, package = settled(t)
+        before = set((site.dir / "keys").glob(f"{role}*.key"))
+        old = walk(cap, site.root)
+        site("keys", "rotate", role)
+        after = set((site.dir / "keys").glob(f"{role}*.key"))
+        equal((len(after), before & after), (1, set()), "key files")
+        site("package", "update", package, "--source", make_tree(t.dir / "newer", files=4, seed=2))
+        site("package", "distribute", package, "--all")
+        site("publish")
+        new = walk(cap, site.root)
+        delegated = role not in ("root", "targets", "snapshot", "timestamp")
+        equal(new["root"]["version"], old["root"]["version"] + (not delegated), "root's version")
+        client("sync")
+        equal(client.json("fetch", package, "-o", t.dir / "got")["version"], 2, "fetched")
+
+
+@case("a threshold of two: new keys are made, and both have to sign")
+def _(t):
+    site, cap, client, package = settled(t)
+    for role in ("root", "packages"):
+        site("keys", "threshold", role, "2")
+        row = roles(site)[role]
+        equal((row["keys"], row["threshold"], row["here"], row["where"]), (2, 2, 2, "here"), role)
+    site("publish")
+    walk(cap, site.root)
+    client("sync")
+    # One of the two goes: the role cannot be signed here any more.
+    extra = next((site.dir / "keys").glob("packages-*.key"))
+    extra.unlink()
+    equal(roles(site)["packages"]["where"], "elsewhere")
+    site("keys", "threshold", "packages", "0", check=False).want(2)
+    site("keys", "threshold", "nobody", "1", check=False).want(3)
+    site("keys", "rotate", "nobody", check=False).want(3)
+
+
+@case("packages and root move to another machine: their changes wait, all else goes on, signed requests come in")
+def _(t):
+    site, cap, client, package = settled(t)
+    need("the keys that sign programs are on this machine" in site("keys").err, "no warning before")
+    safe = t.new_dir("safe")
+    for role in ("packages", "root", "targets"):
+        shutil.move(site.dir / "keys" / f"{role}.key", safe / f"{role}.key")
+    shown = roles(site)
+    equal([shown[r]["where"] for r in ("packages", "root", "targets", "site")], ["elsewhere"] * 3 + ["here"])
+    said = site("keys")
+    need("no program can be signed on this machine alone" in said.out + said.err, "nothing is said after")
+
+    # A new version waits; a new group goes out.
+    site("package", "update", package, "--source", make_tree(t.dir / "newer", files=4, seed=2))
+    site("package", "distribute", package, "--all")
+    site("group", "add", "north")
+    doc = site.json("publish")
+    equal((doc["outcome"], doc["waiting"]), ("changed", ["packages"]), "publish")
+    found = walk(cap, site.root)
+    need("group/north.json" in found["site"]["targets"], "the group is not published")
+    client("sync")
+    equal(client.json("fetch", package, "-o", t.dir / "got1")["version"], 1, "fetched while it waits")
+
+    # Signed by nobody, by a stranger, then by the right key.
+    request = t.dir / "request.json"
+    site("keys", "request", request)
+    equal([r["role"] for r in json.loads(request.read_text())["roles"]], ["packages"], "asked for")
+    site("keys", "import", request, check=False).want(1)
+    stranger = t.site("PAR", "other")
+    site("keys", "sign", request, "--keys", stranger.dir / "keys", check=False).want(1)
+    elsewhere = t.dir / "elsewhere.json"
+    shutil.copy(request, elsewhere)
+    run(program("packway-site"), "keys", "sign", elsewhere, "--keys", safe)
+    forged = json.loads(elsewhere.read_text())
+    forged["roles"][0]["signed"]["version"] += 1
+    (t.dir / "forged.json").write_text(json.dumps(forged))
+    site("keys", "import", t.dir / "forged.json", check=False).want(1)
+    site("keys", "import", elsewhere)
+    equal(site.json("publish")["waiting"], [], "waiting after the import")
+    walk(cap, site.root)
+    client("sync")
+    equal(client.json("fetch", package, "-o", t.dir / "got2")["version"], 2, "fetched after the import")
+    site("keys", "import", elsewhere, check=False).want(1)  # it is published already
+
+    # A change of an online key needs root, which is elsewhere.
+    doc = site.json("keys", "rotate", "timestamp")
+    equal(doc["waiting"], ["root"], "the rotation waits")
+    site("publish")
+    equal(walk(cap, site.root)["root"]["version"], 1, "root")
+    site("keys", "request", request)
+    run(program("packway-site"), "keys", "sign", request, "--keys", safe)
+    site("keys", "import", request)
+    site("publish")
+    equal(walk(cap, site.root)["root"]["version"], 2, "root")
+    client("sync")
+    equal(json.loads((client.state / "metadata" / "root.json").read_text())["signed"]["version"], 2, "the client's root")
+    need_no_secret(secrets_of(site.dir / "keys") + secrets_of(safe), cap, site.dir / "published", request.parent / "elsewhere.json")
+    need_no_secret(secrets_of(safe), site.dir)
+
+
+@case("roles are renewed before they end, and the countdown is told where nobody here can")
+def _(t):
+    site, cap, client, package = settled(t)
+    days = {r: row["days_left"] for r, row in roles(site).items()}
+    need(days["packages"] in (729, 730) and days["root"] in (1824, 1825) and days["timestamp"] in (13, 14), "lives", days)
+    (site.dir / "keys" / "packages.key").rename(t.dir / "packages.key")
+    site.env = {"PACKWAY_FAKE_TIME": f"+{650 * 86400}"}
+    site("publish")
+    shown = roles(site)
+    need(shown["targets"]["days_left"] > 700 and shown["timestamp"]["days_left"] >= 13, "renewed", shown)
+    need(shown["packages"]["days_left"] in (79, 80), "packages", shown["packages"])
+    for words in (("keys",), ("status",)):
+        said = site(*words)
+        need("role packages expires in" in said.out + said.err, f"{words}: no countdown", said.out, said.err)
+    request = t.dir / "request.json"
+    site("keys", "request", request)
+    (t.dir / "safe").mkdir()
+    (t.dir / "packages.key").rename(t.dir / "safe" / "packages.key")
+    site("keys", "sign", request, "--keys", t.dir / "safe")
+    site("keys", "import", request)
+    need(roles(site)["packages"]["days_left"] > 700, "not renewed")
+
+
+main()
