@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+"""What makes patches, copies to DPs and repacks is killed at random moments, or finds the disk full: nothing partial
+ever stands under its final name, and the next run completes."""
+from flow import *
+
+KILLS = int(os.environ.get("PACKWAY_TEST_KILLS", "30"))
+
+
+class Watcher(threading.Thread):
+    """Hashes every file that appears under a name that holds its hash, as soon as it is there."""
+
+    def __init__(self, *folders):
+        super().__init__(daemon=True)
+        self.folders, self.seen, self.partial, self.done = folders, set(), [], False
+
+    def look(self, path):
+        want = path.stem.split("-")[-1]
+        if len(want) != 64 or path.name.startswith("."):
+            return
+        with contextlib.suppress(OSError):
+            info = path.stat()
+            key = (str(path), info.st_ino)
+            if key in self.seen:
+                return
+            got = hashlib.sha256(path.read_bytes()).hexdigest()
+            if path.stat().st_ino == info.st_ino:
+                self.seen.add(key)
+                if got != want:
+                    self.partial.append(str(path))
+
+    def round(self):
+        for folder in self.folders:
+            for path in folder.glob("*/*/*"):
+                self.look(path)
+
+    def run(self):
+        while not self.done:
+            self.round()
+            time.sleep(0.002)
+
+    def finish(self):
+        self.done = True
+        self.join()
+        self.round()
+        need(not self.partial, "partial files under their final names", self.partial[:5])
+        return len(self.seen)
+
+
+def change(source, version, rng):
+    """A version that keeps one file of the first, so that the first one's pack becomes sparse."""
+    source.mkdir(exist_ok=True)
+    if version == 1:
+        for n in range(6):
+            (source / f"file{n}").write_bytes(random.Random(n).randbytes(500_000))
+    else:
+        for n in range(1, 6):
+            (source / f"file{n}").write_bytes(random.Random(n).randbytes(10_000 * (version % 3 + 1)))
+    (source / "program").write_bytes(bytes((b + version) & 255 if i % 32 == 7 else b
+                                           for i, b in enumerate(random.Random(99).randbytes(200_000))))
+    (source / "new").write_bytes(rng.randbytes(150_000))
+
+
+def kill_group(process, after):
+    """Killed with all that it started, unless it ends before."""
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+@case("killed at random moments, the next run completes and nothing partial was ever there")
+def _(t):
+    site = t.site()
+    (site.dir / "site.conf").write_text("keep = 0s\n")
+    site.folder_cap("cap1")
+    dps = [site.folder_dp(f"dp{n}") for n in (1, 2)]
+    source = t.dir / "source"
+    change(source, 1, t.rng)
+    package = site.json("package", "create", "tool", "--source", source)["id"]
+    began = time.monotonic()
+    site("package", "distribute", package, "--all")
+    length = time.monotonic() - began
+    site("publish")
+    client = t.client().join(site, f"file://{t.dir}/cap1")
+    watcher = Watcher(site.dir / "library", *dps)
+    watcher.start()
+    killed, version = 0, 1
+    while killed < KILLS:
+        version += 1
+        change(source, version, t.rng)
+        site("package", "update", package)
+        # Each version's work is cut off a few times, then done.
+        for _ in range(3):
+            process = t.spawn(program("packway-site"), "--site", site.dir, "package", "distribute", package, "--all")
+            killed += kill_group(process, t.rng.uniform(0.02, 1.5 * length))
+        site("package", "distribute", package, "--all")
+        site("publish")
+        if version % 3 == 0:
+            out = t.dir / f"out{version}"
+            client("sync")
+            client("cache", "--clear")
+            client("fetch", package, "-o", out)
+            same_tree(source, out)
+            shutil.rmtree(out)
+    # Twice more: what the last one made unnecessary goes.
+    site("package", "distribute", package, "--all")
+    site("package", "distribute", package, "--all")
+    looked = watcher.finish()
+    for n in (1, 2):
+        rows = site.json("dp", "validate", f"dp{n}")
+        need(rows and all(r["state"] == "valid" for r in rows), "a DP after it all", rows)
+    site("publish")
+    client("sync")
+    client("cache", "--clear")
+    client("fetch", package, "-o", t.dir / "out")
+    same_tree(source, t.dir / "out")
+    client("verify", package)
+    left = [str(p) for f in (site.dir / "library", *dps) for p in f.rglob(".new-*")]
+    print(f"# {killed} kills over {version} versions, {looked} files looked at, {len(left)} temporary files left")
+    dropped = [v for v in site.json("package", "versions", package) if v["state"] == "dropped"]
+    need(dropped, "no version has left")
+
+
+def small_disk(t, name, size):
+    """A file system of its own; None where this machine cannot."""
+    at = t.dir / name
+    at.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", at], capture_output=True).returncode:
+        return None
+    t.defer(subprocess.run, ["umount", "-l", str(at)])
+    return at
+
+
+@case("a full disk stops patches, copies and repacking with a clear error, and they complete with room")
+def _(t):
+    disk = small_disk(t, "disk", "3m")
+    if disk is None:
+        print("# only root can mount a small disk: left out")
+        return
+    site = t.site()
+    (site.dir / "site.conf").write_text("keep = 0s\n")
+    site.folder_cap("cap1")
+    site("dp", "add", "dp1", f"file://{disk}/dp")
+    source = t.dir / "source"
+    change(source, 1, t.rng)
+    package = site.json("package", "create", "tool", "--source", source)["id"]
+    watcher = Watcher(site.dir / "library", disk / "dp")
+    watcher.start()
+    told = site("package", "distribute", package, "--all", check=False).want(4)
+    need("space" in told.out or "full" in told.out, "it does not say why", told.out)
+    run("mount", "-o", "remount,size=40m", disk)
+    site("package", "distribute", package, "--all")
+    # The library's own disk: patches, streams and repacking go without, or wait.
+    library = site.dir / "library" / package
+    for version in range(2, 7):
+        change(source, version, t.rng)
+        site("package", "update", package)
+        if version == 3:
+            shutil.move(library, t.dir / "kept")
+            library.mkdir()
+            run("mount", "-t", "tmpfs", "-o", "size=12m", "none", library)
+            t.defer(subprocess.run, ["umount", "-l", str(library)])
+            shutil.copytree(t.dir / "kept", library, dirs_exist_ok=True, symlinks=True)
+            filler = library / ".filler"
+            with contextlib.suppress(OSError), open(filler, "wb") as f:
+                while True:
+                    f.write(bytes(4096))
+            result = site("package", "distribute", package, "--all", check=False)
+            need(result.code in (0, 4, 5), "what it ends like", result.code, result.err)
+            need("space" in result.err + result.out or "full" in result.err + result.out, "no word of it", result.err)
+            filler.unlink()
+            run("mount", "-o", "remount,size=40m", library)
+        site("package", "distribute", package, "--all")
+    site("package", "distribute", package, "--all")
+    watcher.finish()
+    site("publish")
+    client = t.client().join(site, f"file://{t.dir}/cap1")
+    client("fetch", package, "-o", t.dir / "out")
+    same_tree(source, t.dir / "out")
+    need(all(r["state"] == "valid" for r in site.json("dp", "validate", "dp1")), "the DP")
+
+
+main()
