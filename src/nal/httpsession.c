@@ -1,6 +1,8 @@
 #include "nal/httpsession.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,7 +24,7 @@
 #define CONN_AGE_S     86400L      /* the connection table decides how long one lives */
 
 /* One request on its way. */
-struct exchange {
+struct httpsession_exchange {
 	struct httpsession *session;
 	const struct httpsession_request *request;
 	struct httpsession_answer *answer;
@@ -34,6 +36,8 @@ struct exchange {
 	uint64_t dropped;
 	uint64_t sent;
 	bool head_seen;
+	bool is_over; /* of several at a time: `code` is libcurl's result */
+	CURLcode code;
 	bool enough;          /* we ended it ourselves, content */
 	enum nal_class fault; /* we ended it ourselves, with this; NAL_CLASS_OK: no */
 };
@@ -117,6 +121,31 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose UNUSED,
 	if (fd >= 0)
 		remember_socket(s, fd);
 	return fd;
+}
+
+/* Of several requests none waits for another's connect: libcurl does it, the pace bounds it. */
+static curl_socket_t open_socket_unconnected(void *ctx, curlsocktype purpose UNUSED,
+					     struct curl_sockaddr *address)
+{
+	struct httpsession *s = ctx;
+	curl_socket_t fd = s->link.fd;
+
+	s->link.fd = -1;
+	if (fd < 0)
+		fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd >= 0)
+		remember_socket(s, fd);
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static int may_be_connected(void *ctx UNUSED, curl_socket_t fd, curlsocktype purpose UNUSED)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+
+	return getpeername(fd, (struct sockaddr *)&peer, &size) == 0
+		       ? CURL_SOCKOPT_ALREADY_CONNECTED
+		       : CURL_SOCKOPT_OK;
 }
 
 static int is_connected(void *ctx UNUSED, curl_socket_t fd UNUSED, curlsocktype purpose UNUSED)
@@ -208,7 +237,7 @@ bool httpsession_is_alive(const struct session *session)
 
 static size_t count_head(char *line UNUSED, size_t size, size_t count, void *ctx)
 {
-	struct exchange *x = ctx;
+	struct httpsession_exchange *x = ctx;
 
 	x->head_bytes += size * count;
 	if (x->head_bytes <= HTTPSESSION_HEAD_MAX)
@@ -218,7 +247,7 @@ static size_t count_head(char *line UNUSED, size_t size, size_t count, void *ctx
 	return 0;
 }
 
-static const char *header(const struct exchange *x, const char *name)
+static const char *header(const struct httpsession_exchange *x, const char *name)
 {
 	struct curl_header *h;
 
@@ -227,13 +256,13 @@ static const char *header(const struct exchange *x, const char *name)
 	return h->value;
 }
 
-static void protocol_fault(struct exchange *x)
+static void protocol_fault(struct httpsession_exchange *x)
 {
 	x->fault = NAL_CLASS_PROTOCOL;
 }
 
 /* Read the head of the answer, once; false if the answer is not acceptable. */
-static bool read_head(struct exchange *x)
+static bool read_head(struct httpsession_exchange *x)
 {
 	struct httpsession_answer *a = x->answer;
 	const char *encoding = header(x, "Content-Encoding");
@@ -265,7 +294,7 @@ static bool read_head(struct exchange *x)
 }
 
 /* Error pages and bodies that nobody wants: read a little, for the connection's sake. */
-static size_t drop_body(struct exchange *x, size_t size)
+static size_t drop_body(struct httpsession_exchange *x, size_t size)
 {
 	x->dropped += size;
 	if (x->dropped <= DROP_BYTES_MAX)
@@ -276,7 +305,7 @@ static size_t drop_body(struct exchange *x, size_t size)
 
 static size_t take_body(char *data, size_t size, size_t count, void *ctx)
 {
-	struct exchange *x = ctx;
+	struct httpsession_exchange *x = ctx;
 	struct span piece = span_of(data, size * count);
 	uint64_t before = now();
 	enum httpsession_body verdict;
@@ -299,7 +328,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *ctx)
 }
 
 /* All is sent: from here on the answer is judged, with time for a large object to be stored. */
-static void await_answer(struct exchange *x, uint64_t total)
+static void await_answer(struct httpsession_exchange *x, uint64_t total)
 {
 	struct way_limits limits = x->pace.limits;
 
@@ -310,7 +339,7 @@ static void await_answer(struct exchange *x, uint64_t total)
 
 static size_t give_body(char *dst, size_t size, size_t count, void *ctx)
 {
-	struct exchange *x = ctx;
+	struct httpsession_exchange *x = ctx;
 	const struct way_put *put = x->request->put;
 	uint64_t total = put->bytes.data != NULL ? put->bytes.size : put->size;
 	size_t n = (size_t)MIN_OF(total - x->sent, (uint64_t)size * count);
@@ -340,7 +369,7 @@ static size_t give_body(char *dst, size_t size, size_t count, void *ctx)
 /* libcurl goes back to the start when a kept connection turns out dead before the first byte. */
 static int rewind_body(void *ctx, curl_off_t offset, int origin)
 {
-	struct exchange *x = ctx;
+	struct httpsession_exchange *x = ctx;
 	const struct way_put *put = x->request->put;
 
 	if (origin != SEEK_SET || (uint64_t)offset > x->sent)
@@ -351,7 +380,7 @@ static int rewind_body(void *ctx, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-static void set_session_options(struct exchange *x, const struct way_limits *limits)
+static void set_session_options(struct httpsession_exchange *x, const struct way_limits *limits)
 {
 	struct httpsession *s = x->session;
 
@@ -375,7 +404,7 @@ static void set_session_options(struct exchange *x, const struct way_limits *lim
 		curl_easy_setopt(x->easy, CURLOPT_CAINFO, limits->tls_ca_file);
 }
 
-static void set_request_options(struct exchange *x)
+static void set_request_options(struct httpsession_exchange *x)
 {
 	const struct httpsession_request *r = x->request;
 
@@ -436,7 +465,7 @@ static const struct {
 	{ CURLE_OUT_OF_MEMORY, NAL_CLASS_UNKNOWN, ERR_MEMORY, "no memory" },
 };
 
-static enum nal_class connect_fault(struct exchange *x)
+static enum nal_class connect_fault(struct httpsession_exchange *x)
 {
 	int fault = x->session->connect_errno;
 	enum err_code code = fault == ECONNREFUSED ? ERR_NET_REFUSED
@@ -448,7 +477,7 @@ static enum nal_class connect_fault(struct exchange *x)
 	return fault == ETIMEDOUT ? NAL_CLASS_TIMEOUT : NAL_CLASS_UNREACHABLE;
 }
 
-static enum nal_class curl_fault(struct exchange *x, CURLcode code)
+static enum nal_class curl_fault(struct httpsession_exchange *x, CURLcode code)
 {
 	if (code == CURLE_COULDNT_CONNECT)
 		return connect_fault(x);
@@ -463,7 +492,7 @@ static enum nal_class curl_fault(struct exchange *x, CURLcode code)
 	return NAL_CLASS_UNKNOWN;
 }
 
-static enum nal_class pace_fault(struct exchange *x, enum pace_verdict verdict)
+static enum nal_class pace_fault(struct httpsession_exchange *x, enum pace_verdict verdict)
 {
 	const struct way_limits *l = &x->pace.limits;
 
@@ -478,7 +507,7 @@ static enum nal_class pace_fault(struct exchange *x, enum pace_verdict verdict)
 }
 
 /* Drive the transfer until it ends or its pace is refused; *code_out is libcurl's result. */
-static enum nal_class drive(struct exchange *x, CURLcode *code_out)
+static enum nal_class drive(struct httpsession_exchange *x, CURLcode *code_out)
 {
 	CURLM *multi = x->session->multi;
 	int running = 1, queued;
@@ -501,7 +530,7 @@ static enum nal_class drive(struct exchange *x, CURLcode *code_out)
 	return NAL_CLASS_OK;
 }
 
-static enum nal_class judge(struct exchange *x, CURLcode code)
+static enum nal_class judge(struct httpsession_exchange *x, CURLcode code)
 {
 	long connects = 0;
 
@@ -518,43 +547,144 @@ static enum nal_class judge(struct exchange *x, CURLcode code)
 	return httpanswer_class(x->answer->status, x->err);
 }
 
+/* ERR_MEMORY where libcurl has none. The rest of `x` is filled. */
+static bool set_out(struct httpsession_exchange *x, const struct way_limits *limits)
+{
+	*x->answer = (struct httpsession_answer){ .length = UINT64_MAX };
+	x->session->session.counts.requests++;
+	x->easy = curl_easy_init();
+	if (x->easy == NULL)
+		return err_set(x->err, ERR_MEMORY, "libcurl: no memory for a request");
+	set_session_options(x, limits);
+	set_request_options(x);
+	pace_begin(&x->pace, limits, now());
+	(void)curl_multi_add_handle(x->session->multi, x->easy);
+	return true;
+}
+
+static void put_away(struct httpsession_exchange *x)
+{
+	if (x->easy != NULL)
+		(void)curl_multi_remove_handle(x->session->multi, x->easy);
+	curl_easy_cleanup(x->easy);
+	curl_slist_free_all(x->headers);
+}
+
 static enum nal_class ask_once(struct httpsession_answer *answer, char **redirect_out,
 			       struct httpsession *session,
 			       const struct httpsession_request *request,
 			       const struct way_limits *limits, struct err *err)
 {
-	struct exchange x = {
+	struct httpsession_exchange x = {
 		.session = session, .request = request, .answer = answer, .err = err
 	};
-	enum nal_class class;
+	enum nal_class class = NAL_CLASS_UNKNOWN;
 	CURLcode code = CURLE_OK;
 	char *redirect = NULL;
 	sigset_t before;
 	bool was_pending = hold_sigpipe(&before);
 
-	*answer = (struct httpsession_answer){ .length = UINT64_MAX };
 	session->connect_errno = 0;
-	session->session.counts.requests++;
-	x.easy = curl_easy_init();
-	if (x.easy == NULL) {
-		err_set(err, ERR_MEMORY, "libcurl: no memory for a request");
-		release_sigpipe(&before, was_pending);
-		return NAL_CLASS_UNKNOWN;
+	if (set_out(&x, limits)) {
+		class = drive(&x, &code);
+		if (class == NAL_CLASS_OK)
+			class = judge(&x, code);
+		if (curl_easy_getinfo(x.easy, CURLINFO_REDIRECT_URL, &redirect) == CURLE_OK)
+			*redirect_out = alloc_text(redirect);
 	}
-	set_session_options(&x, limits);
-	set_request_options(&x);
-	pace_begin(&x.pace, limits, now());
-	(void)curl_multi_add_handle(session->multi, x.easy);
-	class = drive(&x, &code);
-	if (class == NAL_CLASS_OK)
-		class = judge(&x, code);
-	if (curl_easy_getinfo(x.easy, CURLINFO_REDIRECT_URL, &redirect) == CURLE_OK)
-		*redirect_out = alloc_text(redirect);
-	(void)curl_multi_remove_handle(session->multi, x.easy);
-	curl_easy_cleanup(x.easy);
-	curl_slist_free_all(x.headers);
+	put_away(&x);
 	release_sigpipe(&before, was_pending);
 	return class;
+}
+
+struct httpsession_exchange *httpsession_begin(struct httpsession_answer *answer,
+					       struct httpsession *session,
+					       const struct httpsession_request *request,
+					       const struct way_limits *limits, struct err *err)
+{
+	struct httpsession_exchange *x = alloc_zeroed(1, sizeof(*x));
+
+	*x = (struct httpsession_exchange){
+		.session = session, .request = request, .answer = answer, .err = err
+	};
+	if (!set_out(x, limits)) {
+		x->is_over = true;
+		x->code = CURLE_OUT_OF_MEMORY;
+		return x;
+	}
+	(void)curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
+	(void)curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_unconnected);
+	(void)curl_easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, may_be_connected);
+	/* Streams of one HTTP/2 connection would share one window, and every lost packet. */
+	(void)curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	return x;
+}
+
+void httpsession_turn(struct httpsession *session, uint32_t wait_ms)
+{
+	int running, queued;
+	CURLMsg *msg;
+	sigset_t before;
+	bool was_pending = hold_sigpipe(&before);
+
+	(void)curl_multi_poll(session->multi, NULL, 0, (int)wait_ms, NULL);
+	(void)curl_multi_perform(session->multi, &running);
+	while ((msg = curl_multi_info_read(session->multi, &queued)) != NULL) {
+		char *owner = NULL;
+
+		if (msg->msg != CURLMSG_DONE ||
+		    curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &owner) != CURLE_OK ||
+		    owner == NULL)
+			continue;
+		((struct httpsession_exchange *)(void *)owner)->is_over = true;
+		((struct httpsession_exchange *)(void *)owner)->code = msg->data.result;
+	}
+	release_sigpipe(&before, was_pending);
+}
+
+bool httpsession_is_over(struct httpsession_exchange *x)
+{
+	enum pace_verdict verdict = x->is_over ? PACE_FINE : pace_check(&x->pace, now());
+
+	if (verdict != PACE_FINE) {
+		x->is_over = true;
+		x->fault = pace_fault(x, verdict);
+	}
+	return x->is_over;
+}
+
+void httpsession_excuse(struct httpsession_exchange *x, uint64_t ms)
+{
+	pace_away(&x->pace, ms);
+}
+
+enum nal_class httpsession_end(struct httpsession_exchange *x)
+{
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+	sigset_t before;
+	bool was_pending = hold_sigpipe(&before);
+
+	if (x->is_over && x->easy != NULL)
+		class = judge(x, x->code);
+	put_away(x);
+	free(x);
+	release_sigpipe(&before, was_pending);
+	return class;
+}
+
+uint32_t httpsession_round_trip_us(const struct httpsession *s)
+{
+	uint32_t least = UINT32_MAX;
+
+	for (size_t i = 0; i < COUNT_OF(s->sockets); i++) {
+		struct tcp_info info = { 0 };
+		socklen_t size = sizeof(info);
+
+		if (s->sockets[i] >= 0 &&
+		    getsockopt(s->sockets[i], IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+			least = MIN_OF(least, info.tcpi_min_rtt);
+	}
+	return least == UINT32_MAX ? 0 : least;
 }
 
 static bool is_same_part(CURLU *a, CURLU *b, CURLUPart part)

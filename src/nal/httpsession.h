@@ -3,8 +3,9 @@
  * silence, dripping, endless heads and bodies, forced encodings, redirects to elsewhere.
  *
  * A session is one libcurl multi handle, whose connection cache serves every request to that
- * server, one after the other. Requests block within the limits; what they deliver is decided by
- * the caller's body function. Used by provider_http.c alone.
+ * server, one after the other, or several at a time (httpspread.h). Requests block within the
+ * limits; what they deliver is decided by the caller's body function. Used by provider_http.c
+ * alone.
  */
 #ifndef NAL_HTTPSESSION_H
 #define NAL_HTTPSESSION_H
@@ -30,6 +31,7 @@ struct httpsession {
 	curl_socket_t sockets[HTTPSESSION_SOCKETS_MAX]; /* open ones; -1: free */
 	uint32_t connect_ms;
 	int connect_errno; /* of the last connect that failed */
+	bool is_single;    /* it did not take several connections well */
 };
 
 enum httpsession_body {
@@ -81,6 +83,37 @@ bool httpsession_is_alive(const struct session *session);
 enum nal_class httpsession_ask(struct httpsession_answer *answer, struct httpsession *session,
 			       const struct httpsession_request *request,
 			       const struct way_limits *limits, struct err *err) MUST_USE;
+
+/*
+ * Several requests at a time, each over a connection of its own as far as there are some:
+ *
+ *     httpsession_begin* → { httpsession_turn, httpsession_is_over } → httpsession_end
+ *
+ * Redirects are not followed. What is given stays valid until the end; body functions are called
+ * within httpsession_turn.
+ */
+struct httpsession_exchange;
+
+struct httpsession_exchange *httpsession_begin(struct httpsession_answer *answer,
+					       struct httpsession *session,
+					       const struct httpsession_request *request,
+					       const struct way_limits *limits, struct err *err)
+	MUST_USE;
+
+/* Let all of them go on, waiting up to `wait_ms` for one that can. */
+void httpsession_turn(struct httpsession *session, uint32_t wait_ms);
+
+/* True once it has ended, or was slower than its limits allow. */
+bool httpsession_is_over(struct httpsession_exchange *x);
+
+/* So much time was the caller's, not the server's. */
+void httpsession_excuse(struct httpsession_exchange *x, uint64_t ms);
+
+/* Its class, as of httpsession_ask; one that is not over is called off. Frees it. */
+enum nal_class httpsession_end(struct httpsession_exchange *x);
+
+/* How long a round trip to the server takes, by the kernel's own measure; 0: not known. */
+uint32_t httpsession_round_trip_us(const struct httpsession *s);
 
 /* True if libcurl would go through a proxy of the environment for this host. */
 bool httpsession_is_proxied(const char *scheme, const char *host);

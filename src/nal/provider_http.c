@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "nal/dial.h"
 #include "nal/httpsession.h"
+#include "nal/httpspread.h"
 #include "nal/provider.h"
 
 static struct httpsession *session_of(const struct way *way)
@@ -242,6 +243,28 @@ static enum nal_class read_next(struct reading *r, const char *name, struct err 
 	return NAL_CLASS_PROTOCOL;
 }
 
+static enum nal_class read_spread(struct reading *r, const char *name, struct err *err)
+{
+	SCOPED_TEXT char *url = NULL;
+	enum nal_class class;
+	struct httpspread spread = {
+		.way = r->way,
+		.ranges = r->ranges,
+		.count = r->count,
+		.sink = r->sink,
+		.ctx = r->ctx,
+	};
+
+	if (!locator_join(&url, &r->way->where, name, err))
+		return NAL_CLASS_UNKNOWN;
+	spread.url = url;
+	class = httpspread_read(&spread, err);
+	r->at = spread.at;
+	r->done = spread.done;
+	r->stopped = spread.stopped;
+	return class;
+}
+
 static enum nal_class http_read_ranges(struct way *way, const char *name,
 				       const struct way_range *ranges, size_t count,
 				       way_sink_fn *sink, void *ctx, struct err *err)
@@ -251,6 +274,8 @@ static enum nal_class http_read_ranges(struct way *way, const char *name,
 	};
 	enum nal_class class = NAL_CLASS_OK;
 
+	if (httpspread_is_due(way, ranges, count))
+		class = read_spread(&r, name, err);
 	while (class == NAL_CLASS_OK && r.at < count && !r.stopped)
 		class = read_next(&r, name, err);
 	return class;

@@ -41,13 +41,14 @@ struct way_limits {
 	uint32_t first_byte_ms;     /* from the request to the first byte of the answer's body */
 	uint32_t floor_bytes_per_s; /* less over a whole window is NAL_CLASS_SLOW; 0: no floor */
 	uint32_t floor_window_ms;
+	uint32_t far_us; /* a round trip from which HTTP ranges come over several connections */
 	const char *tls_ca_file; /* PEM; NULL: the system's */
 };
 
 #define WAY_LIMITS_DEFAULT                                                            \
 	{                                                                             \
 		.connect_ms = 1000, .first_byte_ms = 2800, .floor_bytes_per_s = 2048, \
-		.floor_window_ms = 10000                                              \
+		.floor_window_ms = 10000, .far_us = 5000                              \
 	}
 
 /* What is to be reached. Everything is borrowed for the duration of the call it is given to. */

@@ -20,7 +20,7 @@ struct fixture {
 	struct way *way;
 };
 
-static void reach(struct fixture *f, const char *path)
+static void reach_far(struct fixture *f, const char *path, uint32_t far_us)
 {
 	static const struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
 	struct conntab_options quick = options;
@@ -28,6 +28,7 @@ static void reach(struct fixture *f, const char *path)
 	struct way_target target = { .where = &f->where };
 	struct err err = { 0 };
 
+	quick.limits.far_us = far_us;
 	quick.limits.first_byte_ms = 500;
 	quick.limits.floor_window_ms = 1000;
 	f->tab = conntab_new(&quick);
@@ -35,6 +36,11 @@ static void reach(struct fixture *f, const char *path)
 	assert_done(conntab_acquire(&f->way, f->tab, &target, WAY_LINK_NONE, f, &err) ==
 			    NAL_CLASS_OK,
 		    &err);
+}
+
+static void reach(struct fixture *f, const char *path)
+{
+	reach_far(f, path, UINT32_MAX);
 }
 
 static void leave(struct fixture *f)
@@ -167,6 +173,63 @@ static void ranges_arrive_exactly(void **state UNUSED)
 	/* Neighbours share a request. */
 	assert_int_equal(way_counts(f.way).requests, 3);
 	assert_int_equal(way_counts(f.way).connects, 1);
+	leave(&f);
+}
+
+/* A large object whose byte at n is n % 251. */
+static void serve_large(const struct fixture *f, const char *name, size_t size)
+{
+	uint8_t *bytes = alloc_resize(NULL, size);
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(i % 251);
+	serve_file(f, name, bytes, size);
+	free(bytes);
+}
+
+static void a_far_server_is_read_over_several_connections(void **state UNUSED)
+{
+	static const struct way_range ranges[] = {
+		{ 3, 1 },           { 100, 7000000 },       { 7000100, 10 },
+		{ 7000110, 50000 }, { 8000000, 600 << 10 }, { 11999999, 1 },
+	};
+	struct fixture f = { .way = NULL };
+	struct collector c = { .ranges = ranges };
+	struct err err = { 0 };
+
+	webserver_nginx(&f.server);
+	serve_large(&f, "o", 12000000);
+	reach_far(&f, "", 0);
+	assert_int_equal(way_read_ranges(f.way, "o", ranges, 6, collect, &c, &err), NAL_CLASS_OK);
+	assert_int_equal(c.wrong, 0);
+	for (size_t i = 0; i < COUNT_OF(ranges); i++)
+		assert_int_equal(c.got[i], ranges[i].size);
+	assert_int_equal(way_counts(f.way).bytes_in, 7000012 + 50000 + (600 << 10));
+	/* How many it takes depends on who is quicker; they are kept for the next read. */
+	assert_in_range(way_counts(f.way).connects, 1, 6);
+	c = (struct collector){ .ranges = ranges };
+	assert_int_equal(way_read_ranges(f.way, "o", ranges, 6, collect, &c, &err), NAL_CLASS_OK);
+	assert_int_equal(c.wrong, 0);
+	assert_in_range(way_counts(f.way).connects, 1, 6);
+	leave(&f);
+}
+
+static void a_sink_may_stop_several_connections(void **state UNUSED)
+{
+	static const struct way_range ranges[] = { { 0, 7000000 } };
+	struct fixture f = { .way = NULL };
+	struct collector c = { .ranges = ranges, .stop_after = 3000000 };
+	struct err err = { 0 };
+
+	webserver_nginx(&f.server);
+	serve_large(&f, "o", 7000000);
+	reach_far(&f, "", 0);
+	assert_int_equal(way_read_ranges(f.way, "o", ranges, 1, collect, &c, &err), NAL_CLASS_OK);
+	assert_int_equal(c.wrong, 0);
+	assert_in_range(c.got[0], 3000000, 3600000);
+	c = (struct collector){ .ranges = ranges };
+	assert_int_equal(way_read_ranges(f.way, "o", ranges, 1, collect, &c, &err), NAL_CLASS_OK);
+	assert_int_equal(c.got[0], 7000000);
 	leave(&f);
 }
 
@@ -318,6 +381,28 @@ static void check_class(const char *why, enum nal_class got, enum nal_class want
 		fail_msg("%s: took %llu ms", why, (unsigned long long)ms);
 }
 
+/* Two ranges, so that a server that counts as far is asked for both at once. */
+static void misbehaving_far_servers_get_their_class(void **state UNUSED)
+{
+	static const struct way_range some[] = { { 1000, 4000 }, { 5500, 500 } };
+
+	for (size_t i = 0; i < COUNT_OF(faults); i++) {
+		struct fixture f = { .way = NULL };
+		struct collector c = { .ranges = some };
+		struct err err = { 0 };
+		uint64_t begun;
+		enum nal_class class;
+
+		webserver_hostile(&f.server, faults[i].fault);
+		reach_far(&f, "x", 0);
+		begun = now();
+		class = way_read_ranges(f.way, "o", some, 2, collect, &c, &err);
+		check_class(faults[i].why, class, faults[i].ranges, now() - begun,
+			    faults[i].within_ms, &err);
+		leave(&f);
+	}
+}
+
 static void misbehaving_servers_get_their_class(void **state UNUSED)
 {
 	static const struct way_range some[] = { { 1000, 5000 } };
@@ -344,6 +429,23 @@ static void misbehaving_servers_get_their_class(void **state UNUSED)
 			    faults[i].within_ms, &err);
 		leave(&f);
 	}
+}
+
+static void far_servers_without_ranges_are_read_from_the_start(void **state UNUSED)
+{
+	static const struct way_range ranges[] = { { 10, 90 }, { 5000, 20000 } };
+	struct fixture f = { .way = NULL };
+	struct collector c = { .ranges = ranges };
+	struct err err = { 0 };
+
+	webserver_hostile(&f.server, WEBSERVER_NO_RANGES);
+	reach_far(&f, "x", 0);
+	assert_int_equal(way_read_ranges(f.way, "o", ranges, 2, collect, &c, &err), NAL_CLASS_OK);
+	assert_int_equal(c.wrong, 0);
+	assert_int_equal(c.got[0], 90);
+	assert_int_equal(c.got[1], 20000);
+	assert_false(way_has_ranges(f.way));
+	leave(&f);
 }
 
 static void servers_without_ranges_are_read_from_the_start(void **state UNUSED)
@@ -485,6 +587,10 @@ static void tls_wants_a_certificate_that_is_trusted(void **state UNUSED)
 TESTING_MAIN(cmocka_unit_test(one_connection_serves_many_requests),
 	     cmocka_unit_test(unchanged_objects_move_nothing),
 	     cmocka_unit_test(ranges_arrive_exactly),
+	     cmocka_unit_test(a_far_server_is_read_over_several_connections),
+	     cmocka_unit_test(a_sink_may_stop_several_connections),
+	     cmocka_unit_test(misbehaving_far_servers_get_their_class),
+	     cmocka_unit_test(far_servers_without_ranges_are_read_from_the_start),
 	     cmocka_unit_test(ranges_past_the_end_are_protocol),
 	     cmocka_unit_test(objects_are_put_and_removed), cmocka_unit_test(caps_are_kept),
 	     cmocka_unit_test(a_sink_that_stops_is_no_fault),
