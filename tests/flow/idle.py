@@ -40,10 +40,10 @@ RATE = 15000  # a poll in 60 ms, where the machine is that fast
 HOST = "cap1.packway.test"
 
 
-def dns(alive):
+def dns(alive, address="127.0.0.1"):
     # In place: the name is a mount.
     with open(f"{NAMES}/hosts", "w") as f:
-        f.write("127.0.0.1 localhost\n" + (f"127.0.0.1 {HOST}\n" if alive else ""))
+        f.write("127.0.0.1 localhost\n" + (f"{address} {HOST}\n" if alive else ""))
 
 
 def is_sanitized():
@@ -63,6 +63,8 @@ class FastAgent:
         bin_dir = t.new_dir("bin")
         for name, of in (("fastagent",) * 2, ("packway-agent",) * 2, ("packway-worker", "fastworker")):
             shutil.copy(program(of), bin_dir / name)
+        shutil.copy(program("packway-smb"), bin_dir)
+        shutil.copytree(BUILD / "src" / "smb" / "home", bin_dir / "smb-home")
         # Freed memory that the sanitizer keeps aside would look like growth.
         env = {**client.env, "ASAN_OPTIONS": "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"}
         self.process = t.spawn(bin_dir / "fastagent", client.state, self.polls_file, env=env)
@@ -162,6 +164,54 @@ def _(t):
     need(len(polls) <= intervals + 2, "more polls than intervals")
     need(len(cap.lines()) <= 4 * since + 40, "a burst of requests", *cap.lines()[:60])
     # Its sessions are open again: that many descriptors more.
+    flat(before, agent.usage(), 8192 if is_sanitized() else 1024, 8)
+
+
+@case(f"{POLLS} polls of a CAP on a share, whose server is gone, cost no memory, and two bring all back without a burst")
+def _(t):
+    smb = t.samba()
+    port = "" if smb.port == 445 else f":{smb.port}"
+    share = f"smb://{HOST}{port}/packway"
+    dns(True, smb.host)
+    base = int(time.time())
+    fast = {"PACKWAY_FAKE_TIME": f"{base}*{RATE}"}
+    site = t.site()
+    site.env = fast
+    site("cap", "add", "cap1", f"{share}/cap")
+    site("dp", "add", "dp1", f"{share}/dp")
+    site("publish")
+    client = t.client()
+    client.env.update(fast)
+    client.enroll(site, f"{share}/cap")
+    agent = FastAgent(t, client, base)
+    agent.wait_polls(10)
+
+    smb.stop()
+    dns(False)
+    agent.wait_polls(POLLS // 6)
+    worker, before = agent.worker(), agent.usage()
+    agent.wait_polls(POLLS - POLLS // 6)
+    after = agent.usage()
+    print(f"# {len(agent.polls())} polls, KiB and descriptors: {before} -> {after}")
+    equal(agent.worker(), worker, "the worker's process")
+    flat(before, after, 8192 if is_sanitized() else 256, 1)
+    verdict = client.json("status")["verdict"]
+    need(verdict not in ("ok", "unchanged"), "nobody answers, and the verdict is", verdict)
+
+    dns(True, smb.host)
+    mark = smb.mark()
+    smb.start()
+    site("publish")
+    own = len(smb.authentications(mark))  # the site's
+    back = agent.now()
+    fresh = wait_for("recovery", 30, lambda: refreshed_after(client, back), step=0.005)
+    needed = [p for p in agent.polls() if back <= p <= fresh]
+    need(len(needed) <= 2, "polls until recovery", needed, back, fresh)
+    agent.wait_polls(10)
+    since = sum(p >= back for p in agent.polls())
+    logons = len(smb.authentications(mark)) - own
+    print(f"# recovered after {len(needed)} polls; {logons} logons in {since} polls since")
+    need(logons <= 2 * since + 10, "a burst of logons", logons, since)
     flat(before, agent.usage(), 8192 if is_sanitized() else 1024, 8)
 
 
