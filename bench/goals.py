@@ -10,6 +10,7 @@ import time
 import corpus
 import flow
 import hostile
+import lines
 from measure import Cost, in_rounds, note, timed
 
 class Bench:
@@ -453,7 +454,9 @@ GOALS = {
     "P1": ("publish", p1_publish),
     "P2": ("size", p2_size),
     "P5": ("one big file over HTTP and SMB", p5_both),
+    "P6": ("small files", lines.p6_small_files),
     "P7": ("an open way", p7_open_way),
+    "P8": ("a new way over SMB", lines.p8_new_way),
     "P9": ("choice", p9_choice),
     "P10": ("idle agent", p10_agent),
     "P11": ("polls", p11_polls),
