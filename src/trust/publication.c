@@ -9,6 +9,8 @@
 #include "common/clock.h"
 #include "common/jsondoc.h"
 #include "trust/keychange.h"
+#include "trust/role.h"
+#include "trust/verify.h"
 
 #define SPEC_VERSION "1.0.34"
 /* One version of a role. */
@@ -788,6 +790,18 @@ static bool check_given(const struct publication *pub, enum siterole role, const
 	       (role != SITEROLE_ROOT || authority_check(&old, doc, err));
 }
 
+/* In the form that clients take, and a root signed by as many of its own keys as they count. */
+static bool check_form(enum siterole role, struct span bytes, struct err *err)
+{
+	enum role_kind kind = role == SITEROLE_ROOT ? ROLE_ROOT : ROLE_TARGETS;
+	SCOPED(role) struct role *parsed = NULL;
+
+	if (role_parse(&parsed, kind, bytes, err) != VERDICT_OK)
+		return false;
+	return kind != ROLE_ROOT ||
+	       verify_threshold(parsed, &parsed->top[ROLE_ROOT], "root", err) == VERDICT_OK;
+}
+
 bool publication_give(struct publication *pub, enum siterole role, struct span bytes,
 		      struct err *err)
 {
@@ -799,8 +813,8 @@ bool publication_give(struct publication *pub, enum siterole role, struct span b
 		return err_set(
 			err, ERR_LIMIT, "role \"%s\" has %zu bytes, clients read at most %zu",
 			siterole_rule(role)->name, bytes.size, siterole_rule(role)->bytes_max);
-	if (!jsondoc_read(&doc, bytes, err) || !read_edition(&e, role, doc, bytes, err) ||
-	    !check_given(pub, role, &e, doc, err)) {
+	if (!check_form(role, bytes, err) || !jsondoc_read(&doc, bytes, err) ||
+	    !read_edition(&e, role, doc, bytes, err) || !check_given(pub, role, &e, doc, err)) {
 		edition_release(&e);
 		return err_what(err, "cannot take the signed role \"%s\"",
 				siterole_rule(role)->name);

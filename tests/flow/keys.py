@@ -177,10 +177,13 @@ def _(t):
     elsewhere = t.dir / "elsewhere.json"
     shutil.copy(request, elsewhere)
     run(program("packway-site"), "keys", "sign", elsewhere, "--keys", safe)
-    forged = json.loads(elsewhere.read_text())
-    forged["roles"][0]["signed"]["version"] += 1
-    (t.dir / "forged.json").write_text(json.dumps(forged))
-    site("keys", "import", t.dir / "forged.json", check=False).want(1)
+    for spoil in (lambda r: r["signed"].update(version=r["signed"]["version"] + 1), lambda r: r.update(role="root"),
+                  lambda r: r["signed"].pop("targets"), lambda r: r.update(signatures=[1]), lambda r: r.update(role="snapshot"),
+                  lambda r: r["signed"]["targets"].update({"package/evil.json": {"length": 1, "hashes": {"sha256": "0" * 64}}})):
+        forged = json.loads(elsewhere.read_text())
+        spoil(forged["roles"][0])
+        (t.dir / "forged.json").write_text(json.dumps(forged))
+        need(site("keys", "import", t.dir / "forged.json", check=False).code in (1, 3, 5), "a spoiled request is taken")
     site("keys", "import", elsewhere)
     equal(site.json("publish")["waiting"], [], "waiting after the import")
     walk(cap, site.root)
