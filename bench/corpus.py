@@ -111,6 +111,17 @@ def big_file(folder, size=1 << 30):
     return path
 
 
+def pairs(folder):
+    """label → (old, new): the pairs that lie in the folder, else those of the archive."""
+    def found():
+        return {at.name: (at / "old", at / "new") for at in sorted(pathlib.Path(folder).glob("*"))
+                if (at / "old").is_dir() and (at / "new").is_dir()}
+
+    if not found():
+        trees(folder)
+    return found()
+
+
 def summary(tree):
     sizes = [p.lstat().st_size for p in pathlib.Path(tree).rglob("*")
              if p.is_file() and not p.is_symlink()]
