@@ -12,6 +12,7 @@
 #include "agent/generation.h"
 #include "agent/inventory.h"
 #include "agent/jobs.h"
+#include "agent/mountpoint.h"
 #include "agent/offer.h"
 #include "agent/overview.h"
 #include "agent/permit.h"
@@ -311,30 +312,30 @@ static void forget_quiet(const struct cycle *c)
 	(void)unlink(path);
 }
 
-static enum run_start start(struct cycle *c, size_t i, const char *path, const char *way,
+static enum run_start start(struct cycle *c, size_t i, char **path, char **way,
 			    enum journal_again again, struct err *err)
 {
 	SCOPED_FD int pin = -1;
 	struct run_request request = {
 		.assignment = assigned_row(&c->plan, i),
-		.content = path,
 		.client = c->id.client,
-		.way = way,
 		.again = again,
 		.reaper = c->reaper,
 	};
 	enum run_start result;
 
 	forget_quiet(c);
-	if (!supply_hold(&pin, &c->supply, i, err) || !open_journal(c, err))
+	if (!supply_hold(&pin, path, way, &c->supply, i, err) || !open_journal(c, err))
 		return RUN_FAULT;
 	request.pin = pin;
+	request.content = *path;
+	request.way = *way;
 	result = run_start(&c->journal, &request, c->job->clock, err);
 	journal_close(&c->journal);
 	return result;
 }
 
-static bool run_assignment(struct cycle *c, size_t i, const char *path, const char *way,
+static bool run_assignment(struct cycle *c, size_t i, char **path, char **way,
 			   enum journal_again again, struct err *err)
 {
 	switch (start(c, i, path, way, again, err)) {
@@ -365,12 +366,12 @@ static bool take_turn(struct cycle *c, size_t i, bool *tried)
 	if ((!v.wants_content && v.state != SCHEDULE_DUE) || tried[i])
 		return false;
 	tried[i] = true;
-	if (!supply_fetch(&path, &way, &c->supply, i, SUPPLY_MISSING, &err))
+	if (!supply_prepare(&path, &way, &c->supply, i, &err))
 		return false;
 	schedule_evaluate(&v, &c->plan.assignments[i], &c->plan.contents[i], &facts);
 	if (v.state != SCHEDULE_DUE)
 		return false;
-	if (run_assignment(c, i, path, way, v.again, &err))
+	if (run_assignment(c, i, &path, &way, v.again, &err))
 		return true;
 	log_warn("%s: %s", c->plan.assignments[i].advertisement, err.why);
 	assigned_set_wait(&c->plan, i, err.why, SCHEDULE_NEVER);
@@ -633,6 +634,8 @@ bool cycle_sync(json_t **result_out, struct job *job, const json_t *request, str
 	SCOPED(cycle) struct cycle c;
 
 	job->for_person = jsondoc_flag(request, "for_person", true);
+	if (job->for_person)
+		mountpoint_reconcile(job); /* the agent's own is at its start */
 	if (!cycle_until_done(result_out, &c, job, err))
 		return false;
 	if (c.refresh_error.code == ERR_NONE)
@@ -719,9 +722,8 @@ static enum begun begin_by_hand(struct run_key *key_out, struct job *job, const 
 	if (!offer_find(&index, &v, &c.plan, &facts, job->caller, request, err))
 		return BEGUN_FAULT;
 	*key_out = key_of(&c, index);
-	done = v.reason == SCHEDULE_BUSY ||
-	       (supply_fetch(&path, &way, &c.supply, index, SUPPLY_MISSING, err) &&
-		run_assignment(&c, index, path, way, v.again, err));
+	done = v.reason == SCHEDULE_BUSY || (supply_prepare(&path, &way, &c.supply, index, err) &&
+					     run_assignment(&c, index, &path, &way, v.again, err));
 	if (!assigned_save(&c.plan, job->state, &ignored) || !deliver(&c, &ignored))
 		log_debug("records wait: %s", ignored.why);
 	if (!done)

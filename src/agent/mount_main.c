@@ -32,6 +32,7 @@
 #include "common/text.h"
 #include "common/wire.h"
 
+#define CLAIM_SOON_MS   300   /* for one who only puts things in order */
 #define CLAIM_WAIT_MS   5000  /* for a mount that is being released */
 #define RELEASE_WAIT_MS 10000 /* for those who are in a mount that a person wants to go */
 #define AGAIN_MS        200   /* between two tries to unmount … */
@@ -301,7 +302,7 @@ static enum place claim_place(struct serve *s, struct err *err)
 {
 	json_auto_t *record = NULL;
 
-	if (mountledger_claim(&s->claim, &s->state, s->at, 0, err))
+	if (mountledger_claim(&s->claim, &s->state, s->at, CLAIM_SOON_MS, err))
 		return PLACE_OURS;
 	if (err->code != ERR_LOCKED)
 		return PLACE_FAULT;
@@ -494,6 +495,9 @@ static bool serve(struct serve *s, bool has_token, struct err *err)
 		switch (claim_place(s, err)) {
 		case PLACE_OURS:
 			done = serve_place(s, has_token, err);
+			/* What is left to be ended holds up nobody who wants the place. */
+			path_close_fd(&s->claim);
+			s->claim = -1;
 			break;
 		case PLACE_IS_SAME:
 			answer_mounted(s, true);
@@ -579,8 +583,10 @@ static void put_in_order(struct serve *s, const json_t *record)
 		return;
 	if (holder.is_mounted && holder.is_ours)
 		mountholder_detach(at);
+	if (jsondoc_flag(record, "made", false))
+		(void)rmdir(at);
 	if (!jsondoc_flag(record, "keep", false)) {
-		forget_place(&s->state, at, jsondoc_flag(record, "made", false));
+		mountledger_remove(&s->state, at);
 		return;
 	}
 	path_close_fd(&claim);

@@ -19,6 +19,7 @@
 
 #include "agent/control.h"
 #include "agent/journal.h"
+#include "agent/mountpoint.h"
 #include "agent/mountwatch.h"
 #include "agent/orphan.h"
 #include "agent/permit.h"
@@ -603,6 +604,20 @@ static int watch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* What a crash left mounted is undone, what is to be kept is made anew. */
+static void reconcile_mounts(struct supervisor *s)
+{
+	struct job job = {
+		.state = &s->state,
+		.settings = s->options->settings,
+		.clock = s->clock,
+		.worker = -1,
+		.worker_token = -1,
+	};
+
+	mountpoint_reconcile(&job);
+}
+
 static bool start(struct supervisor *s, struct err *err)
 {
 	SCOPED_TEXT char *socket = NULL;
@@ -624,6 +639,8 @@ static bool start(struct supervisor *s, struct err *err)
 	/* Another table than the kernel's never tells. */
 	if (s->options->settings == NULL || s->options->settings->mounts == NULL)
 		mountwatch_open(&s->mounts);
+	if (s->options->settings != NULL)
+		reconcile_mounts(s);
 	learn_client(s);
 	s->next_poll_ms = clock_mono_ms(s->clock) +
 			  supervisor_first_delay(poll_interval(s), s->client);

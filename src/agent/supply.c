@@ -1,5 +1,10 @@
 #include "agent/supply.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "agent/mountpoint.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
@@ -45,6 +50,24 @@ bool supply_fetch(char **path_out, char **way_out, const struct supply *s, size_
 	return true;
 }
 
+/* "any", or a path; NULL: the program gets a copy. */
+static const char *mount_of(const struct supply *s, size_t i)
+{
+	const char *mount = jsondoc_text(assigned_row(s->plan, i), "mount");
+
+	return mount == NULL || strcmp(mount, "none") == 0 ? NULL : mount;
+}
+
+bool supply_prepare(char **path_out, char **way_out, const struct supply *s, size_t i,
+		    struct err *err)
+{
+	if (mount_of(s, i) == NULL)
+		return supply_fetch(path_out, way_out, s, i, SUPPLY_MISSING, err);
+	*path_out = *way_out = NULL;
+	assigned_set_ready(s->plan, i);
+	return true;
+}
+
 /* Immediately before a run the tree is compared with the signed manifest once more. */
 static bool verify_content(const struct supply *s, size_t i, struct err *err)
 {
@@ -83,7 +106,7 @@ static bool pin_content(int *pin_out, const struct supply *s, size_t i, struct e
 	return store_open(&store, dir, s->job->clock, err) && store_pin(pin_out, store, &id, err);
 }
 
-bool supply_hold(int *pin_out, const struct supply *s, size_t i, struct err *err)
+static bool hold_copy(int *pin_out, const struct supply *s, size_t i, struct err *err)
 {
 	SCOPED_TEXT char *path = NULL;
 	SCOPED_TEXT char *way = NULL;
@@ -99,4 +122,53 @@ bool supply_hold(int *pin_out, const struct supply *s, size_t i, struct err *err
 	*pin_out = -1;
 	return supply_fetch(&path, &way, s, i, SUPPLY_MEND, err) &&
 	       pin_content(pin_out, s, i, err) && verify_content(s, i, err);
+}
+
+/* Whoever has a descriptor in a mount keeps it mounted. */
+static bool hold_folder(int *pin_out, const char *path, struct err *err)
+{
+	*pin_out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *pin_out >= 0 || err_sys(err, ERR_IO, errno, "folder %s", path);
+}
+
+static bool hold_mount(int *pin_out, char **path_out, const struct supply *s, size_t i,
+		       const char *mount, struct err *err)
+{
+	const json_t *row = assigned_row(s->plan, i);
+	const struct mountpoint_request request = {
+		.package = jsondoc_text(row, "package"),
+		.version = jsondoc_int(row, "version", 0),
+		.at = mount[0] == '/' ? mount : NULL,
+		.advertisement = jsondoc_text(row, "advertisement"),
+		.program = jsondoc_text(row, "program"),
+		.keeps = jsondoc_flag(row, "keep", false),
+	};
+	json_auto_t *result = NULL;
+
+	if (!mountpoint_mount(&result, request.keeps ? NULL : pin_out, s->job, &request, err))
+		return false;
+	*path_out = alloc_text(jsondoc_text(result, "at"));
+	if (!request.keeps && !jsondoc_flag(result, "already", false))
+		return true;
+	path_close_fd(pin_out);
+	return hold_folder(pin_out, *path_out, err);
+}
+
+bool supply_hold(int *pin_out, char **path_out, char **way_out, const struct supply *s, size_t i,
+		 struct err *err)
+{
+	const char *mount = mount_of(s, i);
+
+	if (mount == NULL)
+		return hold_copy(pin_out, s, i, err);
+	if (hold_mount(pin_out, path_out, s, i, mount, err)) {
+		*way_out = alloc_text("mount");
+		return true;
+	}
+	if (strcmp(mount, "any") != 0 || err->code != ERR_UNSUPPORTED)
+		return false;
+	log_note("%s; the program gets a copy", err->why);
+	err_clear(err);
+	return supply_fetch(path_out, way_out, s, i, SUPPLY_MISSING, err) &&
+	       hold_copy(pin_out, s, i, err);
 }

@@ -32,9 +32,21 @@ bool supply_fetch(char **path_out, char **way_out, const struct supply *s, size_
 		  enum supply_how how, struct err *err) MUST_USE;
 
 /*
+ * Have it here unless its program reads it from a mount: then *path_out and *way_out are NULL, and
+ * supply_hold mounts it.
+ */
+bool supply_prepare(char **path_out, char **way_out, const struct supply *s, size_t index,
+		    struct err *err) MUST_USE;
+
+/*
  * Hold the content so that nobody removes it, and compare it with its manifest once more. Somebody
  * may have changed it since it came: that is mended once. The caller closes *pin_out (-1 before).
+ *
+ * For a program that asks for a mount: mount it, as long as some process has *pin_out, and tell the
+ * place in *path_out. A mount anywhere falls back to a copy where the machine has no FUSE; a place
+ * that is taken is ERR_IN_USE with its holder named.
  */
-bool supply_hold(int *pin_out, const struct supply *s, size_t index, struct err *err) MUST_USE;
+bool supply_hold(int *pin_out, char **path_out, char **way_out, const struct supply *s,
+		 size_t index, struct err *err) MUST_USE;
 
 #endif

@@ -39,6 +39,7 @@ enum {
 	OPTION_REPEATED =
 		1, /* may be given several times, and takes several words: --dp a b --dp c */
 	OPTION_REQUIRED = 2,
+	OPTION_APART = 4, /* has nothing to do with the setting of that name */
 };
 
 struct option_spec {

@@ -132,9 +132,9 @@ static bool run_show(struct verb_call *call, struct err *err)
 		{ "created" },           { 0 },
 	};
 	static const struct print_column programs[] = {
-		{ "name" }, { "command" }, { "timeout_s", PRINT_DURATION, "timeout" },
-		{ "as" },   { "rerun" },   { "run_after" },
-		{ 0 },
+		{ "name" },  { "command" }, { "timeout_s", PRINT_DURATION, "timeout" },
+		{ "as" },    { "rerun" },   { "run_after" },
+		{ "mount" }, { 0 },
 	};
 	static const struct print_column dps[] = {
 		{ "dp" }, { "version" }, { "state" }, { "reason" }, { 0 },
@@ -289,17 +289,6 @@ static void warn_of_secrets(const char *command)
 			word);
 }
 
-static bool check_later_features(const struct verb_call *call, struct err *err)
-{
-	const char *mount = options_text(call->options, "mount");
-
-	if (mount == NULL || text_equal_nocase(mount, "none"))
-		return true;
-	err_set(err, ERR_UNSUPPORTED, "--mount %s: this release hands programs a local copy only",
-		mount);
-	return err_fix(err, "leave --mount out, or say --mount none");
-}
-
 static bool run_program_add(struct verb_call *call, struct err *err)
 {
 	SCOPED(site) struct site *site = NULL;
@@ -312,12 +301,13 @@ static bool run_program_add(struct verb_call *call, struct err *err)
 		.run_after = options_text(call->options, "run-after"),
 		.rerun = options_text(call->options, "rerun"),
 		.as = options_text(call->options, "as"),
+		.mount = options_text(call->options, "mount"),
+		.keep = options_flag(call->options, "keep"),
 	};
 
 	spec.success = options_all(call->options, "success", &spec.success_count);
 	spec.restart = options_all(call->options, "restart-codes", &spec.restart_count);
-	if (!check_later_features(call, err) || !site_call_open(&site, call, err) ||
-	    !program_add(site, &spec, err))
+	if (!site_call_open(&site, call, err) || !program_add(site, &spec, err))
 		return false;
 	warn_of_secrets(spec.command);
 	jsondoc_set_text(doc, "package", spec.package);
@@ -357,8 +347,12 @@ static const struct option_spec program_options[] = {
 	  .help = "end it after this time (10m)" },
 	{ .name = "mount",
 	  .type = OPTION_TEXT,
-	  .value = "none",
-	  .help = "how it gets its content: a local copy" },
+	  .value = "none|any|/PATH",
+	  .help = "how it gets its content: a local copy (none), or a read-only mount, anywhere or there" },
+	{ .name = "keep",
+	  .type = OPTION_FLAG,
+	  .flags = OPTION_APART,
+	  .help = "leave it mounted there, until packway unmount" },
 	{ .name = "success",
 	  .type = OPTION_TEXT,
 	  .flags = OPTION_REPEATED,

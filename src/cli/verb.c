@@ -159,7 +159,8 @@ static bool offer_flags(struct command *cmd, const struct verb *verb, struct err
 			SCOPED_TEXT char *where = alloc_printf("--%s", o->name);
 
 			if (!config_has(cmd->config, o->name) ||
-			    !options_given(cmd->options, o->name) || (o->flags & OPTION_REPEATED))
+			    !options_given(cmd->options, o->name) ||
+			    (o->flags & (OPTION_REPEATED | OPTION_APART)))
 				continue;
 			if (!config_set(cmd->config, o->name,
 					o->type == OPTION_FLAG

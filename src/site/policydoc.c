@@ -248,7 +248,8 @@ static void fill_program(struct docs_program *out, const json_t *row)
 		.after_program = jsondoc_text(row, "after_program"),
 		.rerun = rerun_of(row),
 		.as = jsondoc_text(row, "run_as"),
-		.mount = "none",
+		.mount = jsondoc_text(row, "mount"),
+		.keep = jsondoc_int(row, "keep", 0) != 0,
 	};
 	out->success_count = fill_codes(out->success, json_object_get(row, "success"));
 	out->restart_count = fill_codes(out->restart, json_object_get(row, "restart"));

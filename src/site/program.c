@@ -7,6 +7,7 @@
 #include "common/buf.h"
 #include "common/command.h"
 #include "common/jsondoc.h"
+#include "common/path.h"
 #include "common/text.h"
 #include "site/checks.h"
 #include "site/package.h"
@@ -143,6 +144,25 @@ static bool check_account(const char *as, struct err *err)
 		       as);
 }
 
+/* A place that some machine may have: absolute, and no way out of itself. */
+static bool is_place(const char *mount)
+{
+	return mount[0] == '/' && path_is_beneath(span_of_text(mount + 1));
+}
+
+static bool check_mount(const struct program_spec *spec, struct err *err)
+{
+	if (spec->mount == NULL || strcmp(spec->mount, "none") == 0)
+		return !spec->keep ||
+		       err_set(err, ERR_USAGE, "--keep: there is no mount to be kept");
+	if (strcmp(spec->mount, "any") != 0 && !is_place(spec->mount))
+		return err_set(err, ERR_USAGE,
+			       "--mount: \"%s\" is neither none, any nor an absolute path",
+			       spec->mount);
+	return !spec->keep || spec->mount[0] == '/' ||
+	       err_set(err, ERR_USAGE, "--keep: a mount that is kept needs a path of its own");
+}
+
 static bool add_row(struct site *site, const struct program_spec *spec, const char *after_package,
 		    const char *after_program, struct err *err)
 {
@@ -159,7 +179,8 @@ static bool add_row(struct site *site, const struct program_spec *spec, const ch
 			   db_int((int64_t)spec->timeout_s), db_text(success), db_text(restart),
 			   db_text(after_package), db_text(after_program),
 			   db_text(spec->rerun != NULL ? spec->rerun : "never"),
-			   db_text(spec->as != NULL ? spec->as : "root")),
+			   db_text(spec->as != NULL ? spec->as : "root"),
+			   db_text(spec->mount != NULL ? spec->mount : "none"), db_int(spec->keep)),
 		   err))
 		return true;
 	if (err->code == ERR_EXISTS)
@@ -175,6 +196,7 @@ bool program_add(struct site *site, const struct program_spec *spec, struct err 
 	SCOPED_TEXT char *after_program = NULL;
 
 	return check_command(spec->command, err) && check_account(spec->as, err) &&
+	       check_mount(spec, err) &&
 	       read_run_after(&after_package, &after_program, spec->run_after, err) &&
 	       site_begin(site, err) && package_check(site, spec->package, err) &&
 	       check_chain(site, spec, after_package, after_program, err) &&

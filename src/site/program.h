@@ -24,12 +24,14 @@ struct program_spec {
 	const char *run_after; /* "ID:NAME" or NULL */
 	const char *rerun;     /* "never", "always", "on-failure" */
 	const char *as;        /* "root", "user" or an account's name */
+	const char *mount;     /* "none", "any" or an absolute path */
+	bool keep;             /* leave it mounted; with a mount only */
 };
 
 /*
  * Add a program. ERR_NOT_FOUND for a package or run-after program that does not exist, ERR_EXISTS,
- * ERR_USAGE for a command that cannot be split or codes that are none, ERR_REFUSED for a
- * run-after that would close a circle.
+ * ERR_USAGE for a command that cannot be split, codes that are none or a place that is none,
+ * ERR_REFUSED for a run-after that would close a circle.
  */
 bool program_add(struct site *site, const struct program_spec *spec, struct err *err) MUST_USE;
 

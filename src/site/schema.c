@@ -321,8 +321,13 @@ static const char distribution[] =
 								   */
 	"ALTER TABLE boundary_group ADD COLUMN window TEXT;";
 
+/* Programs that read their content from a mount. */
+static const char program_mounts[] =
+	"ALTER TABLE program ADD COLUMN mount TEXT NOT NULL DEFAULT 'none';"
+	"ALTER TABLE program ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const migrations[] = {
-	version_1, version_2, record_uid, deltas, content_records, distribution,
+	version_1, version_2, record_uid, deltas, content_records, distribution, program_mounts,
 };
 
 static const char *const statements[] = {

@@ -125,17 +125,19 @@
 		"  WHERE after_package = ?1 AND package <> ?1 LIMIT 5")                            \
                                                                                                    \
 	/* programs */                                                                             \
-	X(PROGRAM_ADD, "INSERT INTO program VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")      \
+	X(PROGRAM_ADD, "INSERT INTO program VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"      \
+		" ?11, ?12)")                                                                      \
 	X(PROGRAM_EXISTS, "SELECT 1 FROM program WHERE package = ?1 AND name = ?2")                \
 	X(PROGRAM_AFTER, "SELECT after_package, after_program FROM program"                        \
 		" WHERE package = ?1 AND name = ?2 AND after_package IS NOT NULL")                 \
 	X(PROGRAM_LIST, "SELECT name, command, timeout_s, success AS \"success:json\","            \
 		" restart AS \"restart:json\","                                                    \
-		" after_package || ':' || after_program AS run_after, rerun, run_as AS \"as\""     \
-		" FROM program WHERE package = ?1 ORDER BY name")                                  \
+		" after_package || ':' || after_program AS run_after, rerun, run_as AS \"as\","    \
+		" mount, keep FROM program WHERE package = ?1 ORDER BY name")                                  \
 	X(PROGRAM_ROWS, "SELECT name, command, timeout_s, success AS \"success:json\","          \
 		" restart AS \"restart:json\", after_package,"                             \
-		" after_program, rerun, run_as FROM program WHERE package = ?1 ORDER BY name")     \
+		" after_program, rerun, run_as, mount, keep FROM program WHERE package = ?1"       \
+		" ORDER BY name")                                                                  \
 	X(PROGRAM_FORGET_ORDER, "UPDATE program SET after_package = NULL, after_program = NULL"    \
 		" WHERE package = ?1")                                                             \
 	X(PROGRAM_REMOVE_ALL, "DELETE FROM program WHERE package = ?1")                            \

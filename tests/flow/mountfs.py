@@ -208,4 +208,186 @@ def _(t):
     need(at.is_dir(), "a folder that was there before is gone")
 
 
+def advertised(t, command, *options, dps=1, size=6_000_000, server=""):
+    """A package with a program that asks for a mount, mandatory for all; the client has synced nothing yet."""
+    site, nginx, package, client = web_site(t, dps, size, server)
+    (t.dir / "out").mkdir()
+    site("program", "add", package, "go", "--command", command.replace("OUT", str(t.dir / "out")), *options)
+    site("advertise", package, "go", "--collection", "all", "--available", "now")
+    site("publish")
+    client("sync")
+    return site, nginx, package, client
+
+
+SAY = "sh -c 'pwd >OUT/pwd; echo $PACKWAY_CONTENT {content} >OUT/content; sha256sum <large >OUT/sum; echo done >OUT/done'"
+
+
+def sum_of(path):
+    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  -\n"
+
+
+def ended(t):
+    return (t.dir / "out" / "done").exists()
+
+
+def answers_reads(at):
+    with contextlib.suppress(OSError):
+        return bool(os.listdir(at))
+    return False
+
+
+def stays_mounted(t, expect):
+    wait_for(f"mounts {expect}", 15, lambda: mounts_under(t.dir) == expect)
+
+
+@case("a program runs from a mount anywhere while its DP is killed, and ends from another")
+def _(t):
+    command = "sh -c 'pwd >OUT/pwd; echo $PACKWAY_CONTENT {content} >OUT/content; head -c 1000 large >/dev/null; echo >OUT/begun; " \
+              "while [ ! -e OUT/go ]; do sleep 0.1; done; sha256sum <large >OUT/sum; echo >OUT/done'"
+    _, nginx, package, client = advertised(t, command, "--mount", "any", dps=2, size=40_000_000)
+    client("prefer", "dp1")
+    command = t.spawn(program("packway"), "--state", client.state, "run", package, "go", env=client.env)
+    wait_for("the program", 30, (t.dir / "out" / "begun").exists)
+    (place,) = mounts_under(t.dir)
+    nginx[0].stop()
+    (t.dir / "out" / "go").touch()
+    equal(command.wait(60 * SLOW), 0, "exit code")
+    equal((t.dir / "out" / "sum").read_text(), sum_of(t.dir / "source" / "large"), "what the program read")
+    equal((t.dir / "out" / "content").read_text(), f"{place} {place}\n", "PACKWAY_CONTENT and {content}")
+    equal((t.dir / "out" / "pwd").read_text(), f"{place}\n", "working folder")
+    need(get_bytes(nginx[1]) > 10_000_000, "the second server gave little", get_bytes(nginx[1]))
+    stays_mounted(t, [])
+    wait_for("the last of it to go", 15, lambda: all(p.suffix == ".lock" for p in (client.state / "mounts").iterdir()))
+
+
+@case("a program that asks for a place gets exactly that, and its child keeps it mounted (Q158313, Q215080)")
+def _(t):
+    at = t.dir / "place"
+    command = "sh -c 'pwd >OUT/pwd; (while [ ! -e OUT/go ]; do sleep 0.1; done; cat large >OUT/copy; echo >OUT/done) & echo >OUT/first'"
+    _, _, package, client = advertised(t, command, "--mount", str(at))
+    client.agent()
+    command = t.spawn(program("packway"), "--state", client.state, "run", package, "go", env=client.env)
+    wait_for("the end of the first process", 30, (t.dir / "out" / "first").exists)
+    time.sleep(2)
+    equal(mounts_under(t.dir), [str(at)], "mounts while the child lives")
+    equal((t.dir / "out" / "pwd").read_text(), f"{at}\n", "working folder")
+    (t.dir / "out" / "go").touch()
+    equal(command.wait(60 * SLOW), 0, "exit code")
+    equal((t.dir / "out" / "copy").read_bytes(), (t.dir / "source" / "large").read_bytes(), "what the child read")
+    stays_mounted(t, [])
+    wait_for("the folder that was made for it to go", 15, lambda: not at.exists())
+
+
+@case("a place that is taken is an error that names the holder, and the program runs once it is free (Q234327)")
+def _(t):
+    at = t.dir / "place"
+    at.mkdir()
+    (at / "mine").touch()
+    _, _, package, client = advertised(t, SAY, "--mount", str(at))
+    refused = client("run", package, "go", check=False)
+    need(refused.code != 0 and "[PW-IN-USE]" in refused.err and '"mine"' in refused.err, "no word of the holder",
+         refused.code, refused.err)
+    need(not ended(t), "the program ran elsewhere")
+    (at / "mine").unlink()
+    client("run", package, "go")
+    equal((t.dir / "out" / "pwd").read_text(), f"{at}\n", "working folder")
+    stays_mounted(t, [])
+
+
+@case("a place where the same content is mounted is used, and left as it was")
+def _(t):
+    at = t.dir / "place"
+    _, _, package, client = advertised(t, SAY, "--mount", str(at))
+    client("mount", package, at)
+    client("run", package, "go")
+    equal((t.dir / "out" / "sum").read_text(), sum_of(t.dir / "source" / "large"), "what the program read")
+    time.sleep(1)
+    equal(mounts_under(t.dir), [str(at)], "mounts afterwards (Q274751)")
+    client("unmount", at)
+
+
+@case("a shell in the mount delays its release, and whoever left is not waited for (Q163597)")
+def _(t):
+    at = t.dir / "place"
+    command = "sh -c 'echo >OUT/begun; while [ ! -e OUT/go ]; do sleep 0.1; done'"
+    _, _, package, client = advertised(t, command, "--mount", str(at))
+    command = t.spawn(program("packway"), "--state", client.state, "run", package, "go", env=client.env)
+    wait_for("the program", 30, (t.dir / "out" / "begun").exists)
+    shell = t.spawn("sleep", "1000", cwd=at)
+    (t.dir / "out" / "go").touch()
+    equal(command.wait(60 * SLOW), 0, "exit code")
+    time.sleep(1.5)
+    equal(mounts_under(t.dir), [str(at)], "mounts while somebody is in it")
+    shell.kill()
+    shell.wait()
+    stays_mounted(t, [])
+
+
+def servers_of(client):
+    return [p for p, name in processes(client) if name == "packway-mount"]
+
+
+def processes(client):
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            argv = (entry / "cmdline").read_bytes().split(b"\0")
+            if str(client.state).encode() in argv:
+                found.append((int(entry.name), os.path.basename(argv[0]).decode()))
+    return found
+
+
+@case("the agent killed with a mount in use changes nothing for the program; all killed, the next start clears up (Q294939)")
+def _(t):
+    at = t.dir / "place"
+    command = "sh -c 'echo >OUT/begun; while [ ! -e OUT/go ]; do sleep 0.1; done; sha256sum <large >OUT/sum; echo >OUT/done'"
+    _, _, package, client = advertised(t, command, "--mount", str(at))
+    agent = client.agent()
+    t.spawn(program("packway"), "--state", client.state, "run", package, "go", env=client.env)
+    wait_for("the program", 30, (t.dir / "out" / "begun").exists)
+    agent.kill()
+    agent.wait()
+    agent = client.agent()
+    time.sleep(2)
+    equal(mounts_under(t.dir), [str(at)], "mounts after the agent's death")
+    (t.dir / "out" / "go").touch()
+    wait_for("the program", 20, lambda: ended(t))
+    equal((t.dir / "out" / "sum").read_text(), sum_of(t.dir / "source" / "large"), "what the program read")
+    stays_mounted(t, [])
+    client("mount", package, at)
+    agent.kill()
+    agent.wait()
+    for pid in servers_of(client):
+        os.kill(pid, signal.SIGKILL)
+    wait_for("the end", 10, lambda: not servers_of(client))
+    equal(mounts_under(t.dir), [str(at)], "a mount that nobody serves")
+    client.agent()
+    stays_mounted(t, [])
+    wait_for("the records", 15, lambda: not list((client.state / "mounts").glob("*.json")))
+    client("mount", package, at)
+    client("unmount", at)
+
+
+@case("a mount that is kept stays after its program, comes back with the agent, and goes when it is unmounted")
+def _(t):
+    at = t.dir / "place"
+    _, _, package, client = advertised(t, SAY, "--mount", str(at), "--keep")
+    agent = client.agent()
+    client("run", package, "go")
+    time.sleep(1)
+    equal(mounts_under(t.dir), [str(at)], "mounts after the program")
+    agent.kill()
+    agent.wait()
+    for pid in servers_of(client):
+        os.kill(pid, signal.SIGKILL)
+    wait_for("the end", 10, lambda: not servers_of(client))
+    client.agent()
+    wait_for("the mount", 20, lambda: mounts_under(t.dir) == [str(at)] and answers_reads(at))
+    same_tree(t.dir / "source", at)
+    client("unmount", at)
+    equal(mounts_under(t.dir), [], "mounts after unmount")
+    need(not at.exists(), "a folder that was made for it is left")
+    equal(list((client.state / "mounts").glob("*.json")), [], "records that are left")
+
+
 main()

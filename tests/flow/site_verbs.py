@@ -124,15 +124,17 @@ def _(t):
     need("looks like a secret" in secret.err, "no warning", secret.err)
     for args in (["--command", "./a 'b"], ["--command", "../escape"],
                  ["--command", "./a", "--success", "yes"], ["--command", "./a", "--as", "a b"],
-                 ["--command", "./a", "--timeout", "0"]):
+                 ["--command", "./a", "--timeout", "0"], ["--command", "./a", "--mount", "here"],
+                 ["--command", "./a", "--mount", "/a/../b"], ["--command", "./a", "--keep"],
+                 ["--command", "./a", "--mount", "any", "--keep"]):
         fails(site, 2, "PW-USAGE", "program", "add", "LON00001", "bad", *args)
     fails(site, 1, "PW-REFUSED", "program", "add", "LON00001", "self", "--command", "./a",
           "--run-after", "LON00001:self")
-    fails(site, 1, "PW-UNSUPPORTED", "program", "add", "LON00001", "m", "--command", "./a",
-          "--mount", "any")
+    site("program", "add", "LON00001", "m", "--command", "./a", "--mount", "/mnt/tool", "--keep")
     programs = {p["name"]: p for p in site.json("package", "show", "LON00001")["programs"]}
     equal(programs["install"]["success"], [0, 2])
     equal(programs["after"]["run_after"], "LON00001:install")
+    equal([(programs[n]["mount"], programs[n]["keep"]) for n in ("after", "m")], [("none", 0), ("/mnt/tool", 1)])
     adv = site.json("advertise", "LON00001", "install", "--collection", "all",
                     "--mandatory", "now", "--expires", "+2h")
     equal(adv["advertisement"], "LON20001")
