@@ -208,6 +208,11 @@ def packs(behaviour):
     return on(Request.is_pack, behaviour)
 
 
+def patches(behaviour):
+    """Patches and first-install streams."""
+    return on(lambda r: "/patches/" in r.path, behaviour)
+
+
 def indexes(behaviour):
     return on(Request.is_index, behaviour)
 
