@@ -237,6 +237,48 @@ def p5_big_file(bench, t):
     bench.report.row("memory, most of any process", f"{ours.rss_mib:.0f} MiB RSS")
 
 
+def p13_mount(bench, t):
+    source = corpus.big_file(bench.data).parent
+    site = t.site()
+    cap, web = site.folder_cap("cap1"), t.new_dir("web")
+    web.chmod(0o777)  # nginx started as root writes as nobody
+    nginx = t.nginx(web, extra="sendfile on;", server="dav_methods PUT DELETE; create_full_put_path on; "
+                                                      "client_max_body_size 0;")
+    site("dp", "add", "web", nginx.url)
+    package = site.package("big", source)
+    site("publish")
+    client = t.client().join(site, f"file://{cap}")
+    at = t.dir / "mnt"
+    t.defer(lambda: subprocess.run(["umount", "-l", at], stderr=subprocess.DEVNULL))
+
+    def fetch():
+        client("cache", "--clear")
+        settle()
+        return timed([flow.program("packway"), "--state", client.state, "fetch", package], env=client.env)[0]
+
+    def read(path):
+        return timed(f"cat {path} >/dev/null")[0]
+
+    def first():
+        if at.exists():
+            client("unmount", at)
+        client("cache", "--clear")
+        client("mount", package, at)
+        return read(at / "file.bin")
+
+    cost = in_rounds({
+        "packway fetch": fetch,
+        "mount, first read": first,
+        "mount, second read": lambda: read(at / "file.bin"),
+        "reading the file": lambda: read(source / "file.bin"),
+    }, bench.rounds)
+    bench.report.at_least("mount, first read, MB/s / fetch",
+                          cost["packway fetch"].wall / cost["mount, first read"].wall, 0.5)
+    bench.report.at_least("mount, second read, MB/s / reading the file",
+                          cost["reading the file"].wall / cost["mount, second read"].wall, 0.8)
+    client("unmount", at)
+
+
 def p5_over_smb(bench, t):
     source = corpus.big_file(bench.data).parent
     site, smb = t.site(), t.samba(shares={"packway": t.new_dir("share"), "plain": source})
@@ -542,4 +584,5 @@ GOALS = {
     "P10": ("idle agent", p10_agent),
     "P11": ("polls", p11_polls),
     "P12": ("intake", p12_intake),
+    "P13": ("mount", p13_mount),
 }
