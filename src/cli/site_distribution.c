@@ -19,8 +19,8 @@ static void show_progress(uint64_t done, uint64_t total, void *ctx)
 }
 
 static const struct print_column status_columns[] = {
-	{ "dp" },       { "package" },      { "version" }, { "state" },
-	{ "attempts" }, { "next_attempt" }, { "reason" },  { 0 },
+	{ "dp" },           { "package" }, { "version" }, { "state" }, { "attempts" },
+	{ "next_attempt" }, { "reason" },  { "tree" },    { 0 },
 };
 
 /* Only what was asked for: the other DPs of the package are not this command's business. */
@@ -104,8 +104,10 @@ static bool distribute(size_t *failed_out, struct verb_call *call, struct site *
 	};
 	bool done;
 
-	if (!distribute_want(site, id, dps, count, err) || !make_patches(call, site, id, err) ||
-	    !keep_up(call, site, id, err))
+	if (!distribute_want(site, id, dps, count, err) ||
+	    (options_flag(call->options, "tree") &&
+	     !distribute_want_trees(site, id, dps, count, err)) ||
+	    !make_patches(call, site, id, err) || !keep_up(call, site, id, err))
 		return false;
 	progress_begin(&progress, id, call->clock, !call->is_quiet);
 	done = distribute_run(failed_out, site, &options, err);
@@ -267,6 +269,7 @@ static const struct option_spec distribute_options[] = {
 	{ .name = "dp", .type = OPTION_NAME, .flags = OPTION_REPEATED, .help = "to these DPs" },
 	{ .name = "all", .help = "to all DPs" },
 	{ .name = "dry-run", .help = "show what would go where, and change nothing" },
+	{ .name = "tree", .help = "keep a plain copy there as well, for other tools" },
 	{ .name = "no-patches", .help = "do not wait for patches and streams" },
 	{ 0 },
 };

@@ -63,6 +63,38 @@ bool distribute_want(struct site *site, const char *package, const char *const *
 	       site_commit_policy(site, err);
 }
 
+static bool is_asked_for(const struct distribute_options *options, const struct system *dp)
+{
+	for (size_t i = 0; i < options->dp_count; i++)
+		if (!dp->is_removed && strcmp(options->dps[i], dp->name) == 0)
+			return true;
+	return options->dp_count == 0;
+}
+
+bool distribute_want_trees(struct site *site, const char *package, const char *const *dps,
+			   size_t dp_count, struct err *err)
+{
+	SCOPED(system_list) struct system_list list = { 0 };
+	const struct distribute_options asked = { .dps = dps, .dp_count = dp_count };
+	SITE_UNDO struct site *undo = site;
+
+	if (!system_load(&list, site, MARKER_DP, SYSTEM_LIVE, err) || !site_begin(site, err))
+		return false;
+	for (size_t i = 0; i < list.count; i++) {
+		const struct system *dp = &list.items[i];
+
+		if (!is_asked_for(&asked, dp) || (dp->is_external && dp_count == 0))
+			continue;
+		if (dp->is_external)
+			return err_set(err, ERR_REFUSED,
+				       "DP \"%s\" is external: nothing is copied there", dp->name);
+		if (!db_run(site->db, STMT_TREE_WANT, DB_ARGS(db_int(dp->id), db_text(package)),
+			    err))
+			return false;
+	}
+	return site_commit(site, err);
+}
+
 /* One distribution: its DPs, and the processes that serve them. */
 struct distribution {
 	struct site *site;
@@ -71,14 +103,6 @@ struct distribution {
 	struct system_list dps;
 	struct dpcopy_counts *counts; /* shared */
 };
-
-static bool is_asked_for(const struct distribute_options *options, const struct system *dp)
-{
-	for (size_t i = 0; i < options->dp_count; i++)
-		if (!dp->is_removed && strcmp(options->dps[i], dp->name) == 0)
-			return true;
-	return options->dp_count == 0;
-}
 
 /* One process at a time writes to a DP; others are not its business. */
 static bool lock_dp(int *fd_out, struct site *site, const struct system *dp, uint32_t wait_ms,

@@ -39,7 +39,12 @@ struct distribute_options {
 bool distribute_want(struct site *site, const char *package, const char *const *dps,
 		     size_t dp_count, struct err *err) MUST_USE;
 
-/* The same inside the caller's transaction, which decides whether it holds. */
+/* Let DPs that hold the package, as for distribute_want, hold plain copies of it too. ERR_REFUSED:
+ * one of them is external. */
+bool distribute_want_trees(struct site *site, const char *package, const char *const *dps,
+			   size_t dp_count, struct err *err) MUST_USE;
+
+/* As distribute_want, inside the caller's transaction, which decides whether it holds. */
 bool distribute_want_within(struct site *site, const char *package, const char *const *dps,
 			    size_t dp_count, struct err *err) MUST_USE;
 

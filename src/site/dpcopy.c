@@ -9,6 +9,7 @@
 #include "common/jsondoc.h"
 #include "common/path.h"
 #include "site/distribute.h"
+#include "site/dptree.h"
 #include "site/leftovers.h"
 #include "site/outlet.h"
 #include "site/package.h"
@@ -221,6 +222,7 @@ static bool forget_all(struct work *w, struct err *err)
 
 	return site_begin(w->site, err) &&
 	       db_run(w->site->db, STMT_DP_OBJECTS_FORGET, DB_ARGS(db_int(w->dp->id)), err) &&
+	       db_run(w->site->db, STMT_TREES_FORGET, DB_ARGS(db_int(w->dp->id)), err) &&
 	       db_run(w->site->db, STMT_DP_VERSIONS_FORGET, DB_ARGS(db_int(w->dp->id)), err) &&
 	       site_commit_policy(w->site, err);
 }
@@ -277,6 +279,42 @@ static bool bring_all(struct work *w, const struct wanted_list *due, struct err 
 	for (size_t i = 0; i < due->count && !w->is_late; i++)
 		if (!bring_version(w, &due->items[i], err))
 			return false;
+	return true;
+}
+
+/* ---- plain copies ---- */
+
+static bool may_go(void *ctx)
+{
+	struct work *w = ctx;
+
+	w->is_late = !window_is_open(w);
+	return !w->is_late;
+}
+
+static bool keep_trees(struct work *w, struct err *err)
+{
+	const struct dptree_options options = {
+		.package = w->options->package,
+		.ignores_backoff = w->options->ignores_backoff,
+		.keep_s = w->options->keep_s,
+		.may_go = may_go,
+		.ctx = w,
+	};
+	struct err why = { 0 };
+	unsigned int failed;
+	bool is_due = false;
+
+	if (w->dp->is_external || w->is_late)
+		return true;
+	if (!dptree_is_due(&is_due, w->site, w->dp->id, &options, err))
+		return false;
+	/* A DP that cannot be reached was told of by its versions. */
+	if (!is_due || !reach_outlet(w, &why) || (w->dp->is_removed && w->outlet.is_new))
+		return true;
+	if (!dptree_run(&failed, &w->outlet, &options, err))
+		return false;
+	atomic_fetch_add(&w->options->counts->failed, failed);
 	return true;
 }
 
@@ -377,7 +415,7 @@ bool dpcopy_run(struct site *site, struct system *dp, const struct dpcopy_option
 	done = (dp->is_removed || (wanted_load(&wanted, site, dp->id, WANTED_NAMED, err) &&
 				   wanted_load(&due, site, dp->id, WANTED_DUE, err))) &&
 	       keep_due(&due, &w, err) && (due.count == 0 || bring_all(&w, &due, err)) &&
-	       clean(&w, &wanted, err) &&
+	       keep_trees(&w, err) && clean(&w, &wanted, err) &&
 	       (!w.is_open || dp->is_external || leftovers_sweep(&w.outlet, err));
 	outlet_close(&w.outlet);
 	return done;

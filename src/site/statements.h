@@ -272,6 +272,33 @@
 		"  AND (d.version = p.latest OR EXISTS (SELECT 1 FROM advertisement AS a"          \
 		"   WHERE a.package = d.package AND a.version = d.version)"                        \
 		"   OR (d.state = 'valid' AND d.version > p.latest - ?2)))")                       \
+	/* plain copies */                                                                         \
+	X(TREE_WANT, "UPDATE dp_package SET tree = 1 WHERE system = ?1 AND package = ?2")          \
+	X(TREE_DUE, "SELECT w.package, d.version FROM dp_package AS w"                             \
+		" JOIN package AS p ON p.id = w.package AND p.removed IS NULL"                     \
+		" JOIN dp_version AS d ON d.system = w.system AND d.package = w.package"           \
+		"  AND d.state = 'valid'"                                                          \
+		" JOIN package_version AS v ON v.package = d.package AND v.version = d.version"    \
+		"  AND v.dropped IS NULL"                                                          \
+		" LEFT JOIN dp_tree AS t ON t.system = w.system AND t.package = w.package"         \
+		"  AND t.version = d.version"                                                      \
+		" WHERE w.system = ?1 AND w.tree AND (?2 IS NULL OR w.package = ?2)"               \
+		" AND (t.state IS NULL OR t.state = 'begun'"                                       \
+		"  OR (t.state = 'failed' AND (?4 OR t.next_attempt <= ?3)))"                      \
+		" ORDER BY w.package, d.version DESC")                                             \
+	X(TREE_SET, "INSERT INTO dp_tree VALUES(?1, ?2, ?3, ?4, ?5, ?6, NULL)"                     \
+		" ON CONFLICT(system, package, version) DO UPDATE SET state = excluded.state,"     \
+		" next_attempt = excluded.next_attempt, reason = excluded.reason")                 \
+	X(TREE_DOUBT, "UPDATE dp_tree AS t SET unused_since = iif(EXISTS"                          \
+		" (SELECT 1 FROM dp_package AS w JOIN dp_version AS d ON d.system = w.system"      \
+		"  AND d.package = w.package AND d.state = 'valid' WHERE w.system = t.system"      \
+		"  AND w.package = t.package AND w.tree AND d.version = t.version)"                \
+		" AND EXISTS (SELECT 1 FROM system AS s WHERE s.id = t.system"                     \
+		"  AND s.removed IS NULL), NULL, coalesce(unused_since, ?2)) WHERE system = ?1")   \
+	X(TREE_UNUSED, "SELECT package, version FROM dp_tree"                                      \
+		" WHERE system = ?1 AND unused_since <= ?2")                                       \
+	X(TREE_REMOVE, "DELETE FROM dp_tree WHERE system = ?1 AND package = ?2 AND version = ?3")  \
+	X(TREES_FORGET, "DELETE FROM dp_tree WHERE system = ?1")                                   \
 	X(DP_OBJECT_EXISTS, "SELECT 1 FROM dp_object WHERE system = ?1 AND name = ?2")             \
 	X(DP_OBJECT_ADD, "INSERT INTO dp_object VALUES(?1, ?2, ?3, NULL)"                          \
 		" ON CONFLICT(system, name) DO UPDATE SET unused_since = NULL")                    \
@@ -295,7 +322,11 @@
 	X(DP_STATUS, "SELECT s.name AS dp, v.package, v.version,"                                  \
 		" coalesce(d.state, 'waiting') AS state, d.attempts, d.reason,"                    \
 		" iif(d.state = 'failed', d.next_attempt, NULL) AS \"next_attempt:time\","         \
-		" d.changed AS \"changed:time\" FROM dp_package AS w"                              \
+		" d.changed AS \"changed:time\","                                                  \
+		" iif(w.tree, coalesce((SELECT t.state || coalesce(': ' || t.reason, '')"          \
+		"  FROM dp_tree AS t WHERE t.system = w.system AND t.package = v.package"          \
+		"  AND t.version = v.version), 'waiting'), NULL) AS tree"                          \
+		" FROM dp_package AS w"                                                            \
 		" JOIN system AS s ON s.id = w.system AND s.removed IS NULL"                       \
 		" JOIN package AS p ON p.id = w.package AND p.removed IS NULL"                     \
 		" JOIN package_version AS v ON v.package = w.package"                              \

@@ -282,4 +282,39 @@ def _(t):
     need(max(packs_of(site.dir / "library", package).values()) < 2_000_000, "the library keeps the old pack")
 
 
+@case("a plain copy stands beside the packs, and leaves with its version")
+def _(t):
+    site = t.site()
+    (site.dir / "site.conf").write_text("keep = 0s\n")
+    dp, plain = site.folder_dp("dp1"), site.folder_dp("dp2")
+    source = sample(t)
+    put(source, "a folder/empty", b"")
+    put(source, "copy of data", noise(1, 300_000))
+    package = site.json("package", "create", "tool", "--source", source)["id"]
+    site("package", "distribute", package, "--all", "--no-patches")
+    need(not (dp / package / "tree").exists(), "nobody asked for a copy")
+    site("package", "distribute", package, "--dp", "dp1", "--tree", "--no-patches")
+    equal(tree_bytes(dp / package / "tree" / "1"), tree_bytes(source), "the copy")
+    need(not (plain / package / "tree").exists(), "a copy on another DP")
+    equal({r["dp"]: r["tree"] for r in site.json("dp", "status")}, {"dp1": "valid", "dp2": None}, "states")
+    # Later versions come along; the oldest leaves.
+    for version in range(2, 6):
+        put(source, "data", noise(version, 10_000))
+        site("package", "update", package)
+        site("package", "distribute", package, "--all", "--no-patches")
+        equal((dp / package / "tree" / str(version) / "data").read_bytes(), noise(version, 10_000), "the copy")
+    site("package", "distribute", package, "--all", "--no-patches")
+    equal(sorted(p.name for p in (dp / package / "tree").iterdir()), ["3", "4", "5"], "copies that stay")
+    # What stands in its way is told.
+    shutil.rmtree(dp / package / "tree")
+    (dp / package / "tree").write_text("in the way")
+    put(source, "data", b"new")
+    site("package", "update", package)
+    told = site("package", "distribute", package, "--all", "--no-patches", check=False).want(4)
+    need("failed: " in told.out, "why", told.out)
+    (dp / package / "tree").unlink()
+    site("package", "distribute", package, "--all", "--no-patches")
+    equal((dp / package / "tree" / "6" / "data").read_bytes(), b"new", "once there is a place")
+
+
 main()
