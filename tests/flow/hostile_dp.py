@@ -290,6 +290,7 @@ def _(t):
         (folder / package / "index" / name).write_bytes(lie)
     with contextlib.closing(sqlite3.connect(site.dir / "site.db")) as db, db:
         db.execute("UPDATE package_version SET index_name = ?, index_size = ?", (name, len(lie)))
+        db.execute("UPDATE dp_version SET index_name = ?", (name,))
     site("publish")
     client("sync")
     fetched = Fetched(client, package, want=4)
