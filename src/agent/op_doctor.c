@@ -9,6 +9,7 @@
 
 #include "agent/logons.h"
 #include "agent/op.h"
+#include "agent/sandbox.h"
 #include "agent/scene.h"
 #include "common/alloc.h"
 #include "nal/logon.h"
@@ -49,6 +50,17 @@ static void check_disk(struct examination *e)
 	free_bytes = (uint64_t)info.f_bavail * info.f_frsize;
 	add(e, "disk", e->w->state.dir, free_bytes >= DISK_LOW_BYTES,
 	    json_sprintf("%llu MB free", (unsigned long long)(free_bytes / 1000000)));
+}
+
+static void check_sandbox(struct examination *e)
+{
+	const struct sandbox *s = e->w->options.sandbox;
+	const char *missing = "not entered";
+	bool whole = s != NULL && sandbox_is_whole(&missing, s);
+
+	/* An old kernel is no fault of this machine's setup. */
+	add(e, "sandbox", "packway-worker", s != NULL,
+	    json_string(whole ? "capabilities, system calls and files are given up" : missing));
 }
 
 static void check_trust(struct examination *e)
@@ -171,6 +183,7 @@ bool op_doctor(json_t **result_out, struct worker *w, const json_t *request UNUS
 		return false;
 	e.checks = json_array();
 	check_disk(&e);
+	check_sandbox(&e);
 	check_trust(&e);
 	check_proxy(&e);
 	check_accounts(&e);

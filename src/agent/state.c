@@ -64,6 +64,51 @@ static bool is_ours(const char *dir, struct err *err)
 	return true;
 }
 
+/* Whether somebody but root may rename what is in a folder; the sticky bit (/tmp) says no to that.
+ * Whoever owns / is root, by whatever number in a namespace of users. */
+static bool lets_others_swap(const struct stat *folder, uid_t root)
+{
+	bool others_write = (folder->st_mode & S_IWOTH) != 0 ||
+			    ((folder->st_mode & S_IWGRP) != 0 && folder->st_gid != 0);
+
+	return (folder->st_uid != 0 && folder->st_uid != root) ||
+	       (others_write && (folder->st_mode & S_ISVTX) == 0);
+}
+
+static bool refuse_unguarded(const char *folder, const char *dir, struct err *err)
+{
+	err_set(err, ERR_PERMISSION, "%s, on the way to root's state %s, can be written by others",
+		folder, dir);
+	return err_fix(err, "make it root's alone (chown root, chmod go-w), or name another folder "
+			    "with --state");
+}
+
+/*
+ * What is in the state decides what root runs: whoever may write a folder above it could put
+ * another in its place. `dir` is real: absolute and without links.
+ */
+static bool is_guarded(const char *dir, struct err *err)
+{
+	SCOPED_TEXT char *path = alloc_text(dir);
+	struct stat root, folder;
+	char *slash = path;
+
+	if (geteuid() != 0)
+		return true;
+	if (stat("/", &root) != 0)
+		return err_sys(err, ERR_IO, errno, "folder /");
+	while (slash != NULL && path[0] != '\0') {
+		if (lstat(path, &folder) != 0)
+			return err_sys(err, ERR_IO, errno, "folder %s", path);
+		if (lets_others_swap(&folder, root.st_uid))
+			return refuse_unguarded(path, dir, err);
+		slash = strrchr(path, '/');
+		if (slash != NULL)
+			*slash = '\0';
+	}
+	return !lets_others_swap(&root, root.st_uid) || refuse_unguarded("/", dir, err);
+}
+
 bool state_open(struct state *st, const char *dir, enum state_open_mode mode, struct err *err)
 {
 	struct err ignored;
@@ -76,7 +121,12 @@ bool state_open(struct state *st, const char *dir, enum state_open_mode mode, st
 	if (mode == STATE_READ && !make_rooms(dir, &ignored))
 		log_debug("%s: %s", dir, ignored.why);
 	st->dir = realpath(dir, NULL);
-	return st->dir != NULL || err_sys(err, ERR_IO, errno, "state folder %s", dir);
+	if (st->dir == NULL)
+		return err_sys(err, ERR_IO, errno, "state folder %s", dir);
+	if (is_guarded(st->dir, err))
+		return true;
+	state_close(st);
+	return false;
 }
 
 void state_close(struct state *st)

@@ -55,7 +55,8 @@ enum state_open_mode {
 
 /*
  * Open the state folder. A folder that belongs to somebody else than this process's user is refused
- * (ERR_PERMISSION), since what is in it decides what is run.
+ * (ERR_PERMISSION), since what is in it decides what is run; so is, for root, one below a folder
+ * that others may write, other than with the sticky bit.
  */
 bool state_open(struct state *st, const char *dir, enum state_open_mode mode, struct err *err)
 	MUST_USE;

@@ -20,6 +20,7 @@
 
 #define WORKER_PEERS_MAX 64
 
+struct sandbox;
 struct scene;
 struct demand;
 
@@ -31,6 +32,7 @@ struct worker_options {
 	const char *address; /* replaces this machine's addresses; comma-separated, NULL for none */
 	const char *mounts;  /* mount table to read; NULL for this process's own */
 	const char *tls_ca;  /* file of certificates to trust beside the system's; NULL for none */
+	const struct sandbox *sandbox; /* what this process gave up; NULL: it did not */
 	const struct clock *clock; /* NULL for the system's; the network's timeouts never ask it */
 };
 

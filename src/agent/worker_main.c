@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/sandbox.h"
 #include "agent/worker.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -55,13 +56,23 @@ static bool read_options(struct worker_options *out, int argc, char **argv, stru
 	return out->state_dir != NULL || err_set(err, ERR_USAGE, "--state is missing");
 }
 
+static bool serve_shut(struct worker_options *options, struct err *err)
+{
+	struct sandbox sandbox;
+
+	sandbox_enter(&sandbox, options->offline ? SANDBOX_OFFLINE : SANDBOX_NETWORK,
+		      options->state_dir);
+	options->sandbox = &sandbox;
+	return worker_serve(options, 3, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct worker_options options = { 0 };
 	struct err err = { 0 };
 
 	log_setup("packway-worker", LOG_NORMAL);
-	if (read_options(&options, argc, argv, &err) && worker_serve(&options, 3, &err))
+	if (read_options(&options, argc, argv, &err) && serve_shut(&options, &err))
 		return EXIT_DONE;
 	err_what(&err, "packway-worker cannot start: it is a helper of packway, not a command");
 	log_error(&err);

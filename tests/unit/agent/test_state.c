@@ -211,6 +211,40 @@ static void a_document_that_is_no_file_is_a_fault(void **state)
 	assert_false(state_read_json(&got, &p->st, "nal.json", &err));
 }
 
+static void roots_state_is_refused_where_others_could_swap_it(void **state)
+{
+	const struct place *p = *state;
+	static const struct {
+		const char *why;
+		uid_t owner;
+		gid_t group;
+		mode_t mode;
+		bool want;
+	} cases[] = {
+		{ "root's alone", 0, 0, 0755, true },
+		{ "another user's folder above", NOBODY, 0, 0755, false },
+		{ "a group that writes", 0, NOBODY, 0775, false },
+		{ "everybody writes", 0, 0, 0777, false },
+		{ "as in /tmp", 0, 0, 01777, true },
+		{ "root's own group writes", 0, 0, 0775, true },
+	};
+
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct state st = { 0 };
+		struct err err = { 0 };
+
+		assert_int_equal(chown(p->top, cases[i].owner, cases[i].group), 0);
+		assert_int_equal(chmod(p->top, cases[i].mode), 0);
+		if (state_open(&st, p->st.dir, STATE_READ, &err) != cases[i].want)
+			fail_msg("%s", cases[i].why);
+		if (!cases[i].want)
+			assert_int_equal(err.code, ERR_PERMISSION);
+		state_close(&st);
+	}
+}
+
 static void locks_have_names(void **state)
 {
 	const struct place *p = *state;
@@ -248,4 +282,5 @@ TESTING_MAIN(CASE(a_folder_that_is_missing_is_made_on_request_only),
 	     CASE(a_damaged_identity_is_a_fault_and_stays),
 	     CASE(other_documents_that_are_damaged_are_set_aside),
 	     CASE(a_document_that_is_no_file_is_a_fault), CASE(locks_have_names),
+	     CASE(roots_state_is_refused_where_others_could_swap_it),
 	     CASE(a_machine_always_has_some_id))

@@ -1,0 +1,149 @@
+"""Another user of the same machine, and of the same servers, tries to have their bytes run by root.
+
+PACKWAY_TEST_SWAPS says how often they swap files, links and folders (10^5 in the deep suite).
+"""
+import json
+import os
+import pathlib
+import pwd
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+from flow import SEED, case, equal, main, need, program
+
+SWAPS = int(os.environ.get("PACKWAY_TEST_SWAPS", "3000"))
+NOBODY = pwd.getpwnam("nobody").pw_uid
+
+# As nobody: swaps what stands in the folders given, at random, and counts. Its program would leave
+# a file, if root ran it.
+RACER = r"""
+import os, random, shutil, sys
+mark, swaps, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+r = random.Random(seed)
+evil = ("#!/bin/sh\necho evil\ntouch %s\n" % mark).encode()
+own = sys.argv[4]
+tops = sys.argv[5:]
+done = refused = 0
+def names():
+    out = []
+    for top in tops:
+        for folder, folders, files in os.walk(top):
+            out += [os.path.join(folder, n) for n in files + folders]
+    return out or tops
+def put(path, kind):
+    global done, refused
+    spare = os.path.join(own, "spare")
+    try:
+        if kind == 0:
+            with open(spare, "wb") as f:
+                f.write(evil)
+            os.chmod(spare, 0o755)
+        elif kind == 1:
+            os.symlink(os.path.join(own, "evil"), spare)
+        elif kind == 2:
+            os.mkdir(spare)
+            with open(os.path.join(spare, "install"), "wb") as f:
+                f.write(evil)
+        elif kind == 3:
+            os.link(path, spare)
+        moved = os.path.join(own, "moved")
+        os.rename(path, moved)
+        os.rename(spare, path)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+        os.rename(moved, path)
+        done += 1
+    except OSError:
+        refused += 1
+    for left in ("spare",):
+        at = os.path.join(own, left)
+        if os.path.isdir(at) and not os.path.islink(at):
+            shutil.rmtree(at, ignore_errors=True)
+        elif os.path.lexists(at):
+            os.unlink(at)
+with open(os.path.join(own, "evil"), "wb") as f:
+    f.write(evil)
+os.chmod(os.path.join(own, "evil"), 0o755)
+seen = names()
+for i in range(swaps):
+    if i % 200 == 0:
+        seen = names()
+    put(r.choice(seen), r.randrange(4))
+print(done, refused)
+"""
+
+
+def as_nobody(t, *argv):
+    return subprocess.Popen([sys.executable, "-c", RACER, *map(str, argv)], user=NOBODY,
+                            group=pwd.getpwuid(NOBODY).pw_gid, extra_groups=[],
+                            stdout=subprocess.PIPE, text=True)
+
+
+@case("a racer who swaps a DP's files, links and folders, and root's where they may, never has bytes run")
+def _(t):
+    if os.geteuid() != 0:
+        return print("# not run: needs root, to have another user")
+    t.dir.chmod(0o755)
+    source = t.dir / "source"
+    source.mkdir()
+    (source / "install").write_text("#!/bin/sh\ncat data | sha256sum\necho genuine\n")
+    (source / "install").chmod(0o755)
+    (source / "data").write_bytes(random.Random(SEED).randbytes(300000))
+    site = t.site()
+    cap = f"file://{site.folder_cap('cap1')}"
+    site.folder_dp("dp1")
+    package = site.package("tool", source)
+    site("program", "add", package, "install", "--command", "./install", "--rerun", "always")
+    site("advertise", package, "install", "--collection", "all", "--available", "now")
+    site("publish")
+    client = t.client().join(site, cap)
+    client("sync")
+    own = t.dir / "racer"
+    own.mkdir()
+    mark = own / "was-run-by-root"
+    dp = next(p for p in t.dir.rglob("packway-dp.json")).parent
+    for path in [own, dp, *dp.rglob("*")]:
+        os.chown(path, NOBODY, -1)
+    racer = as_nobody(t, mark, SWAPS, SEED, own, dp, client.state, client.state / "store")
+    t.defer(racer.kill)
+    ran = kept_out = 0
+    while racer.poll() is None:
+        done = client("run", package, "install", check=False, timeout=120)
+        ran += done.code == 0
+        kept_out += done.code != 0
+        need(done.code in (0, 4, 5), "run ends in one of the ways it may", done.code, done.err[-800:])
+        need("evil" not in done.out + done.err, "the racer's bytes were run", done.out)
+        if ran % 3 == 0:
+            client("cache", "--clear", check=False)
+    swapped, refused = map(int, racer.stdout.read().split())
+    print(f"# seed {SEED}: {swapped} swaps, {refused} refused; {ran} runs, {kept_out} kept out")
+    need(not mark.exists(), "the racer's program left its mark")
+    need(swapped > SWAPS / 20, "the racer swapped something", swapped, refused)
+    for line in client.json("messages"):
+        need("evil" not in json.dumps(line), "the racer's output in a record", line)
+    client("run", package, "install")
+
+
+@case("root's state below a folder that others write is refused by name")
+def _(t):
+    if os.geteuid() != 0:
+        return print("# not run: needs root")
+    t.dir.chmod(0o755)
+    site = t.site()
+    cap = f"file://{site.folder_cap('cap1')}"
+    site("publish")
+    client = t.client().join(site, cap)
+    os.chown(client.state.parent, NOBODY, -1)
+    t.defer(os.chown, client.state.parent, 0, -1)
+    refused = client("sync", check=False)
+    need(refused.code == 5 and "PW-PERMISSION" in refused.err and str(client.state.parent) in
+         refused.err, "refused, with the folder's name", refused.code, refused.err)
+
+
+main()
