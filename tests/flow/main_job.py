@@ -77,6 +77,30 @@ def _(t):
     need(third["chunks_fetched"] == 0, "the rollback moved chunks", third)
 
 
+@case("a program runs as the account that its line names, and sees only its content")
+def _(t):
+    if os.geteuid() != 0:
+        return  # only root can run anything as somebody else
+    site = small_site(t)
+    out = t.dir / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    t.dir.chmod(0o711)
+    see = "id -un; cat d0/* | wc -c; cat ../../../client.key ../../../nal.json ../../../policy/current"
+    _, package, adv = advertised(t, site, f"sh -c '({see}; ls ../../..; true) > {out}/told 2>&1'",
+                                 "--mandatory", "+1h")
+    site("program", "add", package, "other", "--command", f"sh -c '({see}; ls ../../..; true) > {out}/told 2>&1'",
+         "--as", "nobody")
+    site("advertise", package, "other", "--collection", "all", "--mandatory", "now")
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    told = (out / "told").read_text().splitlines()
+    equal(told[0], "nobody", "who ran")
+    need(int(told[1]) > 0, "the content could not be read", told)
+    equal([line for line in told[2:] if "Permission denied" not in line], [], "what else could be read")
+
+
 @case("a stopped advertisement does not run, a resumed one does")
 def _(t):
     site = small_site(t)
