@@ -112,6 +112,16 @@ static void put_outbox(json_t *status, const struct state *st, const char *strea
 	}
 }
 
+static void put_leaks(json_t *status, const struct state *st)
+{
+	json_auto_t *doc = NULL;
+	struct err err;
+
+	if (!state_read_json(&doc, st, STATE_SESSIONS, &err))
+		doc = NULL;
+	jsondoc_set_int(status, "leaks", jsondoc_int(doc, "leaks", 0));
+}
+
 bool overview_status(json_t **out, const struct state *st, const struct clock *clock,
 		     struct err *err)
 {
@@ -128,6 +138,7 @@ bool overview_status(json_t **out, const struct state *st, const struct clock *c
 	jsondoc_set_text(status, "state", state_enrolment_name(id.enrolment));
 	jsondoc_set_text(status, "privilege", geteuid() == 0 ? "root" : "unprivileged");
 	put_trust(status, st, plan, clock_wall_s(clock));
+	put_leaks(status, st);
 	if (id.enrolment != STATE_NONE) {
 		put_runs(status, st);
 		put_outbox(status, st, id.stream);

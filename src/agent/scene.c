@@ -108,10 +108,27 @@ bool scene_new(struct scene **out, const struct worker *w, struct err *err)
 	return true;
 }
 
+/* Whatever is leased when nobody asks any more was never given back: `status` shows the sum. */
+static void note_leaks(const struct scene *s)
+{
+	uint64_t leaks = conntab_leaks(s->conntab) + conntab_leases(s->conntab);
+	json_auto_t *doc = NULL;
+	struct err err;
+
+	if (leaks == 0)
+		return;
+	if (!state_read_json(&doc, &s->w->state, STATE_SESSIONS, &err) || doc == NULL)
+		doc = json_object();
+	jsondoc_set_int(doc, "leaks", jsondoc_int(doc, "leaks", 0) + (int64_t)leaks);
+	if (!state_write_json(&s->w->state, STATE_SESSIONS, doc, &err))
+		log_debug("%s: %s", STATE_SESSIONS, err.why);
+}
+
 void scene_free(struct scene *s)
 {
 	if (s == NULL)
 		return;
+	note_leaks(s);
 	save_memory(s);
 	forget_policy(s);
 	conntab_free(s->conntab);

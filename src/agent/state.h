@@ -18,6 +18,7 @@
 #define STATE_DEFAULT       "/var/lib/packway"
 #define STATE_DOC_MAX       ((size_t)WIRE_FRAME_MAX) /* bytes of a JSON file: a plan of 19,000 rows */
 #define STATE_ADDRESSES_MAX 16
+#define STATE_SESSIONS      "sessions.json" /* {"leaks"}: leases that nobody gave back, ever */
 
 enum state_enrolment {
 	STATE_NONE,     /* no identity: enroll has never been run, or reset was */

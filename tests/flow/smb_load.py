@@ -322,6 +322,7 @@ def _(t):
     print(f"# {done} commands of {CYCLES} were done; killed {killed}, {started} agents; KiB and descriptors {first} -> {last}")
     need(done > CYCLES / 2, "few commands were done", killed)
     need(last[0] <= first[0] + 1024 and last[1] <= first[1] + 2, "the agent has grown", first, last)
+    equal(client.json("status")["leaks"], 0, "leases that nobody gave back")
     listed = client.json("connections")
     equal([r["leases"] for r in listed if r["way"] == "session"], [0] * len([r for r in listed if r["way"] == "session"]), "leases")
     equal(len(smb.sessions()), 1, "sessions at the server")
