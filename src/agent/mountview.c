@@ -294,9 +294,10 @@ static char *options_of(const struct mountview_params *p)
 		READ_MAX, p->for_all ? ",allow_other,default_permissions" : ",default_permissions");
 }
 
-/* libfuse tells why a mount fails by its log alone. */
+/* libfuse tells why a mount fails by its log alone, whose receiver gets no context. */
 static char last_words[256];
 
+PRINTF_LIKE(2, 0)
 static void hear(enum fuse_log_level level, const char *fmt, va_list args)
 {
 	if (level > FUSE_LOG_ERR)
