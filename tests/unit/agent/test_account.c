@@ -86,9 +86,11 @@ static int remove_place(void **state)
 
 static void cover_accounts(struct place *p)
 {
-	if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0)
+	/* In a chroot the root is no mount, and what is covered here would be covered everywhere.
+	 */
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		skip();
-	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	p->covered = true;
 	assert_true(cover(p, "passwd", "/etc/passwd", ACCOUNTS));
 	assert_true(cover(p, "group", "/etc/group", GROUPS));

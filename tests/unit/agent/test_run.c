@@ -424,7 +424,7 @@ static void the_pin_of_the_content_lasts_as_long_as_the_run(void **state)
 	while (last_run(p).phase == JOURNAL_RUNNING)
 		pause_ms(20);
 	/* The result is there a moment before its writer has ended. */
-	for (int left = 500; left > 0 && !pin_is_free(path); left--)
+	for (int left = 3000; left > 0 && !pin_is_free(path); left--)
 		pause_ms(10);
 	assert_true(pin_is_free(path));
 }

@@ -428,16 +428,18 @@ static bool have_own_mounts(void)
  * least between two such cycles. */
 static void a_mount_that_appears_ends_a_wait(void **state)
 {
-	struct place *p = *state;
-	SCOPED_TEXT char *waits = path_join(p->dir, "waits.json");
-	SCOPED_TEXT char *at = path_join(p->dir, "mnt");
 	const char waiting[] = "{\"LON20001\":{\"text\":\"waits\"}}";
+	struct place *p = *state;
 	struct err err;
 	pid_t agent;
 	bool mounted;
 
+	/* Before anything is allocated: skipping releases nothing. */
 	if (!have_own_mounts())
 		skip();
+	SCOPED_TEXT char *waits = path_join(p->dir, "waits.json");
+	SCOPED_TEXT char *at = path_join(p->dir, "mnt");
+
 	assert_done(path_make_dirs(at, 0700, &err), &err);
 	assert_done(newfile_write(waits, 0600, span_of_text(waiting), &err), &err);
 	be_late(p);
@@ -459,12 +461,13 @@ static void a_mount_that_appears_ends_a_wait(void **state)
 static void a_mount_starts_nothing_where_nothing_waits(void **state)
 {
 	struct place *p = *state;
-	SCOPED_TEXT char *at = path_join(p->dir, "mnt");
 	struct err err;
 	pid_t agent;
 
 	if (!have_own_mounts())
 		skip();
+	SCOPED_TEXT char *at = path_join(p->dir, "mnt");
+
 	assert_done(path_make_dirs(at, 0700, &err), &err);
 	be_late(p);
 	agent = start_agent(p, 86400);
