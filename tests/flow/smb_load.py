@@ -321,7 +321,9 @@ def _(t):
     last = usage()
     print(f"# {done} commands of {CYCLES} were done; killed {killed}, {started} agents; KiB and descriptors {first} -> {last}")
     need(done > CYCLES / 2, "few commands were done", killed)
-    need(last[0] <= first[0] + 1024 and last[1] <= first[1] + 2, "the agent has grown", first, last)
+    # A sanitizer keeps freed memory aside for a while.
+    room_kib = 16384 if b"__asan_init" in pathlib.Path(program("packway-agent")).read_bytes() else 1024
+    need(last[0] <= first[0] + room_kib and last[1] <= first[1] + 2, "the agent has grown", first, last)
     equal(client.json("status")["leaks"], 0, "leases that nobody gave back")
     listed = client.json("connections")
     equal([r["leases"] for r in listed if r["way"] == "session"], [0] * len([r for r in listed if r["way"] == "session"]), "leases")
