@@ -256,16 +256,9 @@ static bool fetch_part(struct demand *d, uint32_t first, uint32_t count, struct 
 
 /* ---- the assembly ---- */
 
-/* The store is a cache: what it holds counts only if it is the version that is signed now. */
 static bool is_here(const struct demand *d)
 {
-	SCOPED_TEXT char *path = store_manifest_path(d->store, &d->id);
-	SCOPED(buf) struct buf bytes = { 0 };
-	struct err ignored;
-
-	return store_holds(d->store, &d->id) &&
-	       path_read(&bytes, path, MANIFEST_BYTES_MAX, &ignored) &&
-	       span_equal(buf_span(&bytes), buf_span(&d->manifest));
+	return store_holds_exactly(d->store, &d->id, buf_span(&d->manifest));
 }
 
 static void close_assembly(struct demand *d)

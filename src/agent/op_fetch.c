@@ -427,16 +427,9 @@ static json_t *new_result(struct fetch *f, const struct assemble_stats *stats, u
 	return result;
 }
 
-/* The store is a cache: what it holds counts only if it is the version that is signed now. */
 static bool is_here(const struct fetch *f)
 {
-	SCOPED_TEXT char *path = store_manifest_path(f->store, &f->id);
-	SCOPED(buf) struct buf bytes = { 0 };
-	struct err ignored;
-
-	return store_holds(f->store, &f->id) &&
-	       path_read(&bytes, path, MANIFEST_BYTES_MAX, &ignored) &&
-	       span_equal(buf_span(&bytes), buf_span(&f->manifest));
+	return store_holds_exactly(f->store, &f->id, buf_span(&f->manifest));
 }
 
 static bool make_room(struct fetch *f, struct err *err)

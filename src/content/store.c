@@ -152,6 +152,16 @@ bool store_holds(const struct store *store, const struct store_id *id)
 	return lstat(tree, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool store_holds_exactly(const struct store *store, const struct store_id *id, struct span manifest)
+{
+	SCOPED_TEXT char *path = store_manifest_path(store, id);
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err ignored;
+
+	return store_holds(store, id) && path_read(&bytes, path, MANIFEST_BYTES_MAX, &ignored) &&
+	       span_equal(buf_span(&bytes), manifest);
+}
+
 bool store_lock(int *fd_out, struct store *store, const struct store_id *id, uint32_t wait_ms,
 		struct err *err)
 {

@@ -23,6 +23,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/macros.h"
+#include "common/span.h"
 #include "content/assemble.h"
 
 #define STORE_PACKAGE_SIZE 9 /* a package id with its terminator */
@@ -72,6 +73,13 @@ char *store_partial_path(const struct store *store, const struct store_id *id) M
 
 /* True if the version is complete. Only a pin keeps it so. */
 bool store_holds(const struct store *store, const struct store_id *id);
+
+/*
+ * The same, and it was made by exactly this manifest: the store is a cache, and what it holds
+ * counts only if it is the version that is signed now.
+ */
+bool store_holds_exactly(const struct store *store, const struct store_id *id,
+			 struct span manifest);
 
 /*
  * Take the version's exclusive lock, waiting up to `wait_ms`. ERR_LOCKED: somebody builds,
