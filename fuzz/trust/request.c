@@ -6,6 +6,7 @@
 
 #include "common/jsondoc.h"
 #include "corpuskeys.h"
+#include "trust/issuance.h"
 #include "trust/publication.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,14 +35,14 @@ static void offer(struct publication *pub, const json_t *wish)
 	jsondoc_set(doc, "signatures", json_incref(json_object_get(wish, "signatures")));
 	jsondoc_set(doc, "signed", json_incref(json_object_get(wish, "signed")));
 	jsondoc_write(&bytes, doc);
-	(void)!publication_give(pub, role, buf_span(&bytes), &err);
+	(void)!issuance_give(pub, role, buf_span(&bytes), &err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	SCOPED(signer) struct signer *signer = signer_from_seed(corpuskeys_seed);
 	SCOPED(publication) struct publication *pub = new_publication(signer);
-	SCOPED(publication_files) struct publication_files files = { .count = 0 };
+	SCOPED(issuance_files) struct issuance_files files = { .count = 0 };
 	const struct authority_signers signers = { .items = &signer, .count = 1 };
 	json_auto_t *request = NULL;
 	struct err err;
@@ -58,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					      span_of_text("text"));
 		offer(pub, wish);
 	}
-	if (publication_build(&files, pub, &signers, 1, &err))
-		publication_accept(pub);
+	if (issuance_build(&files, pub, &signers, 1, &err))
+		issuance_accept(pub);
 	return 0;
 }

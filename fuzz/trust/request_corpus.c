@@ -12,6 +12,7 @@
 #include "common/newfile.h"
 #include "common/path.h"
 #include "corpuskeys.h"
+#include "trust/issuance.h"
 #include "trust/publication.h"
 
 static void write_one(const char *folder, const char *name, const json_t *request)
@@ -46,7 +47,7 @@ int main(int argc, char **argv)
 	SCOPED(signer) struct signer *signer = signer_from_seed(corpuskeys_seed);
 	SCOPED(publication) struct publication *pub = publication_new();
 	const struct authority_signers all = { .items = &signer, .count = 1 };
-	SCOPED(publication_files) struct publication_files files = { .count = 0 };
+	SCOPED(issuance_files) struct issuance_files files = { .count = 0 };
 	const struct key *keys[SITEROLE_COUNT_];
 	json_auto_t *request = json_object();
 	json_t *roles = json_array();
@@ -57,7 +58,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < SITEROLE_COUNT_; i++)
 		keys[i] = signer_public(signer);
 	publication_found(pub, keys);
-	if (!publication_build(&files, pub, &all, 1, &err))
+	if (!issuance_build(&files, pub, &all, 1, &err))
 		return EXIT_FAILURE;
 	/* The very roles of a first publication, as if they had been signed elsewhere. */
 	for (size_t i = 0; i <= SITEROLE_ASSIGNMENTS; i++) {

@@ -1,12 +1,11 @@
 /*
- * What a site publishes, as TUF metadata in memory: the roles, the targets that each signs, and
- * the making of new role files when something changed or grows old.
+ * What a site publishes, as TUF metadata in memory: the roles, the targets that each signs, and the
+ * changes to both that are not published yet. issuance.h makes the files.
  *
  *     publication_new → publication_load … (or publication_found) → publication_set_target … →
- *     publication_build → the caller writes the files → publication_accept
+ *     issuance_build → the caller writes the files → issuance_accept
  *
- * Versions only grow: a version that was ever handed out is never used for other bytes, also when
- * the files could not be written. repository.h is the shell that does the reading and writing.
+ * repository.h is the shell that does the reading and writing.
  *
  * PURE.
  */
@@ -41,17 +40,6 @@ struct publication_paths {
 };
 void publication_paths_release(struct publication_paths *paths);
 SCOPED_RELEASE(publication_paths);
-
-/* Role files to write, in this order; their names stand beneath metadata/. */
-struct publication_files {
-	struct publication_file {
-		char name[48];
-		struct buf bytes;
-	} items[SITEROLE_COUNT_];
-	size_t count;
-};
-void publication_files_release(struct publication_files *files);
-SCOPED_RELEASE(publication_files);
 
 struct publication;
 
@@ -122,47 +110,11 @@ json_t *publication_signers(struct publication *pub, enum siterole role);
 json_t *publication_keychanges(const struct publication *pub) MUST_USE;
 void publication_set_keychanges(struct publication *pub, const json_t *changes);
 
-/* True if the next build makes a role that lists targets, or a first root, for another reason than
- * age. */
-bool publication_has_changes(const struct publication *pub);
-
 /* Forget the changes since the last accept. */
 void publication_drop_changes(struct publication *pub);
 
-/*
- * Make the role files that are due at `now_s`: of roles that changed, of roles that grow old (root,
- * targets, packages: below half their life; site, locations, assignments: below half of 14 days;
- * snapshot and timestamp: older than a day), and of those that name them. Nothing due: no files.
- *
- * A role whose keys are not among `signers` is left as it was, changed or not: publication_waits
- * tells. For snapshot and timestamp, without which nothing can be published, that is ERR_REFUSED.
- * ERR_LIMIT if a role has grown past what clients read.
- */
-bool publication_build(struct publication_files *out, struct publication *pub,
-		       const struct authority_signers *signers, int64_t now_s, struct err *err)
-	MUST_USE;
-
 /* True if the last build left out changes to this role, since its keys are elsewhere. */
 bool publication_waits(const struct publication *pub, enum siterole role);
-
-/*
- * What is due at `now_s` and cannot be signed here, as an array of {"role","keys","signed",
- * "signatures"}: docs/formats/request.md. Nothing may be built or accepted afterwards. The caller
- * owns it.
- */
-bool publication_request(json_t **out, struct publication *pub,
-			 const struct authority_signers *signers, int64_t now_s, struct err *err)
-	MUST_USE;
-
-/*
- * Let the next build hold this role file, made elsewhere. Several come in the order of the roles.
- * ERR_TRUST if too few of the role's keys signed it; ERR_REFUSED if a newer one is published.
- */
-bool publication_give(struct publication *pub, enum siterole role, struct span bytes,
-		      struct err *err) MUST_USE;
-
-/* What was built last is published from now on. */
-void publication_accept(struct publication *pub);
 
 /*
  * The files that make up what is published, or what was built last, in the order in which a server

@@ -15,6 +15,7 @@
 #include "common/newfile.h"
 #include "common/path.h"
 #include "common/text.h"
+#include "trust/issuance.h"
 #include "trust/keychange.h"
 
 #define FOLDER_DEPTH_MAX 4 /* targets/manifest/<id>/file */
@@ -390,11 +391,11 @@ static void mark_leaving(const struct repository *repo, int64_t now_s)
 	}
 }
 
-static bool write_roles(struct repository *repo, const struct publication_files *files,
-			int64_t now_s, struct err *err)
+static bool write_roles(struct repository *repo, const struct issuance_files *files, int64_t now_s,
+			struct err *err)
 {
 	for (size_t i = 0; i < files->count; i++) {
-		const struct publication_file *file = &files->items[i];
+		const struct issuance_file *file = &files->items[i];
 		SCOPED_TEXT char *path = path_join(repo->metadata, file->name);
 
 		if (strcmp(file->name, "timestamp.json") == 0)
@@ -432,16 +433,16 @@ static bool drop_retired(struct repository *repo, struct err *err)
 bool repository_commit(enum repository_outcome *out, struct repository *repo, int64_t now_s,
 		       struct err *err)
 {
-	SCOPED(publication_files) struct publication_files files = { .count = 0 };
-	bool changed = publication_has_changes(repo->pub);
+	SCOPED(issuance_files) struct issuance_files files = { .count = 0 };
+	bool changed = issuance_has_changes(repo->pub);
 
 	assert(!repo->failed);
 	repo->failed = true;
-	if (!publication_build(&files, repo->pub, &repo->signers, now_s, err))
+	if (!issuance_build(&files, repo->pub, &repo->signers, now_s, err))
 		return err_what(err, "cannot sign the publication");
 	if (!flush_targets(repo, err) || !write_roles(repo, &files, now_s, err))
 		return false;
-	publication_accept(repo->pub);
+	issuance_accept(repo->pub);
 	repo->failed = false;
 	if (!save_keychanges(repo, err) || !drop_retired(repo, err))
 		return false;
@@ -518,7 +519,7 @@ bool repository_set_threshold(struct repository *repo, enum siterole role, size_
 bool repository_request(json_t **out, struct repository *repo, int64_t now_s, struct err *err)
 {
 	repo->failed = true;
-	return publication_request(out, repo->pub, &repo->signers, now_s, err);
+	return issuance_request(out, repo->pub, &repo->signers, now_s, err);
 }
 
 /* Clients would look for it in vain. */
@@ -557,7 +558,7 @@ static bool import_role(struct repository *repo, const json_t *wish, struct err 
 	jsondoc_set(doc, "signatures", json_incref(json_object_get(wish, "signatures")));
 	jsondoc_set(doc, "signed", json_incref(json_object_get(wish, "signed")));
 	jsondoc_write(&bytes, doc);
-	return publication_give(repo->pub, role, buf_span(&bytes), err);
+	return issuance_give(repo->pub, role, buf_span(&bytes), err);
 }
 
 bool repository_import(size_t *count_out, struct repository *repo, const json_t *request,

@@ -105,7 +105,7 @@ bool repository_rotate(struct repository *repo, enum siterole role, struct err *
 bool repository_set_threshold(struct repository *repo, enum siterole role, size_t threshold,
 			      struct err *err) MUST_USE;
 
-/* publication_request over what is changed and due; close the repository then. */
+/* issuance_request over what is changed and due; close the repository then. */
 bool repository_request(json_t **out, struct repository *repo, int64_t now_s, struct err *err)
 	MUST_USE;
 

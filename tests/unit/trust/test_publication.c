@@ -1,3 +1,4 @@
+#include "trust/issuance.h"
 #include "trust/publication.h"
 
 #include <stdio.h>
@@ -15,14 +16,14 @@ struct fixture {
 	struct signer *items[SITEROLE_COUNT_];
 	struct authority_signers signers;
 	struct publication *pub;
-	struct publication_files files; /* of the last build */
+	struct issuance_files files; /* of the last build */
 };
 
 static void build(struct fixture *f, int64_t now_s)
 {
 	struct err err = { 0 };
 
-	assert_done(publication_build(&f->files, f->pub, &f->signers, now_s, &err), &err);
+	assert_done(issuance_build(&f->files, f->pub, &f->signers, now_s, &err), &err);
 }
 
 static void fixture_make(struct fixture *f)
@@ -37,14 +38,14 @@ static void fixture_make(struct fixture *f)
 	}
 	publication_found(f->pub, keys);
 	build(f, NOW);
-	publication_accept(f->pub);
+	issuance_accept(f->pub);
 }
 
 static void fixture_scoped(struct fixture *f)
 {
 	for (size_t i = 0; i < SITEROLE_COUNT_; i++)
 		signer_free(f->items[i]);
-	publication_files_release(&f->files);
+	issuance_files_release(&f->files);
 	publication_free(f->pub);
 }
 
@@ -87,7 +88,7 @@ static void a_version_that_was_built_is_used_up(void **state)
 	publication_saw_version(f.pub, SITEROLE_SITE, 7);
 	build(&f, NOW);
 	assert_string_equal(f.files.items[0].name, "41.site.json");
-	publication_accept(f.pub);
+	issuance_accept(f.pub);
 	assert_int_equal(publication_version(f.pub, SITEROLE_SITE), 41);
 }
 
@@ -99,10 +100,10 @@ static void dropped_changes_are_built_no_more(void **state)
 	(void)state;
 	fixture_make(&f);
 	set(&f, "site.json", "{}");
-	assert_true(publication_has_changes(f.pub));
+	assert_true(issuance_has_changes(f.pub));
 	assert_true(publication_find_target(&target, f.pub, "site.json"));
 	publication_drop_changes(f.pub);
-	assert_false(publication_has_changes(f.pub));
+	assert_false(issuance_has_changes(f.pub));
 	assert_false(publication_find_target(&target, f.pub, "site.json"));
 	build(&f, NOW);
 	assert_int_equal(f.files.count, 0);
@@ -121,7 +122,7 @@ static void a_role_past_what_clients_read_is_refused(void **state)
 		snprintf(path, sizeof(path), "package/LON%05X.json", i);
 		set(&f, path, "{}");
 	}
-	assert_false(publication_build(&f.files, f.pub, &f.signers, NOW, &err));
+	assert_false(issuance_build(&f.files, f.pub, &f.signers, NOW, &err));
 	assert_int_equal(err.code, ERR_LIMIT);
 }
 
@@ -178,7 +179,7 @@ static void what_was_built_loads(void **state)
 		assert_int_equal(publication_listed_version(pub, (enum siterole)i), 1);
 		assert_done(load(pub, &f, (enum siterole)i, name, &err), &err);
 	}
-	assert_false(publication_has_changes(pub));
+	assert_false(issuance_has_changes(pub));
 }
 
 static void files_that_do_not_belong_are_refused(void **state)
