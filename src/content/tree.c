@@ -18,6 +18,7 @@
 #define BUILD_FILE_BITS 0600 /* kept while building, whatever the final mode */
 #define ROOT_MODE       0755
 #define COPY_PIECE      ((size_t)64 << 20)
+#define FLUSH_BYTES     ((uint64_t)16 << 20) /* of one file, handed to the disk at once */
 
 static bool entry_fault(struct err *err, const struct tree *t, const struct manifest_entry *e)
 {
@@ -253,6 +254,7 @@ static void keep_open(struct tree_files *files, uint32_t entry, int fd)
 	path_close_fd(&files->open[slot].fd);
 	files->open[slot].entry = entry;
 	files->open[slot].fd = fd;
+	files->open[slot].unflushed = 0;
 	files->next = (slot + 1) % TREE_FILES_OPEN;
 }
 
@@ -351,6 +353,20 @@ static bool leave_hole(const struct tree *t, int fd, struct span bytes, uint64_t
 				     (off_t)bytes.size) == 0;
 }
 
+/* Let the disk work while more comes: tree_sync then waits for little. */
+static void note_written(struct tree_files *files, uint32_t entry, uint64_t size)
+{
+	for (size_t i = 0; i < TREE_FILES_OPEN; i++) {
+		if (files->open[i].fd < 0 || files->open[i].entry != entry)
+			continue;
+		files->open[i].unflushed += size;
+		if (files->open[i].unflushed < FLUSH_BYTES)
+			return;
+		files->open[i].unflushed = 0;
+		(void)sync_file_range(files->open[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+}
+
 bool tree_write(struct tree_files *files, uint64_t offset, struct span bytes, struct err *err)
 {
 	const struct tree *t = files->tree;
@@ -368,6 +384,7 @@ bool tree_write(struct tree_files *files, uint64_t offset, struct span bytes, st
 		if (!leave_hole(t, fd, part, piece.file_offset, e) &&
 		    !pwrite_all(fd, part, piece.file_offset))
 			return entry_fault(err, t, e);
+		note_written(files, piece.entry, part.size);
 	}
 	return true;
 }

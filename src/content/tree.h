@@ -60,7 +60,8 @@ struct tree_files {
 	const struct tree *tree;
 	struct {
 		uint32_t entry;
-		int fd; /* -1: unused */
+		int fd;             /* -1: unused */
+		uint64_t unflushed; /* bytes written since the disk was last set to work */
 	} open[TREE_FILES_OPEN];
 	uint32_t next; /* to be replaced */
 };
