@@ -187,17 +187,36 @@ bool tree_walk(const struct tree *t, tree_walk_fn fn, void *ctx, struct err *err
 	return true;
 }
 
+/* A folder of ours that its own modes shut is opened; anything else there, a link above all, goes.
+ */
+static bool make_root(bool *fresh_out, const char *path)
+{
+	struct stat st;
+
+	*fresh_out = mkdir(path, BUILD_DIR_MODE) == 0;
+	if (*fresh_out || errno != EEXIST || lstat(path, &st) != 0)
+		return *fresh_out;
+	if (S_ISDIR(st.st_mode))
+		return (st.st_mode & BUILD_DIR_MODE) == BUILD_DIR_MODE ||
+		       chmod(path, BUILD_DIR_MODE) == 0;
+	*fresh_out = unlink(path) == 0 && mkdir(path, BUILD_DIR_MODE) == 0;
+	return *fresh_out;
+}
+
 bool tree_create(struct tree *t, const char *path, const struct manifest *manifest, struct err *err)
 {
-	bool fresh = mkdir(path, BUILD_DIR_MODE) == 0;
+	bool fresh;
 
 	*t = (struct tree)TREE_CLOSED;
-	if (!fresh && errno != EEXIST)
-		return err_sys(err, ERR_IO, errno, "folder %s", path);
-	if (!fresh && chmod(path, BUILD_DIR_MODE) != 0)
+	if (!make_root(&fresh, path))
 		return err_sys(err, ERR_IO, errno, "folder %s", path);
 	if (!open_root(t, path, manifest, err))
 		return false;
+	if (fchmod(t->fd, BUILD_DIR_MODE) != 0) {
+		err_sys(err, ERR_IO, errno, "folder %s", path);
+		tree_close(t);
+		return false;
+	}
 	t->writable = true;
 	t->fresh = fresh;
 	if (!make_folders(t, err) || (!fresh && !tree_walk(t, prune_entry, t, err))) {
