@@ -6,8 +6,8 @@
  * Normalised chunking: a cut is four times rarer than one in CHUNKER_AVERAGE before the average
  * is reached and four times more frequent behind it, which draws the sizes together.
  */
-#define SHIFT_BEFORE (64 - 18)
-#define SHIFT_BEHIND (64 - 14)
+#define BELOW_BEFORE (1ull << (64 - 18))
+#define BELOW_BEHIND (1ull << (64 - 14))
 
 /* A byte leaves the hash after 64 more, so this many before the first possible cut settle it. */
 #define WARM_UP 64
@@ -41,28 +41,34 @@ static void warm_up(struct chunker *c, const uint8_t *bytes, size_t size)
 }
 
 /*
- * Roll over `size` bytes; returns the number up to and with the first whose hash has its upper
- * bits clear, or 0. Two bytes a step: only one shift and one addition depend on the step before.
+ * Roll over `size` bytes; returns the number up to and with the first whose hash is below `limit`,
+ * or 0. Four bytes a step: only one shift and one addition depend on the step before.
  */
-static inline size_t find_cut(struct chunker *c, const uint8_t *bytes, size_t size, unsigned shift)
+static inline size_t find_cut(struct chunker *c, const uint8_t *bytes, size_t size, uint64_t limit)
 {
 	const uint64_t *gear = c->gear;
 	uint64_t hash = c->hash;
 	size_t i = 0;
 
-	for (; i + 2 <= size; i += 2) {
-		uint64_t first = gear[bytes[i]];
-		uint64_t one = (hash << 1) + first;
+	for (; i + 4 <= size; i += 4) {
+		uint64_t g1 = gear[bytes[i]];
+		uint64_t g2 = (g1 << 1) + gear[bytes[i + 1]];
+		uint64_t g3 = (g2 << 1) + gear[bytes[i + 2]];
+		uint64_t g4 = (g3 << 1) + gear[bytes[i + 3]];
 
-		hash = (hash << 2) + ((first << 1) + gear[bytes[i + 1]]);
-		if (one >> shift == 0)
+		if ((hash << 1) + g1 < limit)
 			return i + 1;
-		if (hash >> shift == 0)
+		if ((hash << 2) + g2 < limit)
 			return i + 2;
+		if ((hash << 3) + g3 < limit)
+			return i + 3;
+		hash = (hash << 4) + g4;
+		if (hash < limit)
+			return i + 4;
 	}
-	if (i < size) {
+	for (; i < size; i++) {
 		hash = (hash << 1) + gear[bytes[i]];
-		if (hash >> shift == 0)
+		if (hash < limit)
 			return i + 1;
 	}
 	c->hash = hash;
@@ -79,10 +85,10 @@ size_t chunker_next(struct chunker *c, struct span bytes)
 {
 	static const struct {
 		uint32_t limit;
-		unsigned shift;
+		uint64_t below;
 	} zones[] = {
-		{ CHUNKER_AVERAGE, SHIFT_BEFORE },
-		{ CHUNKER_MAX, SHIFT_BEHIND },
+		{ CHUNKER_AVERAGE, BELOW_BEFORE },
+		{ CHUNKER_MAX, BELOW_BEHIND },
 	};
 	size_t done = until(c, bytes, CHUNKER_MIN - WARM_UP);
 	size_t n;
@@ -96,7 +102,7 @@ size_t chunker_next(struct chunker *c, struct span bytes)
 		size_t cut;
 
 		n = until(c, span_skip(bytes, done), zones[zone].limit);
-		cut = find_cut(c, bytes.data + done, n, zones[zone].shift);
+		cut = find_cut(c, bytes.data + done, n, zones[zone].below);
 		done += cut > 0 ? cut : n;
 		c->size += (uint32_t)(cut > 0 ? cut : n);
 		if (cut > 0 || c->size == CHUNKER_MAX) {

@@ -29,7 +29,7 @@ enum frame_codec {
 
 struct frame_encoder;
 
-/* An encoder of zstd level `level` (1 to 19). */
+/* An encoder of zstd level `level` (1 to 19); the default is tuned further, see frame.c. */
 struct frame_encoder *frame_encoder_new(int level) MUST_USE;
 void frame_encoder_free(struct frame_encoder *enc);
 SCOPED_FREE(frame_encoder);

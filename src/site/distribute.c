@@ -159,13 +159,13 @@ static bool work_through(struct distribution *d, struct squad *squad, struct err
 			continue;
 		while (squad_collect(squad) >= DISTRIBUTE_AT_ONCE) {
 			show(d);
-			squad_pause();
+			squad_pause(squad);
 		}
 		done = squad_start(squad, dp->id, dp->name, err);
 	}
 	while (squad_collect(squad) > 0) {
 		show(d);
-		squad_pause();
+		squad_pause(squad);
 	}
 	show(d);
 	return done;
@@ -237,7 +237,7 @@ bool distribute_keep_up(struct site *site, const struct distribute_options *opti
 		       start_idle(&d, squad, &from, err) && deltas_switch(site, err);
 		while (done && clock_mono_ms(site->clock) < until_ms) {
 			squad_collect(squad);
-			squad_pause();
+			squad_pause(squad);
 		}
 	}
 	end(&d);

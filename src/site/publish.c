@@ -107,7 +107,7 @@ static bool is_time_left(const struct publish *p)
 static void wait_until_running(struct publish *p, size_t most)
 {
 	while (squad_collect(p->squad) > most && is_time_left(p))
-		squad_pause();
+		squad_pause(p->squad);
 }
 
 /* True once nothing of this pass runs any more; what an earlier one left may. */
@@ -137,7 +137,7 @@ static bool serve_caps(struct publish *p, bool *started, struct err *err)
 		started[i] = true;
 	}
 	do {
-		squad_pause();
+		squad_pause(p->squad);
 		squad_collect(p->squad);
 	} while (!is_over(p, started) && is_time_left(p));
 	return true;

@@ -1,15 +1,17 @@
 #include "site/squad.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/path.h"
 
 #define LOOK_MS 50
 
@@ -133,11 +135,18 @@ void squad_put_off(struct squad *squad, uint64_t ms)
 	}
 }
 
-void squad_pause(void)
+void squad_pause(const struct squad *squad)
 {
-	const struct timespec wait = { .tv_nsec = LOOK_MS * 1000000 };
+	struct pollfd *ends = alloc_zeroed(squad->count + 1, sizeof(*ends));
 
-	nanosleep(&wait, NULL);
+	/* A descriptor that could not be had is negative, which poll passes over. */
+	for (size_t i = 0; i < squad->count; i++)
+		ends[i] = (struct pollfd){ .fd = pidfd_open(squad->hands[i].pid, 0),
+					   .events = POLLIN };
+	(void)poll(ends, squad->count, LOOK_MS);
+	for (size_t i = 0; i < squad->count; i++)
+		path_close_fd(&ends[i].fd);
+	free(ends);
 }
 
 void squad_free(struct squad *squad)

@@ -45,7 +45,7 @@ size_t squad_failed(const struct squad *squad);
 /* End those that have run for `ms` or longer, and wait for that. They count as failed. */
 void squad_put_off(struct squad *squad, uint64_t ms);
 
-/* A moment, between two looks. */
-void squad_pause(void);
+/* Wait until one of them ends, a moment at most. */
+void squad_pause(const struct squad *squad);
 
 #endif
