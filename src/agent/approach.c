@@ -151,6 +151,11 @@ void approach_served(struct approach *ap)
 	ap->served = true;
 }
 
+void approach_arrived(struct approach *ap, const struct arrival *arrival)
+{
+	decision_arrived(ap->decision, arrival);
+}
+
 const struct err *approach_last_error(const struct approach *ap)
 {
 	return &ap->last;

@@ -50,6 +50,9 @@ void approach_failed(struct approach *ap, enum nal_class what, const struct err 
 /* It served to the end; nothing is asked of the others. */
 void approach_served(struct approach *ap);
 
+/* How the content came, for the record. */
+void approach_arrived(struct approach *ap, const struct arrival *arrival);
+
 /* The last failure, for the words of a command that found nobody; borrowed. ERR_NONE: there was
  * none. */
 const struct err *approach_last_error(const struct approach *ap);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/allowance.h"
 #include "agent/approach.h"
 #include "agent/op.h"
 #include "agent/packageview.h"
@@ -47,6 +48,8 @@ struct demand {
 	/* While it is being put together; `assemble` is NULL otherwise. */
 	struct assemble *assemble;
 	struct assemble_params params;
+	bool is_fetching;   /* local work goes on at any hour */
+	atomic_bool cancel; /* the group's hours are over */
 	struct store_seeds seeds;
 	char *dir;
 	int lock;
@@ -101,6 +104,7 @@ static void tell_choice(struct demand *d, json_t *decision)
  */
 static void leave_server(struct demand *d)
 {
+	static const struct arrival as_read = { .cost.how = ARRIVAL_RANGES, .by_mount = true };
 	struct reach *r = &d->reach;
 	bool is_news = !d->told || r->has_failed;
 	json_t *decision;
@@ -109,6 +113,8 @@ static void leave_server(struct demand *d)
 		return;
 	if (r->way != NULL)
 		approach_served(r->approach);
+	if (r->has_served)
+		approach_arrived(r->approach, &as_read);
 	decision = approach_end(r->approach, is_news ? &d->w->state : NULL);
 	if (is_news && d->request != NULL)
 		tell_choice(d, decision);
@@ -186,12 +192,16 @@ static enum assemble_result take_part(struct demand *d, uint32_t first, uint32_t
 		.way = d->reach.way,
 		.package = d->view.package.id,
 		.index_size = (uint64_t)d->view.place->index_size,
+		.rate_bps = d->params.rate_bps,
 	};
 	const struct transfer_source source = waysource_of(&ws);
 	uint64_t began_ms = clock_mono_ms(d->w->clock);
 	uint64_t before = assemble_stats(d->assemble).bytes_network;
-	enum assemble_result result = assemble_fetch_part(d->assemble, &source, first, count, err);
+	enum assemble_result result;
 
+	d->is_fetching = true;
+	result = assemble_fetch_part(d->assemble, &source, first, count, err);
+	d->is_fetching = false;
 	if (result == ASSEMBLE_DONE) {
 		note_rate(d, assemble_stats(d->assemble).bytes_network - before, began_ms);
 		d->reach.has_served = true;
@@ -231,9 +241,37 @@ static bool fail_for_good(struct demand *d, struct err *err)
 	return false;
 }
 
+static struct allowance allowed(const struct demand *d)
+{
+	const struct scene_limits limits = scene_limits(d->w->scene);
+
+	return allowance_of(&limits, 0, clock_wall_s(d->w->clock));
+}
+
+static bool say_closed(const struct demand *d, struct err *err)
+{
+	struct allowance a = allowed(d);
+	SCOPED_TEXT char *text = allowance_text(&a);
+
+	return err_set(err, ERR_NO_CANDIDATE, "%s", text);
+}
+
+static void watch_hours(const struct assemble_progress *now UNUSED, void *ctx)
+{
+	struct demand *d = ctx;
+
+	if (d->is_fetching && allowed(d).is_closed)
+		atomic_store(&d->cancel, true);
+}
+
 static bool fetch_part(struct demand *d, uint32_t first, uint32_t count, struct err *err)
 {
 	bool chose_again = false;
+
+	atomic_store(&d->cancel, false);
+	/* What is here can be read at any hour; the rest is not waited for by who reads. */
+	if (!assemble_has(d->assemble, first, count) && allowed(d).is_closed)
+		return say_closed(d, err);
 
 	while (!assemble_has(d->assemble, first, count)) {
 		enum assemble_result result;
@@ -245,7 +283,9 @@ static bool fetch_part(struct demand *d, uint32_t first, uint32_t count, struct 
 			continue;
 		}
 		result = take_part(d, first, count, err);
-		if (result == ASSEMBLE_LOCAL || result == ASSEMBLE_CANCELLED)
+		if (result == ASSEMBLE_CANCELLED)
+			return say_closed(d, err);
+		if (result == ASSEMBLE_LOCAL)
 			return false;
 	}
 	/* What was chosen is known from now on, not only once the mount has gone. */
@@ -291,9 +331,14 @@ static bool open_assembly(struct demand *d, struct err *err)
 		.dir = d->dir,
 		.manifest = buf_span(&d->manifest),
 		.index = d->view.place->index,
+		.index_size = (uint64_t)d->view.place->index_size,
 		.seeds = d->seeds.list,
 		.seed_count = d->seeds.count,
+		.rate_bps = allowed(d).rate_bps,
 		.gap = PLAN_GAP_DEFAULT,
+		.cancel = &d->cancel,
+		.progress = watch_hours,
+		.progress_ctx = d,
 		.clock = d->w->clock,
 	};
 	return assemble_open(&d->assemble, &d->params, err) &&

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/allowance.h"
 #include "agent/approach.h"
+#include "agent/choices.h"
 #include "agent/op.h"
 #include "agent/packageview.h"
 #include "agent/scene.h"
@@ -34,6 +36,7 @@ struct fetch {
 	json_t *decision;   /* of the choice; NULL: none was needed */
 	json_t *waiting;    /* why there is nobody yet, or no time; NULL: neither, or all failed */
 	const char *server; /* borrowed from the decision */
+	bool is_fetching;   /* local work goes on at any hour */
 	atomic_bool cancel;
 };
 
@@ -110,35 +113,30 @@ static void tell_arrival(struct fetch *f, const struct assemble_stats *stats)
 
 /* ---- assembly ---- */
 
+static struct allowance allowed(const struct fetch *f)
+{
+	const struct scene_limits limits = scene_limits(f->w->scene);
+
+	return allowance_of(&limits, (uint64_t)jsondoc_int(f->request, "rate", 0),
+			    clock_wall_s(f->w->clock));
+}
+
 /* True while the group's hours are on; else says until when nothing moves. */
 static bool may_move(struct fetch *f)
 {
-	struct scene_limits limits = scene_limits(f->w->scene);
-	int64_t now_s = clock_wall_s(f->w->clock);
-	struct clock_window window;
+	struct allowance a = allowed(f);
+	SCOPED_TEXT char *text = NULL;
 
-	if (limits.window == NULL || !clock_window_parse(&window, limits.window) ||
-	    clock_window_is_open(&window, now_s))
+	if (!a.is_closed)
 		return true;
 	if (f->waiting != NULL)
 		return false;
+	text = allowance_text(&a);
 	f->waiting = json_object();
 	jsondoc_set_text(f->waiting, "reason", "window");
-	jsondoc_set(f->waiting, "text",
-		    json_sprintf("waits for the hours of group \"%s\", in which content may be "
-				 "fetched: %s",
-				 limits.group, limits.window));
-	jsondoc_set_time(f->waiting, "until", clock_window_next(&window, now_s));
+	jsondoc_set_text(f->waiting, "text", text);
+	jsondoc_set_time(f->waiting, "until", a.until_s);
 	return false;
-}
-
-/* The stricter of what was asked for and what the group allows; 0: no limit. */
-static uint64_t rate_of(const struct fetch *f)
-{
-	uint64_t asked = (uint64_t)jsondoc_int(f->request, "rate", 0);
-	uint64_t allowed = scene_limits(f->w->scene).max_rate;
-
-	return asked == 0 || (allowed > 0 && allowed < asked) ? allowed : asked;
 }
 
 static void show_progress(const struct assemble_progress *now, void *ctx)
@@ -151,7 +149,7 @@ static void show_progress(const struct assemble_progress *now, void *ctx)
 	jsondoc_set_int(event, "total", (int64_t)now->bytes_total);
 	jsondoc_set_int(event, "network", (int64_t)now->bytes_network);
 	jsondoc_set_int(event, "rate", (int64_t)now->rate_bps);
-	if (!worker_event(f->w, event) || !may_move(f))
+	if (!worker_event(f->w, event) || (f->is_fetching && !may_move(f)))
 		atomic_store(&f->cancel, true);
 }
 
@@ -261,12 +259,15 @@ static bool fetch_from(enum assemble_result *result_out, struct fetch *f, struct
 		.way = way,
 		.package = f->view.package.id,
 		.index_size = (uint64_t)f->view.place->index_size,
+		.rate_bps = allowed(f).rate_bps,
 	};
 	const struct transfer_source source = waysource_of(&ws);
 	uint64_t began_ms = clock_mono_ms(f->w->clock);
 	uint64_t before = assemble_stats(f->assemble).bytes_network;
 
+	f->is_fetching = true;
 	*result_out = assemble_fetch(f->assemble, &source, err);
+	f->is_fetching = false;
 	if (*result_out == ASSEMBLE_DONE) {
 		measure(f, ap, assemble_stats(f->assemble).bytes_network - before, began_ms);
 		approach_served(ap);
@@ -335,10 +336,11 @@ static bool choose(struct scene_answer *a, struct fetch *f, const struct scene_q
 	return scene_choose(a, scene, q, err);
 }
 
-static bool fetch_missing(struct fetch *f, struct err *err)
+static struct scene_question question_of(const struct fetch *f)
 {
 	const json_t *seed = json_object_get(f->request, "seed");
-	const struct scene_question q = {
+
+	return (struct scene_question){
 		.kind = KIND_DP,
 		.object = f->view.package.id,
 		.version_key = f->view.key,
@@ -350,6 +352,34 @@ static bool fetch_missing(struct fetch *f, struct err *err)
 		.seed = (uint64_t)json_integer_value(seed),
 		.for_person = jsondoc_flag(f->request, "for_person", true),
 	};
+}
+
+/*
+ * All of it was put together from what is here. That is a choice as well, and on record, with the
+ * server that would have been asked.
+ */
+static void record_nothing(struct fetch *f, const struct assemble_stats *stats)
+{
+	const struct scene_question q = question_of(f);
+	const struct arrival arrival = waysource_arrival(stats);
+	SCOPED(scene_answer) struct scene_answer answer = { 0 };
+	SCOPED(decision) struct decision *record = NULL;
+	struct err err;
+
+	if (!scene_choose(&answer, f->w->scene, &q, &err))
+		return;
+	record = scene_record(f->w->scene, &q, &answer, (uint32_t)f->view.version->version);
+	decision_arrived(record, &arrival);
+	decision_settle(record, NULL);
+	f->decision = decision_json(record);
+	if (!choices_save(&f->w->state, f->decision, &err))
+		log_debug("the decision is not kept: %s", err.why);
+	tell_choice(f);
+}
+
+static bool fetch_missing(struct fetch *f, struct err *err)
+{
+	const struct scene_question q = question_of(f);
 	SCOPED(scene_answer) struct scene_answer answer = { 0 };
 	struct approach *ap;
 	bool done;
@@ -360,6 +390,12 @@ static bool fetch_missing(struct fetch *f, struct err *err)
 		return false;
 	ap = approach_begin(f->w->scene, &q, &answer, (uint32_t)f->view.version->version);
 	done = fetch_from_any(f, ap, err);
+	if (done) {
+		const struct assemble_stats stats = assemble_stats(f->assemble);
+		const struct arrival arrival = waysource_arrival(&stats);
+
+		approach_arrived(ap, &arrival);
+	}
 	f->decision = approach_end(ap, &f->w->state);
 	note_waiting(f, &answer, f->decision);
 	f->server = jsondoc_text(json_object_get(f->decision, "chosen"), "server");
@@ -377,7 +413,8 @@ static bool assemble_version(struct assemble_stats *stats, struct fetch *f, stru
 		.dir = dir,
 		.manifest = buf_span(&f->manifest),
 		.index = f->view.place->index,
-		.rate_bps = rate_of(f),
+		.index_size = (uint64_t)f->view.place->index_size,
+		.rate_bps = allowed(f).rate_bps,
 		.gap = PLAN_GAP_DEFAULT,
 		.cancel = &f->cancel,
 		.progress = show_progress,
@@ -396,6 +433,8 @@ static bool assemble_version(struct assemble_stats *stats, struct fetch *f, stru
 	       assemble_finish(f->assemble, err);
 	*stats = assemble_stats(f->assemble);
 	done = done && store_commit(f->store, &f->id, stats->bytes_content, err);
+	if (done && f->decision == NULL)
+		record_nothing(f, stats);
 	if (done)
 		tell_arrival(f, stats);
 	assemble_close(f->assemble);

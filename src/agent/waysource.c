@@ -1,6 +1,7 @@
 #include "agent/waysource.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/alloc.h"
 #include "common/path.h"
@@ -68,6 +69,7 @@ static enum transfer_result read_ranges(void *ctx, const char *name,
 	struct stream s = { .sink = sink, .sink_ctx = sink_ctx, .ranges = list };
 	enum nal_class class = NAL_CLASS_OK;
 
+	ws->way->rate_bps = ws->rate_bps;
 	for (size_t i = 0; i < count; i++)
 		list[i] = (struct way_range){ .offset = ranges[i].offset, .size = ranges[i].size };
 	for (size_t at = 0; at < count && class == NAL_CLASS_OK && !s.stopped;
@@ -79,6 +81,8 @@ static enum transfer_result read_ranges(void *ctx, const char *name,
 					err);
 	}
 	free(list);
+	ws->way->rate_bps = 0;
+	ws->lacks_index = class == NAL_CLASS_NOT_FOUND && strncmp(name, "index/", 6) == 0;
 	if (s.stopped)
 		return TRANSFER_STOPPED;
 	return class == NAL_CLASS_OK ? TRANSFER_OK : fail(ws, class);
@@ -91,4 +95,23 @@ struct transfer_source waysource_of(struct waysource *ws)
 		.read_ranges = read_ranges,
 		.ctx = ws,
 	};
+}
+
+static enum arrival_how how_of(enum plan_how how)
+{
+	enum arrival_how out;
+
+	return arrival_how_parse(&out, plan_how_name(how)) ? out : ARRIVAL_UNKNOWN;
+}
+
+struct arrival waysource_arrival(const struct assemble_stats *stats)
+{
+	struct arrival a = {
+		.cost = { how_of(stats->how), stats->bytes_network, stats->requests },
+	};
+
+	if (stats->instead.how != PLAN_NONE)
+		a.instead = (struct arrival_cost){ how_of(stats->instead.how), stats->instead.bytes,
+						   stats->instead.requests };
+	return a;
 }

@@ -399,16 +399,57 @@ static enum assemble_result from_transfer(enum transfer_result result)
 	return result == TRANSFER_OK ? ASSEMBLE_DONE : ASSEMBLE_FAILED;
 }
 
+/* An index that comes at the limited rate. */
+struct trickle {
+	struct assemble *a;
+	struct buf *bytes;
+};
+
+static bool take_of_index(void *ctx, uint64_t offset, struct span bytes)
+{
+	struct trickle *t = ctx;
+	struct assemble *a = t->a;
+
+	a->bytes_network += bytes.size;
+	assemble_work_keep_pace(a, bytes.size);
+	assemble_work_tell(a);
+	if (assemble_work_is_cancelled(a) || offset != t->bytes->size ||
+	    bytes.size > a->params->index_size - t->bytes->size)
+		return false;
+	buf_put_span(t->bytes, bytes);
+	return t->bytes->size < a->params->index_size;
+}
+
+/* What is not the whole index is found by its hash. */
+static enum transfer_result trickle_index(struct buf *bytes, struct assemble *a,
+					  const struct transfer_source *source, const char *object,
+					  struct err *err)
+{
+	const struct transfer_range whole = { .offset = 0, .size = a->params->index_size };
+	struct trickle t = { .a = a, .bytes = bytes };
+	enum transfer_result got = source->read_ranges(source->ctx, object, &whole, 1,
+						       take_of_index, &t, err);
+
+	return got == TRANSFER_STOPPED ? TRANSFER_OK : got;
+}
+
 static enum assemble_result download_index(struct buf *bytes, struct assemble *a,
 					   const struct transfer_source *source, struct err *err)
 {
 	SCOPED_TEXT char *object = path_join("index", a->params->index);
 	SCOPED_TEXT char *path = path_join(a->params->dir, "index");
-	enum transfer_result got = source->read_object(source->ctx, object, INDEX_BYTES_MAX, bytes,
-						       err);
+	enum transfer_result got;
 
 	a->requests++;
-	a->bytes_network += bytes->size;
+	if (a->params->rate_bps > 0 && a->params->index_size > 0 &&
+	    a->params->index_size <= INDEX_BYTES_MAX) {
+		got = trickle_index(bytes, a, source, object, err);
+	} else {
+		got = source->read_object(source->ctx, object, INDEX_BYTES_MAX, bytes, err);
+		a->bytes_network += bytes->size;
+	}
+	if (assemble_work_is_cancelled(a))
+		return assemble_work_cancelled(err);
 	if (got != TRANSFER_OK)
 		return from_transfer(got);
 	if (!index_is(buf_span(bytes), a->params->index)) {
@@ -626,6 +667,7 @@ struct assemble_stats assemble_stats(const struct assemble *a)
 		.chunks_fetched = atomic_load(&a->landing.chunks_fetched),
 		.requests = a->requests,
 		.how = a->how,
+		.instead = a->instead,
 	};
 }
 

@@ -54,6 +54,7 @@ struct assemble_params {
 	struct span manifest; /* the manifest's bytes, whose hash the caller has checked */
 	const char *index;    /* "<version>-<hash>" from the signed location; NULL if no source
 				 will be used */
+	uint64_t index_size;  /* its bytes; 0: not known. What is known comes at the limited rate */
 	const struct assemble_seed *seeds; /* best ones first; looked at while chunks are missing */
 	size_t seed_count;
 	uint64_t rate_bps;             /* limit for all sources together; 0: none */
@@ -72,6 +73,8 @@ struct assemble_stats {
 	uint64_t chunks_fetched;
 	uint32_t requests; /* ranges and objects asked for */
 	enum plan_how how;
+	/* What the next best way would have come to, index and all; PLAN_NONE: there was none. */
+	struct plan_offer instead;
 };
 
 enum assemble_result {

@@ -183,6 +183,11 @@ static const struct index_delta *find_delta(struct assemble *a)
 				&(const struct plan_local){ versions, count, kept },
 				a->params->gap);
 	free(kept);
+	a->instead = a->plan.instead;
+	if (a->instead.how != PLAN_NONE) {
+		a->instead.bytes += a->bytes_network;
+		a->instead.requests += a->requests;
+	}
 	return found;
 }
 
@@ -204,6 +209,8 @@ enum assemble_delta assemble_delta_fetch(enum assemble_result *result_out, struc
 		a->how = a->plan.how;
 	/* Whatever it was, it would be the same again. */
 	a->no_deltas = outcome == ASSEMBLE_DELTA_USELESS;
+	if (a->no_deltas)
+		a->instead = (struct plan_offer){ .how = PLAN_NONE };
 	landing_reset(&a->landing);
 	return outcome;
 }

@@ -57,6 +57,7 @@ struct assemble {
 	uint64_t bytes_network;
 	uint32_t requests;
 	enum plan_how how;
+	struct plan_offer instead;
 	uint64_t progress_ms; /* of the last call */
 	uint64_t sample_ms, sample_bytes, rate_bps;
 };

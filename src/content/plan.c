@@ -261,6 +261,7 @@ bool plan_add_ranges(struct plan *p, const struct index *idx, uint32_t gap, stru
 		p->bytes_network += p->ranges[n].size;
 	p->requests = p->range_count;
 	p->how = p->range_count > 0 ? PLAN_RANGES : PLAN_NONE;
+	p->instead = (struct plan_offer){ .how = PLAN_NONE };
 	return true;
 }
 
@@ -280,26 +281,40 @@ static uint64_t rest_of(const struct index *idx, uint32_t n, const struct plan_l
 	return local->kept != NULL && local->kept[n] < size ? size - local->kept[n] : size;
 }
 
-const struct index_delta *plan_find_delta(struct plan *p, const struct index *idx,
-					  const struct plan_local *local, uint32_t gap)
+/* The usable one of which least is still to come; the first of equals. NULL: none is usable. */
+static const struct index_delta *smallest_delta(struct plan_offer *out, const struct index *idx,
+						const struct plan_local *local)
 {
-	uint64_t least = p->bytes_network + (uint64_t)p->requests * gap;
 	const struct index_delta *best = NULL;
 
 	for (uint32_t n = 0; n < index_delta_count(idx); n++) {
 		const struct index_delta *d = index_delta_at(idx, n);
-		uint64_t cost = rest_of(idx, n, local) + gap;
+		uint64_t rest = rest_of(idx, n, local);
 
-		if (cost >= least || !is_usable(d, local))
+		if (!is_usable(d, local) || (best != NULL && rest >= out->bytes))
 			continue;
-		least = cost;
 		best = d;
+		out->how = d->kind == INDEX_STREAM ? PLAN_STREAM : PLAN_PATCH;
+		out->bytes = rest;
+		out->requests = 1;
 	}
-	if (best == NULL)
+	return best;
+}
+
+const struct index_delta *plan_find_delta(struct plan *p, const struct index *idx,
+					  const struct plan_local *local, uint32_t gap)
+{
+	const struct plan_offer ranges = { PLAN_RANGES, p->bytes_network, p->requests };
+	struct plan_offer offer = { .how = PLAN_NONE };
+	const struct index_delta *best = smallest_delta(&offer, idx, local);
+
+	p->instead = offer;
+	if (best == NULL || offer.bytes + gap >= ranges.bytes + (uint64_t)ranges.requests * gap)
 		return NULL;
-	p->how = best->kind == INDEX_STREAM ? PLAN_STREAM : PLAN_PATCH;
-	p->bytes_network = least - gap;
-	p->requests = 1;
+	p->instead = ranges;
+	p->how = offer.how;
+	p->bytes_network = offer.bytes;
+	p->requests = offer.requests;
 	return best;
 }
 

@@ -53,6 +53,13 @@ struct plan_range {
 	uint64_t size;
 };
 
+/* What a way of transfer moves. */
+struct plan_offer {
+	enum plan_how how;
+	uint64_t bytes;
+	uint32_t requests;
+};
+
 struct plan {
 	const struct chunkmap *want;
 	uint8_t *have; /* for each chunk: not 0 if it needs no planning; changed by the caller at
@@ -70,6 +77,7 @@ struct plan {
 	uint64_t bytes_network; /* of all ranges */
 	uint64_t bytes_missing; /* content that comes by them */
 	uint32_t requests;
+	struct plan_offer instead; /* the best that was not taken; PLAN_NONE: there was none */
 };
 
 /* Nothing is here at first. `want` is borrowed until the release. */
@@ -114,7 +122,7 @@ struct plan_local {
 /*
  * After plan_add_ranges: the patch or stream that still has to move less than the ranges do,
  * counting `gap` bytes for each request; NULL where none does. Borrowed from the index. Sets `how`
- * and the totals to what was found.
+ * and the totals to what was found, and `instead` to the best of the others.
  */
 const struct index_delta *plan_find_delta(struct plan *p, const struct index *idx,
 					  const struct plan_local *local, uint32_t gap) MUST_USE;

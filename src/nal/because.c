@@ -110,6 +110,26 @@ static void put_failures(struct buf *out, const struct decision *d)
 		buf_put_text(out, "; ");
 }
 
+/* Nobody was asked, for there was nothing to ask for. */
+static void put_unneeded(struct buf *out, const struct decision *d)
+{
+	const struct decision_candidate *c = next_best(d);
+
+	buf_put_text(out, "nothing was read: ");
+	arrival_print(out, &d->arrival);
+	if (c != NULL)
+		buf_printf(out, "; %s would have been asked", c->server);
+	buf_put_u8(out, '.');
+}
+
+static void put_arrival(struct buf *out, const struct arrival *a)
+{
+	if (a->cost.how == ARRIVAL_UNKNOWN)
+		return;
+	buf_put_text(out, "; ");
+	arrival_print(out, a);
+}
+
 static void put_chosen(struct buf *out, const struct decision *d)
 {
 	const struct decision_candidate *c = &d->candidates[d->chosen];
@@ -129,6 +149,7 @@ static void put_chosen(struct buf *out, const struct decision *d)
 	if (next != NULL)
 		buf_printf(out, "; next would %s %s", d->is_settled ? "have been" : "be",
 			   next->server);
+	put_arrival(out, &d->arrival);
 	buf_put_u8(out, '.');
 }
 
@@ -171,7 +192,9 @@ char *because_sentence(const struct decision *d)
 {
 	SCOPED(buf) struct buf out = { 0 };
 
-	if (d->chosen >= 0)
+	if (d->arrival.cost.how == ARRIVAL_NONE)
+		put_unneeded(&out, d);
+	else if (d->chosen >= 0)
 		put_chosen(&out, d);
 	else
 		put_nothing(&out, d);

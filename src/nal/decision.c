@@ -128,6 +128,11 @@ void decision_reached(struct decision *d, const char *server, const char *addres
 	c->way = WAYKIND_NEW;
 }
 
+void decision_arrived(struct decision *d, const struct arrival *arrival)
+{
+	d->arrival = *arrival;
+}
+
 void decision_settle(struct decision *d, const char *server)
 {
 	d->is_settled = true;
@@ -245,6 +250,7 @@ static void set_about(json_t *doc, const struct decision *d)
 	jsondoc_set_int(doc, "listed", (int64_t)d->listed);
 	jsondoc_set_int(doc, "valid", (int64_t)d->valid);
 	jsondoc_set_text(doc, "because", d->because);
+	arrival_set(doc, &d->arrival);
 }
 
 json_t *decision_json(const struct decision *d)
@@ -465,7 +471,9 @@ static bool about_parse(struct decision *d, const json_t *doc, struct err *err)
 	d->seed = (uint64_t)seed;
 	d->listed = (size_t)listed;
 	d->valid = (size_t)valid;
-	return kind_parse(&d->kind, kind) || err_set(err, ERR_FORMAT, "'%.32s' is no kind", kind);
+	return (kind_parse(&d->kind, kind) ||
+		err_set(err, ERR_FORMAT, "'%.32s' is no kind", kind)) &&
+	       arrival_parse(&d->arrival, doc, err);
 }
 
 static bool chosen_parse(struct decision *d, const json_t *doc, struct err *err)

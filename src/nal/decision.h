@@ -3,7 +3,7 @@
  * now and for last Tuesday. The JSON is the contract of `locate --json` and `explain --json`
  * (docs/formats/decision.md).
  *
- *     decision_new → decision_attempted … → decision_settle → decision_json
+ *     decision_new → decision_attempted … → decision_arrived → decision_settle → decision_json
  *
  * A record owns all of its text. Storing it is the caller's business.
  *
@@ -19,6 +19,7 @@
 #include "common/error.h"
 #include "common/jsondoc.h"
 #include "common/macros.h"
+#include "nal/arrival.h"
 #include "nal/class.h"
 #include "nal/kind.h"
 #include "nal/select.h"
@@ -59,7 +60,8 @@ struct decision {
 	size_t listed;
 	size_t valid;
 	char *because;
-	int64_t chosen; /* index among the candidates; -1: none */
+	struct arrival arrival; /* of the content; ARRIVAL_UNKNOWN before it came */
+	int64_t chosen;         /* index among the candidates; -1: none */
 	struct decision_candidate *candidates;
 	size_t candidate_count;
 	struct decision_attempt *attempts;
@@ -97,6 +99,9 @@ void decision_reached(struct decision *d, const char *server, const char *addres
 
 /* Say which rung of the presence ladder answered, and after how long. */
 void decision_presence(struct decision *d, const char *rung, uint64_t ms);
+
+/* Say how the content came, before the record is settled; ARRIVAL_NONE: nobody was asked. */
+void decision_arrived(struct decision *d, const struct arrival *arrival);
 
 /*
  * The attempts are over: `server` served, or NULL if none did. The sentence is made anew and says

@@ -1,6 +1,7 @@
 #include "nal/httpsession.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -74,8 +75,38 @@ static void release_sigpipe(const sigset_t *before, bool was_pending)
 	(void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+/*
+ * The kernel makes the buffer larger by itself as bytes are read, and the window with it; a size
+ * that was set once keeps it from that until it is told that it may again.
+ */
+static void bound_socket(const struct httpsession *s, curl_socket_t fd)
+{
+	static const int grows = 0;
+
+	if (s->window > 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &s->window, sizeof(s->window));
+	else
+		(void)setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &grows, sizeof(grows));
+}
+
+void httpsession_bound(struct httpsession *s, uint64_t bytes)
+{
+	int window = (int)MIN_OF(bytes, (uint64_t)INT_MAX);
+
+	if (s->window == window)
+		return;
+	s->window = window;
+	for (size_t i = 0; i < COUNT_OF(s->sockets); i++)
+		if (s->sockets[i] >= 0)
+			bound_socket(s, s->sockets[i]);
+	if (s->link.fd >= 0)
+		bound_socket(s, s->link.fd);
+}
+
 static void remember_socket(struct httpsession *s, curl_socket_t fd)
 {
+	if (s->window > 0)
+		bound_socket(s, fd);
 	for (size_t i = 0; i < COUNT_OF(s->sockets); i++) {
 		if (s->sockets[i] < 0) {
 			s->sockets[i] = fd;

@@ -32,6 +32,7 @@ struct httpsession {
 	uint32_t connect_ms;
 	int connect_errno; /* of the last connect that failed */
 	bool is_single;    /* it did not take several connections well */
+	int window; /* bytes that the kernel may receive ahead of us, by connection; 0: any */
 };
 
 enum httpsession_body {
@@ -111,6 +112,12 @@ void httpsession_excuse(struct httpsession_exchange *x, uint64_t ms);
 
 /* Its class, as of httpsession_ask; one that is not over is called off. Frees it. */
 enum nal_class httpsession_end(struct httpsession_exchange *x);
+
+/*
+ * Let the kernel receive at most so many bytes before they are read, over each connection of the
+ * session, those to come included; 0: as many as it likes, from now on.
+ */
+void httpsession_bound(struct httpsession *s, uint64_t bytes);
 
 /* How long a round trip to the server takes, by the kernel's own measure; 0: not known. */
 uint32_t httpsession_round_trip_us(const struct httpsession *s);

@@ -7,7 +7,8 @@
 #include "common/buf.h"
 #include "common/clock.h"
 
-#define TURN_MS 200
+#define TURN_MS     200
+#define AHEAD_BYTES ((uint64_t)HTTPSPREAD_PARTS * HTTPSPREAD_PART_BYTES)
 
 /* A piece of one range, or of several that follow each other without a gap. */
 struct part {
@@ -45,9 +46,10 @@ bool httpspread_is_due(const struct way *way, const struct way_range *ranges, si
 {
 	const struct httpsession *session = (const struct httpsession *)way->session;
 	bool is_one_part = count == 1 && ranges[0].size <= HTTPSPREAD_PART_BYTES;
+	uint32_t rtt_us = httpsession_round_trip_us(session);
 
 	return !is_one_part && !session->is_single && !session->session.no_ranges &&
-	       httpsession_round_trip_us(session) >= way->limits.far_us;
+	       rtt_us >= way->limits.far_us && way_ahead(way, AHEAD_BYTES, rtt_us) == AHEAD_BYTES;
 }
 
 static enum httpsession_body part_head(const struct httpsession_answer *answer, void *ctx,

@@ -33,7 +33,8 @@ struct httpspread {
 	bool stopped;  /* by the sink */
 };
 
-/* True if several connections are worth it: the server is far, and there is more than one part. */
+/* True if several connections are worth it: the server is far, there is more than one part, and no
+ * limited rate forbids to receive so many ahead. */
 bool httpspread_is_due(const struct way *way, const struct way_range *ranges, size_t count);
 
 /*

@@ -87,6 +87,7 @@ struct job {
 	const struct way_put *put;
 	int socket;
 	size_t max_entries;
+	size_t piece; /* bytes that are read at a time, at most FILEIO_PIECE */
 };
 
 static bool start(struct way *way, struct job *job, timebox_fn *work, enum nal_class *class,
@@ -134,12 +135,13 @@ static enum nal_class read_head(struct head *head, struct way *way, const char *
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static void stream_range(int socket, int fd, const struct way_range *range, uint8_t *piece)
+static void stream_range(int socket, int fd, const struct way_range *range, uint8_t *piece,
+			 size_t piece_size)
 {
 	uint64_t done = 0;
 
 	while (done < range->size) {
-		size_t want = (size_t)MIN_OF(range->size - done, FILEIO_PIECE);
+		size_t want = (size_t)MIN_OF(range->size - done, piece_size);
 		ssize_t n = pread(fd, piece, want, (off_t)(range->offset + done));
 
 		if (n <= 0 || !timebox_write(socket, piece, (size_t)n, -1))
@@ -160,7 +162,7 @@ static void read_in_child(int socket, void *ctx)
 	if (!timebox_write(socket, &head, sizeof(head), -1))
 		return;
 	for (size_t i = 0; fd >= 0 && i < job->count; i++)
-		stream_range(socket, fd, &job->ranges[i], piece);
+		stream_range(socket, fd, &job->ranges[i], piece, job->piece);
 	free(piece);
 }
 
@@ -251,7 +253,7 @@ static enum nal_class read_direct(struct way *way, struct job *job, way_sink_fn 
 		uint64_t done = 0;
 
 		while (done < job->ranges[i].size && class == NAL_CLASS_OK && !stopped) {
-			size_t want = (size_t)MIN_OF(job->ranges[i].size - done, FILEIO_PIECE);
+			size_t want = (size_t)MIN_OF(job->ranges[i].size - done, job->piece);
 			ssize_t n = pread(fd, piece, want, (off_t)(job->ranges[i].offset + done));
 
 			if (n > 0) {
@@ -273,7 +275,12 @@ static enum nal_class file_read_ranges(struct way *way, const char *name,
 				       const struct way_range *ranges, size_t count,
 				       way_sink_fn *sink, void *ctx, struct err *err)
 {
-	struct job job = { .name = name, .ranges = ranges, .count = count };
+	struct job job = {
+		.name = name,
+		.ranges = ranges,
+		.count = count,
+		.piece = (size_t)way_ahead(way, FILEIO_PIECE, 0),
+	};
 
 	way->session->counts.requests++;
 	if (session_of(way)->may_hang)

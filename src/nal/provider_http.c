@@ -1,6 +1,7 @@
 /*
  * Plain web servers and `packway-site serve`, over HTTP/1.1 and HTTP/2.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,6 +266,15 @@ static enum nal_class read_spread(struct reading *r, const char *name, struct er
 	return class;
 }
 
+/* What the kernel receives ahead comes on top of the rate, and so does what libcurl holds. */
+static void bound(struct way *way, unsigned connections)
+{
+	struct httpsession *s = session_of(way);
+	uint64_t ahead = way_ahead(way, INT_MAX, httpsession_round_trip_us(s));
+
+	httpsession_bound(s, way->rate_bps > 0 ? ahead / connections : 0);
+}
+
 static enum nal_class http_read_ranges(struct way *way, const char *name,
 				       const struct way_range *ranges, size_t count,
 				       way_sink_fn *sink, void *ctx, struct err *err)
@@ -274,6 +284,7 @@ static enum nal_class http_read_ranges(struct way *way, const char *name,
 	};
 	enum nal_class class = NAL_CLASS_OK;
 
+	bound(way, httpspread_is_due(way, ranges, count) ? HTTPSPREAD_CONNECTIONS : 1);
 	if (httpspread_is_due(way, ranges, count))
 		class = read_spread(&r, name, err);
 	while (class == NAL_CLASS_OK && r.at < count && !r.stopped)

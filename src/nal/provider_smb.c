@@ -141,9 +141,13 @@ static void stream_begin(struct stream *st, struct way *way, const char *name, c
 	uint32_t rtt_us = smbsession_rtt_us(s);
 
 	*st = (struct stream){ .way = way, .name = name, .path = path, .flags = SMBWIRE_LAST };
-	st->piece_max = piece_for(rtt_us);
+	st->piece_max = way_ahead(way, piece_for(rtt_us), rtt_us);
 	st->slot_count = MIN_OF((size_t)(SMBWIRE_AREA_BYTES / st->piece_max), SLOTS_MAX);
-	smbplan_init(&st->plan, ranges, count, smbplan_gap(s->bytes_per_s, rtt_us));
+	/* Of a limited rate nothing is left for the bytes in between, nor for more than is next. */
+	if (way->rate_bps > 0)
+		st->slot_count = MIN_OF(st->slot_count, (size_t)2);
+	smbplan_init(&st->plan, ranges, count,
+		     way->rate_bps > 0 ? 0 : smbplan_gap(s->bytes_per_s, rtt_us));
 	pace_begin(&st->pace, &way->limits, now());
 	smbsession_hold(session_of(way));
 }

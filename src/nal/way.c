@@ -7,6 +7,7 @@
 
 #define ABSENCE_LOOKS 3
 #define ABSENCE_MS    200
+#define AHEAD_MIN     (16u << 10)
 
 void way_object_release(struct way_object *object)
 {
@@ -166,4 +167,13 @@ bool way_is_broken(const struct way *way)
 bool way_can(const struct way *way, unsigned capabilities)
 {
 	return (way->session->provider->capabilities & capabilities) == capabilities;
+}
+
+uint64_t way_ahead(const struct way *way, uint64_t usual, uint32_t rtt_us)
+{
+	uint64_t rate = MIN_OF(way->rate_bps, (uint64_t)1 << 40); /* or it would overflow below */
+	uint64_t trip = rate * MIN_OF(rtt_us, (uint32_t)1000000) / 1000000;
+	uint64_t ahead = MAX_OF(MAX_OF(rate / 8, trip + trip / 2), (uint64_t)AHEAD_MIN);
+
+	return rate == 0 ? usual : MIN_OF(ahead, usual);
 }

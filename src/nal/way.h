@@ -91,6 +91,11 @@ struct way {
 	struct session *session; /* leased */
 	struct locator where;    /* the folder; for mounts its address, not the mount point */
 	struct way_limits limits;
+	/*
+	 * Bytes a second that whoever reads will take, set by him for a while; 0: any. A provider
+	 * then reads ahead no more than way_ahead, so that the rate holds on the wire as well.
+	 */
+	uint64_t rate_bps;
 	const char *fingerprint; /* of the credential in use; "": none, or a guest. Borrowed */
 	bool by_mount;
 	bool broken; /* see way_is_broken */
@@ -217,6 +222,10 @@ enum nal_class way_list(struct way *way, const char *folder, size_t max_entries,
 
 /* Counts of the way's session since it was opened, everybody's use of it included. */
 struct session_counts way_counts(const struct way *way);
+
+/* How many bytes may be under way before they are taken: `usual`, or an eighth of a second's at the
+ * way's rate, but always so many that a server `rtt_us` away can keep that rate. */
+uint64_t way_ahead(const struct way *way, uint64_t usual, uint32_t rtt_us);
 
 /* False once the server has shown that it does not do ranges. */
 bool way_has_ranges(const struct way *way);

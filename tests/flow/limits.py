@@ -20,18 +20,19 @@ def limited_site(t, size, *group):
     return site, folder, package
 
 
-def received(port):
-    """Bytes that arrived on this machine's connections to a server's port, over the wire."""
-    lines = run("ss", "-tinH", "state", "connected", "dport", "=", f":{port}", check=False).out
+def received(host, port):
+    """Bytes that arrived on this machine's connections to a server, over the wire."""
+    lines = run("ss", "-tinH", "state", "connected", "dst", f"{host}:{port}", check=False).out
     return sum(int(word.split(":")[1]) for word in lines.split() if word.startswith("bytes_received:"))
 
 
 class Meter(threading.Thread):
-    """Samples of (time, bytes): read by a client's worker from a folder, or received from a port."""
+    """Samples of (time, bytes): read by a client's worker from a folder, or received from a server's port."""
 
-    def __init__(self, client, port):
+    def __init__(self, client, server=None):
         super().__init__(daemon=True)
-        self.state, self.port, self.samples, self.done = str(client.state), port, [], False
+        self.state, self.server, self.samples, self.done = str(client.state), server, [], False
+        self.start()
 
     def worker(self):
         for entry in pathlib.Path("/proc").iterdir():
@@ -44,61 +45,102 @@ class Meter(threading.Thread):
     def run(self):
         worker = None
         while not self.done:
-            worker = worker or self.worker()
+            worker = worker or (None if self.server else self.worker())
+            began = time.monotonic()
             with contextlib.suppress(OSError):
-                if worker and self.port:
-                    if count := received(self.port):
-                        self.samples.append((time.monotonic(), count))
+                if self.server:
+                    count = received(*self.server)
+                    # A connection that has ended is no longer counted.
+                    if not self.samples or count >= self.samples[-1][1]:
+                        self.samples.append(((began + time.monotonic()) / 2, count))
                 elif worker:
                     text = (worker / "io").read_text()
                     self.samples.append((time.monotonic(), int(text.split()[1])))
             time.sleep(0.05)
 
-    def rates(self):
-        """Bytes a second over each five seconds, but for the first moment and the last ones: what the kernel has
-        room for arrives before it is read, and so the end comes early on the wire."""
-        first, last = self.samples[0][0] + 1, self.samples[-1][0] - (3 if self.port else 1)
+    def finish(self):
+        self.done = True
+        self.join()
+        return self
+
+    def spans(self):
+        """(bytes, seconds) of each five seconds, those at the very beginning and end included."""
         for i, (begin, before) in enumerate(self.samples):
             end = next(((at, read) for at, read in self.samples[i:] if at >= begin + WINDOW_S), None)
-            if begin >= first and end and end[0] <= last:
-                yield (end[1] - before) / (end[0] - begin)
+            if end:
+                yield end[1] - before, end[0] - begin
+
+    def rates(self):
+        """The least and the greatest rate: of windows within the transfer, and of all."""
+        moving = [i for i in range(1, len(self.samples)) if self.samples[i][1] > self.samples[i - 1][1] + 20_000]
+        need(moving, "nothing was measured", len(self.samples))
+        first, last = self.samples[moving[0]][0], self.samples[moving[-1]][0]
+        # The last sample is made to stand for the time after it, so that the end's windows are whole.
+        end_at, end_count = self.samples[-1]
+        self.samples.append((end_at + WINDOW_S, end_count))
+        inner = [count / span for (begin, _), (count, span) in zip(self.samples, self.spans())
+                 if begin >= first and begin + span <= last]
+        need(inner, "it was over too soon to be measured", last - first)
+        return min(inner), max(count / span for count, span in self.spans())
 
 
-def measure(client, port, *fetch):
-    meter = Meter(client, port)
-    meter.start()
-    began = time.monotonic()
-    got = client.json("fetch", *fetch)
-    took = time.monotonic() - began
-    meter.done = True
-    meter.join()
-    rates = list(meter.rates())
-    need(rates, "nothing was measured", took, len(meter.samples))
+def holds(name, meter):
     # A machine that is busy may read less; never more than the limit.
     low = 0.9 if STRETCH == 1 else 0.5
-    need(low * RATE <= min(rates) and max(rates) <= 1.1 * RATE, "the rate over 5 s", min(rates), max(rates))
-    print(f"# {min(rates) / 1e6:.3f} to {max(rates) / 1e6:.3f} MB/s over {WINDOW_S} s, {took:.1f} s")
-    return got
+    least, most = meter.finish().rates()
+    print(f"# {name}: {least / 1e6:.3f} to {most / 1e6:.3f} MB/s over {WINDOW_S} s")
+    need(low * RATE <= least and most <= 1.1 * RATE, f"{name}: the rate over 5 s", least, most)
 
 
-@case("--rate holds within a tenth over any five seconds, from a web server and a folder")
+def all_at_once(*functions):
+    """Run them beside each other; the first failure is the case's."""
+    failures = []
+
+    def guarded(function):
+        try:
+            function()
+        except Exception as fault:  # told by the thread that started it
+            failures.append(fault)
+    threads = [threading.Thread(target=guarded, args=(f,)) for f in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+@case("--rate and a group's rate hold within a tenth over any five seconds, from folder, web server and share, by fetch and mount")
 def _(t):
-    site, folder, package = limited_site(t, 24_000_000)
-    web = t.nginx(folder)
-    client = t.client().enroll(site, f"file://{t.dir}/cap1")
-    client("sync")
-    for where, port in ((web.url, web.port), (f"file://{folder}", None)):
-        client("cache", "--clear")
-        measure(client, port, package, "--dp", where, "--rate", "2MB/s")
+    site, folder, package = limited_site(t, 22_000_000, "--max-rate", "2MB/s")
+    web, smb = t.nginx(folder), t.samba(shares={"packway": folder})
+    cap = f"file://{t.dir}/cap1"
 
+    def fetched(name, where, server, address="10.2.0.1", rate="2MB/s"):
+        client = t.client(name, address=address).join(site, cap)
+        client("sync")
+        meter = Meter(client, server)
+        client("fetch", package, "--dp", where, *(["--rate", rate] if rate else []))
+        holds(name, meter)
 
-@case("a group's rate holds for its clients, whatever they ask for")
-def _(t):
-    site, folder, package = limited_site(t, 20_000_000, "--max-rate", "2MB/s")
-    client = t.client().enroll(site, f"file://{t.dir}/cap1")
-    client("sync")
-    measure(client, None, package, "--rate", "50MB/s")
-    other = t.client("other", address="10.2.0.1").join(site, f"file://{t.dir}/cap1")
+    def read_by_mount():
+        client = t.client("mounted").join(site, cap)
+        client("sync")
+        at = t.dir / "at"
+        at.mkdir()
+        meter = Meter(client)
+        client("mount", package, at)
+        t.defer(lambda: client("unmount", at, check=False))
+        with open(at / "noise", "rb") as f:
+            while f.read(1 << 20):
+                pass
+        holds("a mount of a client in the group", meter)
+    jobs = [lambda: fetched("web server", web.url, ("127.0.0.1", web.port)),
+            lambda: fetched("folder", f"file://{folder}", None),
+            lambda: fetched("share", smb.url(), (smb.host, smb.port)),
+            lambda: fetched("group", f"file://{folder}", None, "10.1.0.1", "50MB/s")]
+    all_at_once(*jobs, *([read_by_mount] if pathlib.Path("/dev/fuse").exists() else []))
+    other = t.client("other", address="10.2.0.1").join(site, cap)
     began = time.monotonic()
     other("fetch", package, "--dp", f"file://{folder}")
     need(time.monotonic() - began < 8 * STRETCH, "a client of no group is limited as well")
@@ -124,6 +166,9 @@ def _(t):
     need(offer["state"] == "waiting" and window in str(offer), "the offer", offer)
     need(not list((client.state / "store").rglob("noise")), "something moved")
     equal(site.json("group", "show", "branch")["window"], window)
+    refused = client("mount", package, t.dir / "at", "--json", check=False)
+    need(refused.code == 4 and window in refused.json["error"]["why"], "a mount", refused.out, refused.err)
+    need(not list((client.state / "store").rglob("noise")), "something moved for the mount")
 
 
 @case("a window that closes ends a fetch")

@@ -48,18 +48,30 @@ def patches_on(folder, package):
     return sorted(p.name for p in (folder / package / "patches").glob("[!.]*"))
 
 
-@case("a first install comes as a stream, an update as a patch")
+def told(client, got, words):
+    """How it came stands in the decision that is kept: as a member, in figures and in the sentence."""
+    decision = client.json("explain")
+    equal((decision["how"], decision["bytes_network"]), (got["how"], got["bytes_network"]), "the decision's figures")
+    need(words in decision["because"], f"the sentence does not say {words!r}", decision["because"])
+    equal(client("explain").out.splitlines()[0], decision["because"], "what explain prints")
+    return decision
+
+
+@case("a first install comes as a stream, an update as a patch, what is here as nothing; and each decision says so")
 def _(t):
     site, package = patched_site(t)
     client = t.client().enroll(site, f"file://{t.dir}/cap1")
     client("sync")
     first = client.json("fetch", package, "-o", t.dir / "out1")
     equal(first["how"], "stream", "how the first install came")
+    decision = told(client, first, "came as a first-install stream in 2 requests, where ranges were")
+    need(decision["instead"]["how"] == "ranges" and decision["instead"]["bytes_network"] > first["bytes_network"], "instead", decision)
     same_tree(t.dir / "source", t.dir / "out1")
     update(t, site, package, 3)
     client("sync")
     second = client.json("fetch", package, "-o", t.dir / "out2")
     equal(second["how"], "patch", "how the update came")
+    told(client, second, "came as a patch in 2 requests, where ranges were")
     same_tree(t.dir / "source", t.dir / "out2")
     # 12,500 bytes have changed, all of them alike.
     need(second["bytes_network"] < 20_000, "the patch is large", second)
@@ -67,6 +79,19 @@ def _(t):
     other("sync")
     equal(other.json("fetch", package, "-o", t.dir / "out3")["how"], "stream", "how a newcomer got it")
     same_tree(t.dir / "source", t.dir / "out3")
+    # A third version that is the first one again, under another name: all of it is here.
+    site("package", "rollback", package, "--to", "1")
+    site("package", "distribute", package, "--all")
+    site("publish")
+    client("sync")
+    third = client.json("fetch", package)
+    equal((third["how"], third["bytes_network"]), ("none", 0), "how the rollback came")
+    decision = told(client, third, "nothing was read: every byte of it was here; dp1 would have been asked")
+    equal((decision["chosen"], decision["attempts"]), (None, []), "who was asked")
+    # The site answers the same for that client.
+    client("sync")
+    site("intake")
+    equal(site.json("explain", "--client", client.id, "--package", package)["because"], decision["because"], "at the site")
 
 
 @case("patches start from the last versions only, and are there on every DP")
@@ -86,7 +111,9 @@ def _(t):
     equal(patches_on(t.dir / "dp1", package), [], "patches before")
     client = t.client().enroll(site, f"file://{t.dir}/cap1")
     client("sync")
-    equal(client.json("fetch", package)["how"], "ranges", "how")
+    got = client.json("fetch", package)
+    equal(got["how"], "ranges", "how")
+    told(client, got, "came as ranges in")
     update(t, site, package, 3, "--no-patches")
     site("package", "distribute", package, "--all")
     site("publish")

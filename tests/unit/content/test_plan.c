@@ -263,6 +263,16 @@ static void the_cheapest_way_is_taken(void **state UNUSED)
 		if (found != NULL)
 			assert_int_equal(p.how,
 					 found->kind == INDEX_STREAM ? PLAN_STREAM : PLAN_PATCH);
+		/* What was not taken is told beside it. */
+		if (found != NULL) {
+			assert_int_equal(p.instead.how, PLAN_RANGES);
+			assert_int_equal(p.instead.bytes, cases[i].ranges);
+			assert_int_equal(p.instead.requests, cases[i].requests);
+		} else {
+			assert_int_not_equal(p.instead.how, PLAN_RANGES);
+			assert_true(p.instead.bytes + 64 >=
+				    cases[i].ranges + cases[i].requests * (uint64_t)64);
+		}
 	}
 }
 

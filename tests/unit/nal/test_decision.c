@@ -45,13 +45,16 @@ static void the_json_is_that_of_the_contract(void **state UNUSED)
 
 	decision_attempted(d, "dp2", WAYKIND_SESSION, NAL_CLASS_OK, 3);
 	decision_presence(d, "ipc", 4);
+	decision_arrived(d, &(struct arrival){ .cost = { ARRIVAL_PATCH, 21400, 2 },
+					       .instead = { ARRIVAL_RANGES, 1200000, 5 } });
 	decision_settle(d, "dp2");
 	got = compact(d);
 	assert_string_equal(
 		got,
 		"{\"attempts\":[{\"class\":\"ok\",\"ms\":3,\"server\":\"dp2\",\"way\":\"session\"}],"
 		"\"because\":\"dp2 was read: it is a default server of the site and a connection to it "
-		"is open; next would have been dp3.\","
+		"is open; next would have been dp3; 21.4 kB came as a patch in 2 requests, where ranges "
+		"were 1.2 MB in 5.\",\"bytes_network\":21400,"
 		"\"candidates\":["
 		"{\"address\":\"smb://dp2/packway\",\"rank\":1,\"server\":\"dp2\","
 		"\"terms\":{\"goodput_bps\":91200000,\"session\":1},\"tier\":1,\"way\":\"session\"},"
@@ -62,8 +65,9 @@ static void the_json_is_that_of_the_contract(void **state UNUSED)
 		"{\"address\":\"http://dp4/packway\",\"excluded\":\"quarantined\",\"server\":\"dp4\","
 		"\"until\":\"2026-11-18T11:07:40Z\"}],"
 		"\"chosen\":{\"address\":\"smb://dp2/packway\",\"server\":\"dp2\",\"way\":\"session\"},"
-		"\"context\":\"system\",\"kind\":\"dp\",\"listed\":4,\"package\":\"LON00001\","
-		"\"policy\":\"existing\",\"presence\":{\"ms\":4,\"rung\":\"ipc\"},\"seed\":1,"
+		"\"context\":\"system\",\"how\":\"patch\","
+		"\"instead\":{\"bytes_network\":1200000,\"how\":\"ranges\",\"requests\":5},\"kind\":\"dp\",\"listed\":4,\"package\":\"LON00001\","
+		"\"policy\":\"existing\",\"presence\":{\"ms\":4,\"rung\":\"ipc\"},\"requests\":2,\"seed\":1,"
 		"\"time\":\"2026-11-18T11:06:40Z\",\"valid\":3,\"version\":3}");
 }
 
@@ -132,6 +136,17 @@ static void there_is_one_sentence_for_each_outcome(void **state UNUSED)
 		if (strcmp(d->because, cases[i].want) != 0)
 			fail_msg("%s: %s", cases[i].why, d->because);
 	}
+}
+
+static void what_was_here_is_said_to_need_nobody(void **state UNUSED)
+{
+	SCOPED(choice) struct choice *c = choice_of("server a sticky\nserver b");
+	SCOPED(decision) struct decision *d = decide(c);
+
+	decision_arrived(d, &(struct arrival){ .cost.how = ARRIVAL_NONE });
+	decision_settle(d, NULL);
+	assert_string_equal(d->because, "nothing was read: every byte of it was here; a would "
+					"have been asked.");
 }
 
 static void draws_name_their_number(void **state UNUSED)
@@ -208,6 +223,7 @@ static void a_long_record_travels_without_its_last_candidates(void **state UNUSE
 TESTING_MAIN(cmocka_unit_test(the_json_is_that_of_the_contract),
 	     cmocka_unit_test(records_read_back_the_same),
 	     cmocka_unit_test(there_is_one_sentence_for_each_outcome),
+	     cmocka_unit_test(what_was_here_is_said_to_need_nobody),
 	     cmocka_unit_test(draws_name_their_number),
 	     cmocka_unit_test(damaged_records_do_no_harm),
 	     cmocka_unit_test(a_long_record_travels_without_its_last_candidates), )
