@@ -6,6 +6,7 @@
 #include "agent/choices.h"
 #include "common/alloc.h"
 #include "common/log.h"
+#include "nal/credential.h"
 
 /* One way to one server; a server with several addresses has several. */
 struct
@@ -170,11 +171,17 @@ static bool was_tried(const struct approach *ap, size_t i)
 	return r.tried && !ap->tries[i].passed_over && (r.class != NAL_CLASS_OK || served);
 }
 
-/* That has a memory of its own, and says nothing about the server. */
+/*
+ * That has a memory of its own, and says nothing about the server. A user's own account that may
+ * not read there is as good as refused: the system's may.
+ */
 static bool is_refused_account(const struct approach *ap, size_t i)
 {
+	const struct way_target *target = &ap->targets[i];
+	bool is_users = target->credential != NULL && target->credential->is_users;
+
 	return connect_record(ap->connect, i).class == NAL_CLASS_DENIED &&
-	       conntab_has_refused(scene_conntab(ap->scene), &ap->targets[i]);
+	       (is_users || conntab_has_refused(scene_conntab(ap->scene), target));
 }
 
 /* A server is remembered for what it was at the last of its addresses that was tried. */

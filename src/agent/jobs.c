@@ -403,17 +403,20 @@ bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, 
 
 /* ---- questions to a worker ---- */
 
-/*
- * The question as the caller means it, in the context of the caller: who asks is what the socket
- * says, never what the request does. The caller of this owns it.
- */
+/* In the context of the caller: who asks is what the socket says, never what the request does. */
+static void ask_as_caller(const struct job *job, json_t *question)
+{
+	(void)json_object_del(question, "uid");
+	if (geteuid() == 0 && job->caller != 0)
+		jsondoc_set_int(question, "uid", (int64_t)job->caller);
+}
+
+/* The question as the caller means it; the caller of this owns it. */
 static json_t *new_question(const struct job *job, const json_t *request)
 {
 	json_t *question = json_copy((json_t *)(uintptr_t)request);
 
-	(void)json_object_del(question, "uid");
-	if (geteuid() == 0 && job->caller != 0)
-		jsondoc_set_int(question, "uid", (int64_t)job->caller);
+	ask_as_caller(job, question);
 	return question;
 }
 
@@ -461,31 +464,44 @@ static bool refuse_to_wait(const json_t *waiting, struct err *err)
 		       until != NULL ? until : "");
 }
 
-/* True if the choice would fall on a mount of the caller's own. */
-static bool is_through_callers_mount(struct job *job, const json_t *fetch)
+/* True if the choice would fall on a mount, or need a ticket, of the caller's own. */
+static bool is_callers_own_way(struct job *job, const json_t *fetch)
 {
 	json_auto_t *question = json_copy((json_t *)(uintptr_t)fetch);
 	json_auto_t *decision = NULL;
 	struct err ignored;
 
+	if (json_object_get(fetch, "uid") == NULL)
+		return false;
 	jsondoc_set_text(question, "op", "locate");
 	return job_ask_worker(&decision, job, question, &ignored) &&
 	       jsondoc_text(json_object_get(decision, "chosen"), "context") != NULL;
 }
 
-/*
- * Who controls a mount decides how fast it answers: that must hold up the caller's own request, not
- * the worker that everybody shares. Over the system's ways the shared worker reads, with its
- * sessions.
- */
-static void settle_context(struct job *job, json_t *fetch)
+/* Over the system's ways the shared worker reads, with its sessions. */
+bool jobs_ask_for_content(json_t **answer_out, struct job *job, json_t *question,
+			  enum jobs_line line, struct err *err)
 {
-	if (json_object_get(fetch, "uid") == NULL)
-		return;
-	if (is_through_callers_mount(job, fetch))
+	struct job own = *job;
+	bool done;
+
+	ask_as_caller(job, question);
+	if (!is_callers_own_way(job, question)) {
+		(void)json_object_del(question, "uid");
+		return job_ask_worker(answer_out, job, question, err);
+	}
+	if (line == JOBS_LINE_DROPPED)
 		job_finish(job);
-	else
-		(void)json_object_del(fetch, "uid");
+	own.worker = own.worker_token = -1;
+	own.worker_pid = 0;
+	done = job_ask_worker(answer_out, &own, question, err);
+	job_finish(&own);
+	job->nobody_listens |= own.nobody_listens;
+	if (done || err->code != ERR_NO_CANDIDATE)
+		return done;
+	/* What the caller's own logon may not read, the system's may. */
+	(void)json_object_del(question, "uid");
+	return job_ask_worker(answer_out, job, question, err);
 }
 
 bool jobs_fetch(json_t **result_out, struct job *job, const json_t *request, struct err *err)
@@ -496,8 +512,7 @@ bool jobs_fetch(json_t **result_out, struct job *job, const json_t *request, str
 
 	jsondoc_set_int(question, "quota", (int64_t)job->settings->quota_bytes);
 	(void)json_object_del(question, "mend");
-	settle_context(job, question);
-	if (!job_ask_worker(&answer, job, question, err))
+	if (!jobs_ask_for_content(&answer, job, question, JOBS_LINE_DROPPED, err))
 		return false;
 	waiting = json_object_get(answer, "waiting");
 	if (waiting != NULL)

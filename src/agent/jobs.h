@@ -15,6 +15,20 @@ job_verb_fn jobs_doctor;
 job_verb_fn jobs_probe;
 job_verb_fn jobs_verify;
 
+/* The line to the worker that everybody shares, while one of the caller's own is at work. */
+enum jobs_line {
+	JOBS_LINE_DROPPED, /* nothing more is asked of it */
+	JOBS_LINE_KEPT,
+};
+
+/*
+ * Ask a worker for content in the context of the job's caller, whose uid `question` gets. What
+ * comes over the caller's own mount or logon is read by a worker that does nothing else and ends
+ * with it: who controls how fast that answers must hold up nobody else.
+ */
+bool jobs_ask_for_content(json_t **answer_out, struct job *job, json_t *question,
+			  enum jobs_line line, struct err *err) MUST_USE;
+
 /* The same as jobs_enroll for a caller that holds the cycle's lock already. */
 bool jobs_enroll_in_cycle(json_t **result_out, struct job *job, const json_t *request,
 			  struct err *err) MUST_USE;

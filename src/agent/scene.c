@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/addresses.h"
@@ -24,6 +25,7 @@ struct scene {
 	const struct worker *w;
 	struct conntab *conntab;
 	struct memory *memory;
+	struct stat memory_file; /* as this process last read or wrote it */
 	struct preference preference;
 	struct credential_set *credentials;
 	struct policyset *policy;
@@ -50,11 +52,20 @@ static void forget_policy(struct scene *s)
 	mounts_release(&s->mounts);
 }
 
+static void see_memory_file(struct stat *out, const struct scene *s)
+{
+	SCOPED_TEXT char *path = state_path(&s->w->state, "nal.json");
+
+	if (stat(path, out) != 0)
+		*out = (struct stat){ 0 };
+}
+
 static bool load_memory(struct scene *s, struct err *err)
 {
 	SCOPED_TEXT char *path = state_path(&s->w->state, "nal.json");
 	SCOPED(buf) struct buf bytes = { 0 };
 
+	see_memory_file(&s->memory_file, s);
 	if (path_read(&bytes, path, MEMORY_BYTES_MAX, err) &&
 	    memory_read(&s->memory, buf_span(&bytes), err))
 		return true;
@@ -75,6 +86,24 @@ static void save_memory(struct scene *s)
 	memory_write(&bytes, s->memory);
 	if (!newfile_write(path, 0600, buf_span(&bytes), &err))
 		log_debug("%s: %s", path, err.why);
+	see_memory_file(&s->memory_file, s);
+}
+
+/* A worker of its own learned something meanwhile; what this one learned is saved always. */
+static bool catch_up(struct scene *s, struct err *err)
+{
+	struct memory *before = s->memory;
+	struct stat now;
+
+	see_memory_file(&now, s);
+	if (now.st_ino == s->memory_file.st_ino && now.st_size == s->memory_file.st_size &&
+	    now.st_mtim.tv_sec == s->memory_file.st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == s->memory_file.st_mtim.tv_nsec)
+		return true;
+	if (!load_memory(s, err))
+		return false;
+	memory_free(before);
+	return true;
 }
 
 static void read_boot_id(struct scene *s)
@@ -210,6 +239,8 @@ bool scene_look(struct scene *s, struct err *err)
 
 	forget_policy(s);
 	conntab_tick(s->conntab);
+	if (!catch_up(s, err))
+		return false;
 	tick(s);
 	count = addresses_find(s->addresses, s->w->options.address, err);
 	if (count < 0)
@@ -272,12 +303,38 @@ struct asking {
 	struct scene_answer *answer;
 };
 
+/*
+ * Content that a user asks for comes with that user's own ticket, where there is one that no server
+ * has refused. Policy and records are the system's business.
+ */
+static bool has_users_ticket(struct credential *out, const struct asking *ask,
+			     const struct locator *where)
+{
+	const struct scene *s = ask->scene;
+	const struct credential_context user = { .uid = s->context.as.uid };
+
+	return s->context.has_user && ask->question->kind == KIND_DP &&
+	       credential_find_users(out, s->credentials, where, &user) &&
+	       !logon_was_refused(s->memory, out->fingerprint);
+}
+
 static enum logon log_on(struct credential *out, const struct locator *where, void *ctx)
 {
 	const struct asking *ask = ctx;
 	const struct credential_context context = { .uid = geteuid() };
 
+	if (has_users_ticket(out, ask, where))
+		return LOGON_READY;
 	return logon_find(out, ask->scene->credentials, ask->scene->memory, where, &context);
+}
+
+/* A session by a user's own credential is that user's alone, and so is its process. */
+static void log_on_as_user(struct way_target *target, const struct context *c)
+{
+	if (target->credential == NULL || !target->credential->is_users)
+		return;
+	target->context = context_name(c);
+	target->as = &c->as;
 }
 
 static size_t add_sessions(struct select_open_way *out, size_t room, const struct asking *ask,
@@ -286,12 +343,13 @@ static size_t add_sessions(struct select_open_way *out, size_t room, const struc
 	size_t found = 0;
 
 	for (size_t i = 0; i < count && found < room; i++) {
-		const struct way_target target = {
+		struct way_target target = {
 			.where = addresses[i].where,
 			.credential = candidates_credential(&ask->answer->candidates,
 							    &addresses[i]),
 		};
 
+		log_on_as_user(&target, ask->answer->context);
 		if (!conntab_is_open(ask->scene->conntab, &target))
 			continue;
 		out[found++] = (struct select_open_way){
@@ -523,6 +581,8 @@ bool scene_target(struct way_target *out, const struct scene_answer *a,
 	};
 	if (by_mount)
 		go_through_mount(out, a, r);
+	else
+		log_on_as_user(out, a->context);
 	if (scene_row_is_inbox(a, row))
 		out->marker = WAY_MARKER_IGNORED;
 	return true;

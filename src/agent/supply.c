@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "agent/jobs.h"
 #include "agent/mountpoint.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -34,7 +35,7 @@ bool supply_fetch(char **path_out, char **way_out, const struct supply *s, size_
 	json_auto_t *answer = NULL;
 	const json_t *waiting;
 
-	if (!job_ask_worker(&answer, s->job, question, err)) {
+	if (!jobs_ask_for_content(&answer, s->job, question, JOBS_LINE_KEPT, err)) {
 		assigned_set_wait(s->plan, i, err->why, SCHEDULE_NEVER);
 		return false;
 	}

@@ -96,12 +96,18 @@ static bool place_fds(const struct spawn *s, int *report_fd)
 	return true;
 }
 
-static bool enter_session(const struct spawn *s, pid_t parent)
+static bool enter_session(const struct spawn *s)
 {
 	if ((s->flags & SPAWN_NEW_SESSION) != 0 && setsid() < 0)
 		return false;
 	if ((s->flags & SPAWN_NEW_GROUP) != 0 && setpgid(0, 0) != 0)
 		return false;
+	return true;
+}
+
+/* Taking on an account makes the kernel forget the wish, so this comes after. */
+static bool tie_to_parent(const struct spawn *s, pid_t parent)
+{
 	if ((s->flags & SPAWN_DIE_WITH_PARENT) == 0)
 		return true;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
@@ -152,12 +158,14 @@ static enum step become(const struct spawn *s, pid_t parent, int *report_fd)
 
 	if (!place_fds(s, report_fd))
 		return STEP_FDS;
-	if (!enter_session(s, parent))
+	if (!enter_session(s))
 		return STEP_SESSION;
 	if (!set_limits(s))
 		return STEP_LIMITS;
 	if (!take_account(s))
 		return STEP_ACCOUNT;
+	if (!tie_to_parent(s, parent))
+		return STEP_SESSION;
 	if (s->cwd != NULL && chdir(s->cwd) != 0)
 		return STEP_FOLDER;
 	reset_signals();

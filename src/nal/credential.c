@@ -19,10 +19,11 @@
 #include "common/random.h"
 #include "common/text.h"
 
-#define KEY_SIZE   32
-#define NAME_MAX_  200 /* bytes of a file's name before ".conf" */
-#define LEFTOVER_S 3600
-#define FAULTS_MAX 32 /* what is wrong beyond that shows once these are mended */
+#define KEY_SIZE    32
+#define NAME_MAX_   200 /* bytes of a file's name before ".conf" */
+#define CACHE_BEGIN 512 /* bytes of a ticket's file: shorter than any ticket */
+#define LEFTOVER_S  3600
+#define FAULTS_MAX  32 /* what is wrong beyond that shows once these are mended */
 
 /* One file that was read. */
 struct loaded {
@@ -394,25 +395,52 @@ static const struct account *find_account(const struct credential_set *set,
 	return best;
 }
 
-/* A ticket is told apart by its place and its cache's state. */
+/*
+ * The file of a ticket. What servers are called for is appended to it with the first use, so only
+ * its beginning tells tickets apart: whose it is, and the first one with its key and times.
+ */
+struct cache {
+	uint64_t inode; /* 0: there is no such file */
+	struct digest begin;
+};
+
+/* In /tmp anybody can leave a file of that name. */
+static bool look_at_cache(struct cache *out, const char *path, uid_t uid)
+{
+	SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	uint8_t begin[CACHE_BEGIN];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != uid ||
+	    (st.st_mode & 077) != 0)
+		return false;
+	n = path_read_fd(fd, begin, sizeof(begin));
+	out->inode = st.st_ino;
+	digest_of(&out->begin, span_of(begin, n > 0 ? (size_t)n : 0));
+	explicit_bzero(begin, sizeof(begin));
+	return true;
+}
+
+/* A ticket is told apart by its place and its cache. */
 static void ticket_fingerprint(struct credential *c, const struct credential_set *set,
-			       const struct locator *where, const struct stat *cache)
+			       const struct locator *where, const struct cache *cache)
 {
 	SCOPED(essence) struct essence *e = NULL;
-	char port[16], state[128] = "";
+	char port[16], inode[32], begin[DIGEST_HEX_SIZE] = "";
 
 	if (set == NULL)
 		return;
 	e = secret_memory_new(sizeof(*e));
 	snprintf(port, sizeof(port), "%u", where->port);
-	if (cache != NULL)
-		snprintf(state, sizeof(state), "%llu %llu %lld.%ld",
-			 (unsigned long long)cache->st_ino, (unsigned long long)cache->st_size,
-			 (long long)cache->st_mtim.tv_sec, cache->st_mtim.tv_nsec);
+	snprintf(inode, sizeof(inode), "%llu", (unsigned long long)cache->inode);
+	if (cache->inode != 0)
+		digest_print(begin, &cache->begin);
 	add_part(e, "ticket");
 	add_part(e, where->host);
 	add_part(e, port);
-	add_part(e, state);
+	add_part(e, inode);
+	add_part(e, begin);
 	fingerprint(c->fingerprint, set, e);
 }
 
@@ -432,12 +460,12 @@ static bool ccache_path(char *dst, size_t size, const char *name)
 }
 
 /* What there is of a ticket. Another user's environment says nothing about this context. */
-static bool find_ticket(struct credential *c, struct stat *state, bool *has_state,
-			const struct credential_set *set, const struct credential_context *context)
+static bool find_ticket(struct credential *c, struct cache *cache, const struct credential_set *set,
+			const struct credential_context *context)
 {
 	char path[4096];
 
-	*has_state = false;
+	*cache = (struct cache){ 0 };
 	if (context->uid == geteuid() && set != NULL && set->ccache != NULL) {
 		c->ccache = set->ccache;
 		if (!ccache_path(path, sizeof(path), set->ccache))
@@ -445,10 +473,7 @@ static bool find_ticket(struct credential *c, struct stat *state, bool *has_stat
 	} else {
 		snprintf(path, sizeof(path), "/tmp/krb5cc_%u", (unsigned int)context->uid);
 	}
-	/* In /tmp anybody can leave a file of that name. */
-	*has_state = lstat(path, state) == 0 && S_ISREG(state->st_mode) &&
-		     state->st_uid == context->uid && (state->st_mode & 077) == 0;
-	return *has_state;
+	return look_at_cache(cache, path, context->uid);
 }
 
 static void be_account(struct credential *c, const struct account *a)
@@ -462,11 +487,11 @@ static void be_account(struct credential *c, const struct account *a)
 }
 
 static void be_ticket(struct credential *c, const struct credential_set *set,
-		      const struct locator *where, const struct stat *state)
+		      const struct locator *where, const struct cache *cache)
 {
 	c->kind = CREDENTIAL_TICKET;
 	c->name = kind_names[CREDENTIAL_TICKET];
-	ticket_fingerprint(c, set, where, state);
+	ticket_fingerprint(c, set, where, cache);
 }
 
 bool credential_find_guest(struct credential *out, const struct locator *where)
@@ -482,8 +507,7 @@ bool credential_find(struct credential *out, const struct credential_set *set,
 		     const struct locator *where, const struct credential_context *context)
 {
 	const struct account *a = find_account(set, where);
-	struct stat state;
-	bool has_state;
+	struct cache cache;
 
 	*out = (struct credential){ .is_configured = a != NULL };
 	if (where->scheme != LOCATOR_SMB)
@@ -493,13 +517,28 @@ bool credential_find(struct credential *out, const struct credential_set *set,
 		return true;
 	}
 	if ((a == NULL || a->section->kind == CREDENTIALFILE_TICKET) &&
-	    (find_ticket(out, &state, &has_state, set, context) || a != NULL)) {
-		be_ticket(out, set, where, has_state ? &state : NULL);
+	    (find_ticket(out, &cache, set, context) || a != NULL)) {
+		be_ticket(out, set, where, &cache);
 		return true;
 	}
 	if (!credential_find_guest(out, where))
 		return false;
 	out->is_configured = a != NULL;
+	return true;
+}
+
+bool credential_find_users(struct credential *out, const struct credential_set *set,
+			   const struct locator *where, const struct credential_context *user)
+{
+	const struct account *a = find_account(set, where);
+	struct cache cache;
+
+	*out = (struct credential){ .is_configured = a != NULL, .is_users = true };
+	if (where->scheme != LOCATOR_SMB ||
+	    (a != NULL && a->section->kind != CREDENTIALFILE_TICKET) ||
+	    !find_ticket(out, &cache, set, user) || cache.inode == 0)
+		return false;
+	be_ticket(out, set, where, &cache);
 	return true;
 }
 

@@ -47,6 +47,7 @@ struct credential {
 	const struct secret *secret; /* accounts; else NULL */
 	const char *ccache; /* tickets: as KRB5CCNAME would say it; NULL: the library's own */
 	bool is_configured; /* a file says so; else it is what there is */
+	bool is_users;      /* of the user who asks, not the system's: so is a session with it */
 	char fingerprint[CREDENTIAL_FINGERPRINT_SIZE]; /* guests: "" */
 };
 
@@ -82,6 +83,14 @@ const struct err *credential_fault(const struct credential_set *set, size_t i);
  */
 bool credential_find(struct credential *out, const struct credential_set *set,
 		     const struct locator *where, const struct credential_context *context)
+	MUST_USE;
+
+/*
+ * The ticket of a user for whom root acts. False where that user has none, and where a file says
+ * what the place takes, unless that is a ticket. The same rules.
+ */
+bool credential_find_users(struct credential *out, const struct credential_set *set,
+			   const struct locator *where, const struct credential_context *user)
 	MUST_USE;
 
 /*

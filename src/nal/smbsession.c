@@ -19,6 +19,7 @@
 #include "nal/credential.h"
 #include "nal/folder.h"
 #include "nal/ntstatus.h"
+#include "nal/timebox.h"
 
 #define PROGRAM      "packway-smb"
 #define SHARED_BYTES (SMBWIRE_GAUGE_BYTES + SMBWIRE_AREA_BYTES)
@@ -95,9 +96,11 @@ static bool map_shared(struct smbsession *s, int fd, struct err *err)
 }
 
 /* The environment is made from nothing; a ticket's place is no secret. */
-static bool start_process(struct smbsession *s, int its_end, const struct credential *as,
+static bool start_process(struct smbsession *s, int its_end, const struct way_target *target,
 			  struct err *err)
 {
+	const struct credential *as = target->credential;
+	struct spawn_user user;
 	SCOPED_TEXT char *path = NULL, *ccache = NULL, *config = NULL;
 	const char *envp[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL, NULL, NULL };
 	const char *krb5_config = getenv("KRB5_CONFIG");
@@ -115,6 +118,13 @@ static bool start_process(struct smbsession *s, int its_end, const struct creden
 
 	if (!helper_find(&path, PROGRAM, err))
 		return false;
+	if (target->as != NULL) {
+		user = (struct spawn_user){ .uid = target->as->uid,
+					    .gid = target->as->gid,
+					    .groups = target->as->groups,
+					    .group_count = target->as->group_count };
+		spawn.user = &user;
+	}
 	if (as != NULL && as->kind == CREDENTIAL_TICKET) {
 		size_t n = 2;
 
@@ -200,7 +210,7 @@ static bool begin(struct smbsession *s, const struct way_target *target,
 
 	if (done) {
 		s->socket = pair[0];
-		done = start_process(s, pair[1], target->credential, err);
+		done = start_process(s, pair[1], target, err);
 		close(pair[1]);
 	}
 	done = done && greet(s, shared, target, link, err);

@@ -64,7 +64,9 @@ struct way_target {
 	const char *server;          /* the system's name, for lists; NULL: the host */
 	const char *context;         /* whose ways: "system" or a user's name; NULL: system */
 	const struct credential *credential; /* whose (nal/credential.h); NULL: none is used */
-	const struct timebox_user *as; /* a user's mount: who may enter; outlives the table. NULL */
+	const struct timebox_user
+		*as; /* a user's mount: who may enter, outlives the table; a user's
+			credential: whom the session's process is. NULL: neither */
 	enum way_marker_rule marker;
 	enum marker_kind kind; /* which marker */
 	const char *uuid;      /* the expected one; NULL: any */

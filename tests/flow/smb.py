@@ -1,5 +1,8 @@
 #!/usr/bin/python3
 """SMB shares as DPs, CAPs and inboxes: real smbd servers, counted by their own logs."""
+import grp
+import pwd
+
 from flow import *
 
 
@@ -295,43 +298,181 @@ class Realm:
         self.env = {"KRB5_CONFIG": str(home / "krb5.conf"), "KRB5_KDC_PROFILE": str(home / "kdc.conf"),
                     "KRB5CCNAME": f"FILE:{home}/ccache"}
         run("kdb5_util", "create", "-s", "-P", "master", "-r", "SITE.TEST", env=self.env)
-        for query in ("addprinc -pw ticket-only reader", f"addprinc -randkey cifs/{server}",
-                      f"ktadd -k {home}/keytab cifs/{server}"):
+        for query in ("addprinc -pw ticket-only reader", "addprinc -pw ticket-only visitor",
+                      "addprinc -pw ticket-only stranger",
+                      f"addprinc -randkey cifs/{server}", f"ktadd -k {home}/keytab cifs/{server}"):
             run("kadmin.local", "-r", "SITE.TEST", "-q", query, env=self.env)
         t.spawn("krb5kdc", "-n", "-r", "SITE.TEST", env=self.env)
         wait_for("the KDC", 10, lambda: answers(port))
-        run("kinit", "reader@SITE.TEST", stdin="ticket-only\n", env=self.env)
+        self.ticket("reader")
+
+    def ticket(self, principal, cache=None):
+        run("kinit", *(["-c", cache] if cache else []), f"{principal}@SITE.TEST", stdin="ticket-only\n", env=self.env)
 
 
-@case("a Kerberos ticket logs on, and no password is asked for")
-def _(t):
+def kerberos_server(t):
+    """A realm and a server that takes nothing but its tickets; None where this machine's name is no host."""
     name = socket.gethostname()  # Samba's library has no tickets for "localhost"
     try:
         host = socket.gethostbyname(name)
     except OSError:
         print(f"# skipped: this machine's name, {name}, is not resolved")
-        return
+        return None
     realm = Realm(t, name)
-    smb = t.samba(host=host, port=free_port(), users={"reader": "of no use here"}, guest=False,
+    smb = t.samba(host=host, port=free_port(), users={"reader": "of no use here", "visitor": "nor this"}, guest=False,
                   glob=f"  realm = SITE.TEST\n  kerberos method = dedicated keytab\n"
-                       f"  dedicated keytab file = {realm.home}/keytab\n  map to guest = never\n")
+                       f"  dedicated keytab file = {realm.home}/keytab\n  map to guest = never\n  full_audit:prefix = audit|%U|%I|%S\n")
+    return realm, smb, f"{name}:{smb.port}"
+
+
+@case("a Kerberos ticket logs on, and no password is asked for")
+def _(t):
+    there = kerberos_server(t)
+    if there is None:
+        return
+    realm, smb, name = there
     site = t.site()
     site.env.update(realm.env)
     cap = site.folder_cap()
-    site("credential", "set", f"{name}:{smb.port}", "--kerberos")
-    site("dp", "add", "dp1", f"smb://{name}:{smb.port}/packway/dp")
+    site("credential", "set", name, "--kerberos")
+    site("dp", "add", "dp1", f"smb://{name}/packway/dp")
     made = site.package("tool", make_tree(t.dir / "src"))
     site("publish")
     client = t.client()
     client.env.update(realm.env)
     client.join(site, cap)
     client("sync")
-    client("credential", "set", f"{name}:{smb.port}", "--kerberos")
+    client("credential", "set", name, "--kerberos")
     client.agent()
     same_tree(t.dir / "src", client.json("fetch", made)["path"])
+    client("cache", "--clear")
+    same_tree(t.dir / "src", client.json("fetch", made)["path"])  # the library has kept a server's ticket meanwhile
     equal([s["username"] for s in smb.sessions()], ["reader"], "who is logged on")
     equal([r["credential"] for r in client.json("connections") if r["way"] == "session"], ["ticket"], "credential")
     equal(smb.refusals(), [], "refused logons")
+
+
+def claim_ticket_place(t):
+    """A system account and where its ticket usually lies, which nobody has; the file is ours until the case ends."""
+    for user in ("games", "news", "lp", "uucp", "list", "irc"):
+        cache = pathlib.Path(f"/tmp/krb5cc_{pwd.getpwnam(user).pw_uid}")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(cache, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            t.defer(lambda: cache.unlink(missing_ok=True))
+            return user, cache
+    raise Failed("all of these accounts have tickets here")
+
+
+class Offered:
+    """A package on a DP that takes nothing but tickets, offered to one system account; the agent has the machine's ticket."""
+
+    def __init__(self, t, realm, smb, name, user):
+        self.t, self.smb, self.user = t, smb, pwd.getpwnam(user)
+        t.dir.chmod(0o755)
+        realm.home.chmod(0o755)
+        site = t.site()
+        site.env.update(realm.env)
+        site("credential", "set", name, "--kerberos")
+        site("cap", "add", "cap1", f"smb://{name}/packway/cap1")
+        site("dp", "add", "dp1", f"smb://{name}/packway/dp1")
+        self.source = make_tree(t.dir / "src", files=4, size=30000)
+        self.package = site.package("tool", self.source)
+        site("program", "add", self.package, "install", "--command", f"sh -c 'echo run >> {t.dir}/ran'")
+        site("advertise", self.package, "install", "--collection", "all", "--available", "now",
+             "--offer-to", grp.getgrgid(self.user.pw_gid).gr_name)
+        site("publish")
+        self.client = t.client()
+        self.client.env.update(realm.env)
+        self.client.enroll(site, f"smb://{name}/packway/cap1")
+        self.client.state.chmod(0o711)
+        self.client.agent()
+
+    def argv(self, *args):
+        return ["setpriv", "--reuid", str(self.user.pw_uid), "--regid", str(self.user.pw_gid), "--clear-groups", program("packway"),
+                "--state", str(self.client.state), *args]
+
+    def ask(self, *args):
+        """Ask the agent as the user, whose environment says nothing of tickets."""
+        return run(*self.argv(*args), "--json", env={"PACKWAY_MACHINE_ID": self.client.env["PACKWAY_MACHINE_ID"]}).json
+
+    def logged_on(self, since=0):
+        """Who connected the share: of logons by tickets smbd writes no audit record."""
+        words = [line.split("audit|", 1)[1].split("|") for line in self.smb._lines(since) if "audit|" in line]
+        return {w[0] for w in words if w[3:5] == ["connect", "ok"] and w[5] == "packway"}
+
+    def forget(self):
+        shutil.rmtree(self.client.state / "store")
+
+
+def uids_of_sessions():
+    """The accounts of packway-smb's processes, and whether the machine's ticket is known to them."""
+    found = {}
+    for pid in smb_processes():
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            uids = {line.split(":")[0]: line.split()[1:] for line in status.splitlines() if line.startswith(("Uid", "Groups"))}
+            found[int(uids["Uid"][0])] = b"KRB5CCNAME" in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+    return found
+
+
+@case("Q263279: content that a user asks for comes with that user's own ticket, by a process of that user; all else with the machine's")
+def _(t):
+    there = kerberos_server(t) if os.geteuid() == 0 else None
+    if there is None:
+        return
+    realm, smb, name = there
+    user, cache = claim_ticket_place(t)
+    o = Offered(t, realm, smb, name, user)
+    uid = o.user.pw_uid
+    o.ask("fetch", o.package)
+    equal(o.logged_on(), {"reader"}, "who has no ticket gets what is offered with the machine's")
+    need("context" not in o.ask("locate", o.package)["chosen"], "a ticket that is none counts")
+    realm.ticket("visitor", cache)
+    shutil.chown(cache, user)
+    o.forget()
+    equal(o.ask("locate", o.package)["chosen"].get("context"), user, "whose way the user's choice is")
+    need("context" not in o.client.json("locate", o.package)["chosen"], "the system takes a user's ticket")
+    before = smb.mark()
+    fetch = t.spawn(*o.argv("fetch", o.package, "--rate", "60K"), env={"PACKWAY_MACHINE_ID": o.client.env["PACKWAY_MACHINE_ID"]})
+    equal(wait_for("the user's session", 10, lambda: {u: k for u, k in uids_of_sessions().items() if u == uid}), {uid: False},
+          "its process has the user's account, and hears nothing of the machine's ticket")
+    equal(fetch.wait(60 * SLOW), 0, "the user's fetch")
+    need("visitor" in o.logged_on(before), "the user's ticket was not used", o.logged_on(before))
+    wait_for("the end of the user's session", 10, lambda: uid not in uids_of_sessions())
+    same_tree(o.source, o.client.json("fetch", o.package)["path"])
+    o.forget()
+    before = smb.mark()
+    o.client("fetch", o.package)
+    equal(o.logged_on(before) - {"reader"}, set(), "whom the system fetches as")
+    o.forget()
+    before = smb.mark()
+    o.ask("run", o.package, "install")
+    equal((t.dir / "ran").read_text(), "run\n", "runs")
+    need("visitor" in o.logged_on(before), "what a user runs did not come with the user's ticket", o.logged_on(before))
+
+
+@case("a user's ticket that may not read is tried once, is no fault of the server, and the machine's serves at once")
+def _(t):
+    there = kerberos_server(t) if os.geteuid() == 0 else None
+    if there is None:
+        return
+    realm, smb, name = there
+    user, cache = claim_ticket_place(t)
+    o = Offered(t, realm, smb, name, user)
+    realm.ticket("stranger", cache)
+    shutil.chown(cache, user)
+    classes = []
+    for _ in range(3):
+        shutil.rmtree(o.client.state / "store", ignore_errors=True)
+        o.ask("fetch", o.package)
+        classes.append([a["class"] for a in o.client.json("explain", o.package)["attempts"]])
+    equal(classes, [["ok"]] * 3, "attempts of the last choices")
+    denied = [m for m in o.client.json("messages") if m.get("id") == 11002 and "denied" in json.dumps(m)]
+    equal(len(denied), 1, "choices in which the user's ticket was refused")
+    equal(o.logged_on(), {"reader"}, "who connected the share")
+    same_tree(o.source, o.client.json("fetch", o.package)["path"])
+    remembered = json.loads((o.client.state / "nal.json").read_text())["servers"].get("dp1", {})
+    equal(remembered.get("back_off_until", 0), 0, "the server is remembered for it")
 
 
 @case("a server on IPv6 is read by its address")

@@ -185,6 +185,53 @@ static void fingerprints_of_two_states_have_nothing_in_common(void **state UNUSE
 	end(&w);
 }
 
+static void append(const char *path, struct span bytes)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	struct err err;
+
+	assert_true(fd >= 0);
+	assert_done(path_write_fd(fd, bytes, &err), &err);
+	close(fd);
+}
+
+/* Whose the file is decides, and anybody may leave one of that name in /tmp. */
+static void a_users_ticket_gives_way_to_what_is_configured(void **state UNUSED)
+{
+	const struct credential_context user = { .uid = 3000000000u + (uid_t)getpid() };
+	char *cache = alloc_printf("/tmp/krb5cc_%u", user.uid);
+	struct world w;
+	SCOPED(locator) struct locator any = { 0 }, dom = { 0 }, nas = { 0 }, old = { 0 };
+	struct credential c;
+	struct err err;
+
+	if (geteuid() != 0) {
+		free(cache);
+		skip();
+	}
+	begin(&w);
+	put(&w, "a.conf", 0600, "[nas]\nuser=u\nsecret=s\n[dom]\nkerberos=yes\n[old]\nguest=yes\n");
+	look(&w);
+	assert_done(locator_parse(&any, "smb://any/x", &err), &err);
+	assert_done(locator_parse(&dom, "smb://dom/x", &err), &err);
+	assert_done(locator_parse(&nas, "smb://nas/x", &err), &err);
+	assert_done(locator_parse(&old, "smb://old/x", &err), &err);
+	assert_false(credential_find_users(&c, w.set, &any, &user));
+	assert_done(newfile_write(cache, 0600, span_of_text("ticket"), &err), &err);
+	assert_false(credential_find_users(&c, w.set, &any, &user)); /* root's */
+	assert_int_equal(chown(cache, user.uid, 0), 0);
+	assert_true(credential_find_users(&c, w.set, &any, &user));
+	assert_true(c.is_users && c.kind == CREDENTIAL_TICKET && !c.is_configured);
+	assert_true(credential_find_users(&c, w.set, &dom, &user));
+	assert_false(credential_find_users(&c, w.set, &nas, &user));
+	assert_false(credential_find_users(&c, w.set, &old, &user));
+	assert_int_equal(chmod(cache, 0640), 0);
+	assert_false(credential_find_users(&c, w.set, &any, &user));
+	assert_int_equal(unlink(cache), 0);
+	free(cache);
+	end(&w);
+}
+
 static void a_ticket_counts_in_its_own_context_and_changes_when_renewed(void **state UNUSED)
 {
 	const struct credential_context mine = { .uid = geteuid() }, theirs = { .uid = 12345 };
@@ -192,6 +239,7 @@ static void a_ticket_counts_in_its_own_context_and_changes_when_renewed(void **s
 	struct world w;
 	struct credential c;
 	char *cache, *name, before[CREDENTIAL_FINGERPRINT_SIZE];
+	uint8_t long_ticket[1024];
 	struct err err;
 
 	begin(&w);
@@ -208,6 +256,15 @@ static void a_ticket_counts_in_its_own_context_and_changes_when_renewed(void **s
 	assert_string_equal(c.ccache, name);
 	assert_false(c.is_configured);
 	memcpy(before, c.fingerprint, sizeof(before));
+	/* The library appends what servers it was used for. */
+	memset(long_ticket, 't', sizeof(long_ticket));
+	assert_int_equal(truncate(cache, 0), 0);
+	append(cache, span_of(long_ticket, sizeof(long_ticket)));
+	assert_true(credential_find(&c, w.set, &where, &mine));
+	memcpy(before, c.fingerprint, sizeof(before));
+	append(cache, span_of_text("a server's"));
+	assert_true(credential_find(&c, w.set, &where, &mine));
+	assert_string_equal(before, c.fingerprint);
 	assert_done(newfile_write(cache, 0600, span_of_text("renewed"), &err), &err);
 	assert_true(credential_find(&c, w.set, &where, &mine));
 	assert_string_not_equal(before, c.fingerprint);
@@ -313,6 +370,7 @@ TESTING_MAIN(cmocka_unit_test(the_section_that_says_most_counts),
 	     cmocka_unit_test(files_that_others_read_are_refused_and_the_rest_counts),
 	     cmocka_unit_test(a_fingerprint_changes_with_the_credential_alone),
 	     cmocka_unit_test(fingerprints_of_two_states_have_nothing_in_common),
+	     cmocka_unit_test(a_users_ticket_gives_way_to_what_is_configured),
 	     cmocka_unit_test(a_ticket_counts_in_its_own_context_and_changes_when_renewed),
 	     cmocka_unit_test(one_is_set_replaced_and_removed),
 	     cmocka_unit_test(what_a_power_cut_left_is_swept),
