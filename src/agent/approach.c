@@ -15,6 +15,7 @@ try {
 	size_t number; /* scene_target */
 	bool was_reached;
 	bool passed_over;
+	bool is_silent; /* it was met, and then kept silent: it may only be slow */
 };
 
 struct approach {
@@ -29,6 +30,7 @@ struct approach {
 	struct way *way; /* leased; NULL between two attempts */
 	size_t at;       /* the try that was reached last */
 	bool served;
+	bool is_patient; /* in its second round */
 	struct err last;
 };
 
@@ -44,6 +46,15 @@ static void add_tries(struct approach *ap, size_t row)
 	}
 }
 
+static void begin_round(struct approach *ap)
+{
+	ap->connect = connect_begin(scene_conntab(ap->scene), ap->targets, ap->count, ap);
+	if (ap->answer->result.policy->ladder_first)
+		connect_look_first(ap->connect);
+	if (ap->is_patient)
+		connect_be_patient(ap->connect);
+}
+
 struct approach *approach_begin(struct scene *s, const struct scene_question *q,
 				const struct scene_answer *a, uint32_t version)
 {
@@ -55,9 +66,7 @@ struct approach *approach_begin(struct scene *s, const struct scene_question *q,
 	ap->decision = scene_record(s, q, a, version);
 	for (size_t i = 0; i < a->result.usable; i++)
 		add_tries(ap, i);
-	ap->connect = connect_begin(scene_conntab(s), ap->targets, ap->count, ap);
-	if (a->result.policy->ladder_first)
-		connect_look_first(ap->connect);
+	begin_round(ap);
 	return ap;
 }
 
@@ -65,16 +74,6 @@ static void release_way(struct approach *ap)
 {
 	conntab_release(scene_conntab(ap->scene), ap->way);
 	ap->way = NULL;
-}
-
-/* Why there was nobody to ask at all. */
-static bool say_nobody(const struct approach *ap, struct err *err)
-{
-	const struct select_result *r = &ap->answer->result;
-
-	if (r->usable > 0)
-		return false;
-	return err_set(err, ERR_NO_CANDIDATE, "%s", ap->decision->because);
 }
 
 static const struct select_row *row_of(const struct approach *ap, const struct try *try)
@@ -85,20 +84,6 @@ static const struct select_row *row_of(const struct approach *ap, const struct t
 static enum waykind way_of(const struct approach *ap, const struct try *try)
 {
 	return try->number == 0 ? row_of(ap, try)->way : WAYKIND_NEW;
-}
-
-bool approach_next(struct way **way_out, struct approach *ap, struct err *err)
-{
-	while (connect_next(&ap->way, &ap->at, ap->connect, err)) {
-		*way_out = ap->way;
-		ap->tries[ap->at].was_reached = true;
-		if (!ap->tries[ap->at].passed_over)
-			return true;
-		connect_reject(ap->connect, ap->at, NAL_CLASS_UNKNOWN, &ap->last);
-		release_way(ap);
-	}
-	say_nobody(ap, err);
-	return false;
 }
 
 const char *approach_server(const struct approach *ap)
@@ -193,6 +178,15 @@ static bool is_last_of_row(const struct approach *ap, size_t i)
 	return !ap->served || i == ap->at || ap->tries[i].row != ap->tries[ap->at].row;
 }
 
+/* What becomes of a server is known only when its last attempt has ended. */
+static bool is_asked_again(const struct approach *ap, size_t row)
+{
+	for (size_t i = 0; i < ap->count; i++)
+		if (ap->tries[i].row == row && ap->tries[i].is_silent)
+			return true;
+	return false;
+}
+
 static void note_attempt(struct approach *ap, size_t i)
 {
 	const struct try *try = &ap->tries[i];
@@ -212,7 +206,7 @@ static void note_attempt(struct approach *ap, size_t i)
 	if (r.class == NAL_CLASS_NOT_FOUND && !try->was_reached)
 		r.class = NAL_CLASS_UNREACHABLE;
 	/* What a user put there is nothing to remember of the server, for better or worse. */
-	if (is_last_of_row(ap, i) && ap->targets[i].as == NULL)
+	if (is_last_of_row(ap, i) && ap->targets[i].as == NULL && !is_asked_again(ap, try->row))
 		scene_note(ap->scene, ap->question, server, r.class);
 }
 
@@ -227,14 +221,100 @@ static void note_presence(struct approach *ap)
 	}
 }
 
+static void note_round(struct approach *ap)
+{
+	for (size_t i = 0; i < ap->count; i++)
+		note_attempt(ap, i);
+	note_presence(ap);
+}
+
+/* ---- the second round ---- */
+
+static size_t find_silent_ones(struct approach *ap)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < ap->count; i++) {
+		struct connect_record r = connect_record(ap->connect, i);
+
+		ap->tries[i].is_silent = was_tried(ap, i) && r.was_met &&
+					 r.class == NAL_CLASS_TIMEOUT;
+		found += ap->tries[i].is_silent;
+	}
+	return found;
+}
+
+static void keep_silent_ones(struct approach *ap)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ap->count; i++) {
+		struct try t = ap->tries[i];
+
+		if (!t.is_silent)
+			continue;
+		ap->tries[kept] = (struct try){ .row = t.row, .number = t.number };
+		ap->targets[kept++] = ap->targets[i];
+	}
+	ap->count = kept;
+}
+
+/*
+ * Nobody served. Where servers took connections and were only too slow to answer, as under a load
+ * or behind a satellite, those are asked once more with more time. False: nobody is.
+ */
+static bool ask_patiently(struct approach *ap)
+{
+	if (ap->is_patient || find_silent_ones(ap) == 0)
+		return false;
+	note_round(ap);
+	connect_end(ap->connect);
+	keep_silent_ones(ap);
+	ap->at = 0;
+	ap->is_patient = true;
+	begin_round(ap);
+	return true;
+}
+
+/* Why there was nobody to ask at all, or the last word of those who were asked. */
+static bool say_nobody(struct approach *ap, struct err *err)
+{
+	if (ap->answer->result.usable == 0)
+		return err_set(err, ERR_NO_CANDIDATE, "%s", ap->decision->because);
+	for (size_t i = 0; i < ap->count && ap->last.code == ERR_NONE; i++)
+		if (was_tried(ap, i))
+			ap->last = *connect_record(ap->connect, i).err;
+	return false;
+}
+
+static bool next_of_round(struct way **way_out, struct approach *ap, struct err *err)
+{
+	while (connect_next(&ap->way, &ap->at, ap->connect, err)) {
+		*way_out = ap->way;
+		ap->tries[ap->at].was_reached = true;
+		if (!ap->tries[ap->at].passed_over)
+			return true;
+		connect_reject(ap->connect, ap->at, NAL_CLASS_UNKNOWN, &ap->last);
+		release_way(ap);
+	}
+	return false;
+}
+
+bool approach_next(struct way **way_out, struct approach *ap, struct err *err)
+{
+	do {
+		if (next_of_round(way_out, ap, err))
+			return true;
+	} while (ask_patiently(ap));
+	return say_nobody(ap, err);
+}
+
 json_t *approach_end(struct approach *ap, const struct state *st)
 {
 	json_t *record;
 	struct err err;
 
-	for (size_t i = 0; i < ap->count; i++)
-		note_attempt(ap, i);
-	note_presence(ap);
+	note_round(ap);
 	decision_settle(ap->decision, ap->served ? approach_server(ap) : NULL);
 	record = decision_json(ap->decision);
 	if (st != NULL && !choices_save(st, record, &err))

@@ -6,7 +6,8 @@
  *     → approach_end
  *
  * A server that is not reached at one of its addresses, or fails there, is tried at its others
- * before the next server; not so where its content was wrong.
+ * before the next server; not so where its content was wrong. Where nobody serves, those that took
+ * a connection and then kept silent are asked once more with CONNECT_PATIENCE times the time.
  *
  * Borrowed: scene, question and answer, until the end.
  */

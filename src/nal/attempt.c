@@ -6,7 +6,9 @@
 
 void attempt_init(struct attempt *a, size_t count, uint64_t now_ms)
 {
-	*a = (struct attempt){ .count = count, .next_start_ms = now_ms };
+	*a = (struct attempt){ .count = count,
+			       .connect_ms = ATTEMPT_CONNECT_MS,
+			       .next_start_ms = now_ms };
 	a->candidates = alloc_zeroed(MAX_OF(count, 1), sizeof(a->candidates[0]));
 }
 
@@ -87,7 +89,7 @@ static size_t overdue(const struct attempt *a, uint64_t now_ms)
 {
 	for (size_t i = 0; i < a->count; i++)
 		if (a->candidates[i].state == ATTEMPT_STATE_CONNECTING &&
-		    now_ms >= a->candidates[i].begun_ms + ATTEMPT_CONNECT_MS)
+		    now_ms >= a->candidates[i].begun_ms + a->connect_ms)
 			return i;
 	return a->count;
 }
@@ -116,13 +118,13 @@ static size_t next_start(const struct attempt *a, size_t *in_flight_out)
 /* Until the next start is due, or the oldest connect has had its time. */
 static uint32_t wait_for(const struct attempt *a, bool may_start, uint64_t now_ms)
 {
-	uint64_t due = now_ms + ATTEMPT_CONNECT_MS;
+	uint64_t due = now_ms + a->connect_ms;
 
 	if (may_start)
 		due = MIN_OF(due, a->next_start_ms);
 	for (size_t i = 0; i < a->count; i++)
 		if (a->candidates[i].state == ATTEMPT_STATE_CONNECTING)
-			due = MIN_OF(due, a->candidates[i].begun_ms + ATTEMPT_CONNECT_MS);
+			due = MIN_OF(due, a->candidates[i].begun_ms + a->connect_ms);
 	return due > now_ms ? (uint32_t)(due - now_ms) : 0;
 }
 

@@ -28,7 +28,7 @@
 #include "nal/class.h"
 
 #define ATTEMPT_STAGGER_MS    100  /* between two starts, those for failed ones aside */
-#define ATTEMPT_CONNECT_MS    1000 /* for one connect */
+#define ATTEMPT_CONNECT_MS    1000 /* for one connect, if the caller says nothing else */
 #define ATTEMPT_IN_FLIGHT_MAX 20
 
 enum attempt_state {
@@ -51,6 +51,7 @@ struct attempt_candidate {
 struct attempt {
 	struct attempt_candidate *candidates; /* in rank order, best first */
 	size_t count;
+	uint32_t connect_ms; /* for one connect; ATTEMPT_CONNECT_MS at first */
 	uint64_t next_start_ms;
 	size_t owed; /* connects that failed, and whose successor may start at once */
 };

@@ -23,7 +23,8 @@ struct line {
 	struct way_link link; /* connected, not used yet; SMB: the address that answered */
 	uint64_t knock_begun_ms;
 	uint32_t knock_ms; /* until the NEGOTIATE was answered */
-	const char *rung;  /* of the presence ladder; NULL: it did not run */
+	bool was_met;
+	const char *rung; /* of the presence ladder; NULL: it did not run */
 	uint32_t rung_ms;
 	struct err err;
 };
@@ -33,8 +34,9 @@ struct connect {
 	struct line *lines;
 	struct attempt attempt;
 	const void *user;
-	bool looks_first; /* the presence ladder runs before each connection to an SMB server */
-	uint64_t away_ms; /* since when the caller works with a way */
+	uint32_t patience; /* times the usual limits */
+	bool looks_first;  /* the presence ladder runs before each connection to an SMB server */
+	uint64_t away_ms;  /* since when the caller works with a way */
 };
 
 static uint64_t now(void)
@@ -49,6 +51,7 @@ struct connect *connect_begin(struct conntab *tab, const struct way_target *targ
 
 	c->tab = tab;
 	c->user = user;
+	c->patience = 1;
 	c->lines = alloc_zeroed(MAX_OF(count, 1), sizeof(c->lines[0]));
 	attempt_init(&c->attempt, count, now());
 	for (size_t i = 0; i < count; i++) {
@@ -63,6 +66,12 @@ struct connect *connect_begin(struct conntab *tab, const struct way_target *targ
 void connect_look_first(struct connect *c)
 {
 	c->looks_first = true;
+}
+
+void connect_be_patient(struct connect *c)
+{
+	c->patience = CONNECT_PATIENCE;
+	c->attempt.connect_ms = ATTEMPT_CONNECT_MS * CONNECT_PATIENCE;
 }
 
 static void stop_line(struct line *l)
@@ -106,12 +115,12 @@ static void start_line(struct connect *c, size_t index)
 		line_failed(c, index, NAL_CLASS_UNKNOWN);
 	} else if (provider == &provider_file) {
 		folder_begin(&l->folder, l->target, conntab_box(c->tab, l->target),
-			     ATTEMPT_CONNECT_MS, now());
+			     c->attempt.connect_ms, now());
 	} else if (httpsession_is_proxied(locator_scheme_name(where->scheme), where->host)) {
 		/* Only the proxy can connect there; its answer to the first request tells. */
 		attempt_connected(&c->attempt, index, now());
 	} else {
-		l->dial = dial_begin(where->host, where->port, ATTEMPT_CONNECT_MS, now());
+		l->dial = dial_begin(where->host, where->port, c->attempt.connect_ms, now());
 	}
 }
 
@@ -124,12 +133,15 @@ static bool is_smb(const struct line *l)
 static void start_knock(struct connect *c, size_t index)
 {
 	struct line *l = &c->lines[index];
-	uint64_t due = c->attempt.candidates[index].begun_ms + ATTEMPT_CONNECT_MS;
+	uint64_t due = c->attempt.candidates[index].begun_ms + c->attempt.connect_ms;
+	uint64_t left_ms;
 
 	l->knock_begun_ms = now();
-	l->knock = smbknock_begin(l->link.fd, l->target->where->host, SMBKNOCK_NEGOTIATE,
-				  due > l->knock_begun_ms ? (uint32_t)(due - l->knock_begun_ms) : 0,
-				  l->knock_begun_ms);
+	left_ms = due > l->knock_begun_ms ? due - l->knock_begun_ms : 0;
+	l->knock = smbknock_begin(
+		l->link.fd, l->target->where->host, SMBKNOCK_NEGOTIATE,
+		(uint32_t)MIN_OF(left_ms, (uint64_t)SMBKNOCK_NEGOTIATE_MS * c->patience),
+		l->knock_begun_ms);
 	l->link.fd = -1;
 }
 
@@ -158,6 +170,7 @@ static void step_dial(struct connect *c, size_t index)
 	if (state == DIAL_FAILED) {
 		line_failed(c, index, dial_fault(l->dial, &l->err));
 	} else if (state == DIAL_CONNECTED) {
+		l->was_met = true;
 		l->link = dial_take(l->dial);
 		dial_free(l->dial);
 		l->dial = NULL;
@@ -260,8 +273,12 @@ static bool use_line(struct way **way_out, struct connect *c, size_t index)
 	l->link = WAY_LINK_NONE;
 	if (class == NAL_CLASS_OK) {
 		class = conntab_acquire(way_out, c->tab, l->target, link, c->user, &l->err);
-		if (class == NAL_CLASS_OK)
+		if (class == NAL_CLASS_OK) {
+			l->was_met = true;
+			(*way_out)->limits.connect_ms *= c->patience;
+			(*way_out)->limits.first_byte_ms *= c->patience;
 			return true;
+		}
 	} else if (link.fd >= 0) {
 		close(link.fd);
 	}
@@ -273,7 +290,7 @@ static void abandon_line(struct connect *c, size_t index)
 {
 	struct line *l = &c->lines[index];
 
-	err_set(&l->err, ERR_NET_TIMEOUT, "no connection within %d ms", ATTEMPT_CONNECT_MS);
+	err_set(&l->err, ERR_NET_TIMEOUT, "no connection within %u ms", c->attempt.connect_ms);
 	stop_line(l);
 }
 
@@ -350,6 +367,7 @@ struct connect_record connect_record(const struct connect *c, size_t index)
 	return (struct connect_record){ .tried = a->state == ATTEMPT_STATE_USED ||
 						 a->state == ATTEMPT_STATE_FAILED,
 					.was_open = a->was_open,
+					.was_met = c->lines[index].was_met,
 					.class = a->class,
 					.ms = a->ms,
 					.rung = c->lines[index].rung,

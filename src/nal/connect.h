@@ -28,6 +28,7 @@ struct connect;
 struct connect_record {
 	bool tried;           /* false: it never came to its turn */
 	bool was_open;        /* the way was a session open before */
+	bool was_met;         /* somebody took a connection at its port, or it was open */
 	enum nal_class class; /* NAL_CLASS_OK: reached, and not rejected since */
 	uint32_t ms;
 	const char
@@ -48,6 +49,14 @@ struct connect *connect_begin(struct conntab *tab, const struct way_target *targ
  * that is open already, as SMS 2.0 did (nal/probe.h). Else it runs in connect_look_after only.
  */
 void connect_look_first(struct connect *c);
+
+#define CONNECT_PATIENCE 4 /* times the usual limits */
+
+/*
+ * From now on wait CONNECT_PATIENCE times as long for connections and first bytes: where everybody
+ * is slow to answer (a server under load, a satellite line), giving all of them up helps nobody.
+ */
+void connect_be_patient(struct connect *c);
 
 /*
  * Reach the best candidate that is left. On true, `*way_out` is leased to the caller, who gives it

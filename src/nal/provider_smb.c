@@ -27,6 +27,7 @@
 #define MEASURED_MIN   ((uint64_t)1 << 20) /* less says nothing about a rate */
 #define CONFLICT_TRIES 30                  /* a reader has the old object open for a moment */
 #define CONFLICT_MS    100
+#define KNOCK_SHARE    2 /* half the time for a connection is left to the answer to a NEGOTIATE */
 
 static uint64_t now(void)
 {
@@ -48,7 +49,7 @@ static enum nal_class smb_open(struct session **out, const struct way_target *ta
 
 	if (link.address[0] == '\0')
 		smbknock_wait(&knock, link.address, where->host, where->port, SMBKNOCK_NEGOTIATE,
-			      limits->connect_ms, SMBKNOCK_NEGOTIATE_MS, err);
+			      limits->connect_ms, limits->connect_ms / KNOCK_SHARE, err);
 	if (knock.class != NAL_CLASS_OK)
 		return smbknock_class(&knock);
 	return smbsession_open(out, target, limits, link, err);

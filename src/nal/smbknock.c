@@ -74,7 +74,9 @@ struct pollfd smbknock_poll(const struct smbknock *k)
 /* How long the present part may take, from the beginning. */
 static uint32_t limit_ms(const struct smbknock *k)
 {
-	return k->is_negotiated ? k->timeout_ms : MIN_OF(k->timeout_ms, SMBKNOCK_NEGOTIATE_MS);
+	if (k->is_negotiated || k->depth == SMBKNOCK_NEGOTIATE)
+		return k->timeout_ms;
+	return MIN_OF(k->timeout_ms, SMBKNOCK_NEGOTIATE_MS);
 }
 
 uint32_t smbknock_wait_ms(const struct smbknock *k, uint64_t now_ms)

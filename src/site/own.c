@@ -9,6 +9,7 @@
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "common/path.h"
+#include "nal/connect.h"
 
 #define ANSWER_MAX 4096 /* bytes of OWN_FILE */
 
@@ -27,6 +28,9 @@ struct conntab *own_new_table(const struct site *site)
 {
 	struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
 
+	/* A client has other servers to go to; what the site writes has this one only. */
+	options.limits.connect_ms *= CONNECT_PATIENCE;
+	options.limits.first_byte_ms *= CONNECT_PATIENCE;
 	options.limits.tls_ca_file = site->tls_ca;
 	return conntab_new(&options);
 }

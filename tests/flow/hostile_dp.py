@@ -132,6 +132,29 @@ for row in FAULTS:
     fault_case(*row)
 
 
+@case("where every DP is slow to answer, they are asked once more with more time")
+def _(t):
+    w = world()
+    client = fresh_client(t, w)
+    w.bad.behaviour = w.good.behaviour = hostile.indexes(hostile.late(4, hostile.honest))
+    fetched = Fetched(client, w.package)
+    same_tree(w.source, fetched.answer["path"])
+    equal([(a["server"], a["class"]) for a in fetched.decision["attempts"]],
+          [("bad", "timeout"), ("good", "timeout"), ("bad", "ok")], "attempts")
+    equal(fetched.answer["server"], "bad", "server")
+    need("back_off" not in json.dumps(client.json("locate", w.package)["candidates"]), "it rests")
+
+
+@case("where every DP is silent, the fetch ends in time and says so")
+def _(t):
+    w = world()
+    client = fresh_client(t, w)
+    w.bad.behaviour = w.good.behaviour = hostile.silent
+    fetched = Fetched(client, w.package, want=4)
+    equal([a["class"] for a in fetched.decision["attempts"]], ["timeout"] * 4, "attempts")
+    need(fetched.seconds < 2 * (3 + 12) * STRETCH, "it took too long", fetched.seconds)
+
+
 @case("a DP without ranges serves")
 def _(t):
     w = world()

@@ -100,7 +100,7 @@ def all_at_once(w, clients):
         done = client("fetch", w.package, "--rate", "100K", check=False)
         took[client] = time.monotonic() - began
         if done.code:
-            faults.append(done.err)
+            faults.append((done.err, client.json("explain", w.package)["attempts"]))
     for client in clients:
         forget_content(client)
     threads = [threading.Thread(target=one, args=(c,)) for c in clients]

@@ -242,6 +242,15 @@ def silent(r):
     raise Hangup
 
 
+def late(seconds, behaviour):
+    """Takes its time before it says anything."""
+    def behave(r):
+        if r.hostile.stopping.wait(seconds):
+            raise Hangup
+        behaviour(r)
+    return behave
+
+
 def endless(r):
     """A body that never ends, of no announced length."""
     r.start(200, Connection="close")
