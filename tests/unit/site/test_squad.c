@@ -83,7 +83,7 @@ static void wait_until_left(struct post *p, size_t left)
 
 	while (squad_collect(p->squad) > left) {
 		assert_true(time(NULL) < end);
-		squad_pause();
+		squad_pause(p->squad);
 	}
 }
 
