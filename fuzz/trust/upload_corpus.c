@@ -83,6 +83,7 @@ static void put_receipt(const char *corpus, const char *name, const char *shard,
 
 	client = receipt_add_client(receipt, id, RECEIPT_ENROLLED, "pc1");
 	stream = receipt_add_stream(client, CORPUSKEYS_STREAM, 41);
+	snprintf(stream->chain, sizeof(stream->chain), "%064x", 41);
 	receipt_add_refusal(stream, 17, "malformed");
 	id[8] = '1';
 	receipt_add_client(receipt, id, RECEIPT_PENDING, NULL);

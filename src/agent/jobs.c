@@ -191,8 +191,8 @@ bool jobs_enroll_in_cycle(json_t **result_out, struct job *job, const json_t *re
 
 /* ---- records to the site, receipts from it ---- */
 
-static bool seal_one(char **name_out, char **file_out, const char *stream, uint64_t first,
-		     const json_t *records, void *ctx, struct err *err)
+static bool seal_one(struct outbox_sealed *out, const char *stream, uint64_t first,
+		     const char *chain, const json_t *records, void *ctx, struct err *err)
 {
 	struct job *job = ctx;
 	json_auto_t *question = json_object();
@@ -201,11 +201,13 @@ static bool seal_one(char **name_out, char **file_out, const char *stream, uint6
 	jsondoc_set_text(question, "op", "seal");
 	jsondoc_set_text(question, "stream", stream);
 	jsondoc_set_int(question, "first", (int64_t)first);
+	jsondoc_set_text(question, "chain", chain);
 	jsondoc_set(question, "records", json_incref((json_t *)(uintptr_t)records));
 	if (!job_ask_offline(&answer, job, question, err))
 		return false;
-	*name_out = alloc_text(jsondoc_text(answer, "name"));
-	*file_out = alloc_text(jsondoc_text(answer, "file"));
+	out->name = alloc_text(jsondoc_text(answer, "name"));
+	out->file = alloc_text(jsondoc_text(answer, "file"));
+	out->chain = alloc_text(jsondoc_text(answer, "chain"));
 	return true;
 }
 
@@ -297,22 +299,6 @@ static bool start_new_stream(struct state_identity *id, struct job *job, struct 
 	return state_save_identity(job->state, id, err);
 }
 
-/* Refused numbers are done as well: the site will never take them, and says why. */
-static enum outbox_receipt apply(struct outbox *outbox, const json_t *stream, struct err *err)
-{
-	const json_t *refused = json_object_get(stream, "refused");
-	size_t count = json_array_size(refused);
-	uint64_t *numbers = alloc_zeroed(count, sizeof(*numbers));
-	enum outbox_receipt result;
-
-	for (size_t i = 0; i < count; i++)
-		numbers[i] = (uint64_t)jsondoc_int(json_array_get(refused, i), "sequence", 0);
-	result = outbox_apply_receipt(outbox, (uint64_t)jsondoc_int(stream, "high", 0),
-				      jsondoc_text(stream, "last"), numbers, count, err);
-	free(numbers);
-	return result;
-}
-
 static bool apply_stream(struct state_identity *id, struct job *job, const json_t *streams,
 			 struct err *err)
 {
@@ -326,7 +312,8 @@ static bool apply_stream(struct state_identity *id, struct job *job, const json_
 		return true;
 	if (jsondoc_flag(stream, "fork", false))
 		return start_new_stream(id, job, outbox, err);
-	switch (apply(outbox, stream, err)) {
+	switch (outbox_apply_receipt(outbox, (uint64_t)jsondoc_int(stream, "high", 0),
+				     jsondoc_text(stream, "chain"), err)) {
 	case OUTBOX_COVERED:
 		return true;
 	case OUTBOX_AHEAD:

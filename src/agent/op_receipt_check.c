@@ -23,7 +23,7 @@ static json_t *new_stream(const struct receipt_stream *s)
 		json_array_append_new(refused, r);
 	}
 	jsondoc_set_int(row, "high", (int64_t)s->high);
-	jsondoc_set_text(row, "last", s->last[0] != '\0' ? s->last : NULL);
+	jsondoc_set_text(row, "chain", s->chain[0] != '\0' ? s->chain : NULL);
 	jsondoc_set_flag(row, "fork", s->fork);
 	jsondoc_set(row, "refused", refused);
 	return row;

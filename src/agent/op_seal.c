@@ -45,6 +45,23 @@ static json_t *new_enrolment(const struct signer *key, const char *token, const 
 	return records;
 }
 
+/* What the chain of a stream becomes by these records; NULL where it is not known. */
+static bool lengthen(char hex[DIGEST_HEX_SIZE], const char *before, const json_t *records)
+{
+	struct digest chain = ENVELOPE_CHAIN_START, hash;
+	json_t *record;
+	size_t i;
+
+	if (before == NULL || (before[0] != '\0' && !digest_parse(&chain, before)))
+		return false;
+	json_array_foreach (records, i, record) {
+		envelope_record_hash(&hash, record);
+		envelope_chain_add(&chain, &hash);
+	}
+	digest_print(hex, &chain);
+	return true;
+}
+
 static bool seal(json_t **result_out, struct worker *w, const json_t *request,
 		 const struct docs_site *site, struct err *err)
 {
@@ -56,7 +73,7 @@ static bool seal(json_t **result_out, struct worker *w, const json_t *request,
 	json_auto_t *records = json_incref(json_object_get(request, "records"));
 	struct envelope_header header = { .time_s = clock_wall_s(w->clock) };
 	struct envelope_name name;
-	char text[ENVELOPE_NAME_SIZE];
+	char text[ENVELOPE_NAME_SIZE], chain[DIGEST_HEX_SIZE];
 
 	if (!read_header(&header, request, enrol != NULL, err) || !signer_load(&key, key_path, err))
 		return false;
@@ -75,6 +92,8 @@ static bool seal(json_t **result_out, struct worker *w, const json_t *request,
 	*result_out = json_object();
 	jsondoc_set_text(*result_out, "name", text);
 	jsondoc_set_text(*result_out, "file", file);
+	if (lengthen(chain, jsondoc_text(request, "chain"), records))
+		jsondoc_set_text(*result_out, "chain", chain);
 	jsondoc_set_text(*result_out, "site", site->site);
 	return true;
 }

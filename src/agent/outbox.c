@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/covered.h"
 #include "agent/sidecar.h"
 #include "agent/stream.h"
 #include "common/alloc.h"
@@ -370,21 +371,41 @@ static json_t *load_records(const struct stream *s, size_t i, struct err *err)
 	return records;
 }
 
+/* The chain up to the record before segment `i`, whose neighbour is sealed. */
+static char *chain_before(const struct outbox *ob, size_t i)
+{
+	const struct stream *s = &ob->stream;
+	SCOPED(sidecar) struct sidecar side = { 0 };
+
+	if (i == 0)
+		return covered_chain(ob->dir, ob->id, s->firsts[0] - 1);
+	sidecar_read(&side, s, s->firsts[i - 1]);
+	return alloc_text(side.chain);
+}
+
+static void sealed_release(struct outbox_sealed *sealed)
+{
+	free(sealed->name);
+	free(sealed->file);
+	free(sealed->chain);
+}
+
 static bool seal_segment(struct outbox *ob, size_t i, outbox_seal_fn *seal, void *ctx,
 			 struct err *err)
 {
 	struct stream *s = &ob->stream;
 	SCOPED_TEXT char *envelope = stream_file(s, s->firsts[i], "env");
-	SCOPED_TEXT char *name = NULL;
-	SCOPED_TEXT char *file = NULL;
+	SCOPED_TEXT char *chain = chain_before(ob, i);
+	__attribute__((cleanup(sealed_release))) struct outbox_sealed sealed = { 0 };
 	json_auto_t *records = load_records(s, i, err);
 
-	if (records == NULL || !seal(&name, &file, ob->id, s->firsts[i], records, ctx, err))
+	if (records == NULL || !seal(&sealed, ob->id, s->firsts[i], chain, records, ctx, err))
 		return false;
-	if (rename(file, envelope) != 0)
-		return err_sys(err, ERR_IO, errno, "envelope %s", file);
+	if (rename(sealed.file, envelope) != 0)
+		return err_sys(err, ERR_IO, errno, "envelope %s", sealed.file);
 	/* The sidecar's own flush of the folder makes the envelope's name durable as well. */
-	if (!sidecar_write(s, s->firsts[i], name, 0, err))
+	if (!sidecar_write(s, s->firsts[i],
+			   &(struct sidecar){ .name = sealed.name, .chain = sealed.chain }, err))
 		return false;
 	s->bytes += stream_file_size(envelope);
 	return true;
@@ -505,32 +526,15 @@ bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct
 		SCOPED(sidecar) struct sidecar side;
 
 		sidecar_read(&side, s, s->firsts[i]);
-		if (side.name != NULL && strcmp(side.name, name) == 0)
-			return sidecar_write(s, s->firsts[i], name, MAX_OF(now_s, 1), err);
+		if (side.name == NULL || strcmp(side.name, name) != 0)
+			continue;
+		side.sent_s = MAX_OF(now_s, 1);
+		return sidecar_write(s, s->firsts[i], &side, err);
 	}
 	return true;
 }
 
 /* Receipts. */
-
-static bool is_done(uint64_t sequence, uint64_t high, const uint64_t *refused, size_t refused_count)
-{
-	if (sequence <= high)
-		return true;
-	for (size_t i = 0; i < refused_count; i++)
-		if (refused[i] == sequence)
-			return true;
-	return false;
-}
-
-static bool segment_is_done(const struct stream *s, size_t i, uint64_t high,
-			    const uint64_t *refused, size_t refused_count)
-{
-	for (uint64_t n = MAX_OF(s->firsts[i], high + 1); n <= stream_last(s, i); n++)
-		if (!is_done(n, high, refused, refused_count))
-			return false;
-	return true;
-}
 
 /* The first number that no envelope has ever carried. */
 static uint64_t first_unsealed(const struct stream *s)
@@ -605,58 +609,49 @@ static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
 	return true;
 }
 
-/* The text of the record `number` in `bytes`, which are of the segment that begins with `first`. */
-static bool find_record(struct segment_record *out, struct span bytes, uint64_t first,
-			uint64_t number)
-{
-	for (uint64_t n = first; segment_take(&bytes, out, n); n++)
-		if (n == number)
-			return true;
-	return false;
-}
-
 /*
- * False if the site's record of this number is another machine's: `uid` is what it has. What is not
- * here any more, or has rotted, is nobody else's.
+ * True if the site has what was sealed here, up to the end of segment `i`. Only there does a stream
+ * that is this machine's alone end on the site: envelopes are stored whole.
  */
-static bool is_ours(const struct outbox *ob, uint64_t number, const char *uid)
+static bool is_ours(const struct outbox *ob, size_t i, uint64_t high, const char *chain)
 {
 	const struct stream *s = &ob->stream;
-	SCOPED(buf) struct buf bytes = { 0 };
-	json_auto_t *doc = NULL;
-	struct segment_record record;
-	struct err ignored;
-	size_t i = s->count;
-	const char *own;
+	SCOPED(sidecar) struct sidecar side;
 
-	while (i > 0 && s->firsts[i - 1] > number)
-		i--;
-	if (uid == NULL || i == 0 || !stream_read_segment(&bytes, s, i - 1, &ignored) ||
-	    !find_record(&record, buf_span(&bytes), s->firsts[i - 1], number) ||
-	    !jsondoc_read(&doc, record.json, &ignored))
-		return true;
-	own = jsondoc_text(doc, "uid");
-	return own == NULL || strcmp(own, uid) == 0;
+	sidecar_read(&side, s, s->firsts[i]);
+	return high == stream_last(s, i) && side.chain != NULL && strcmp(side.chain, chain) == 0;
 }
 
-enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const char *uid,
-					 const uint64_t *refused, size_t refused_count,
+/* The segments 0 to `last`. Where their chain ends is on disk before the first of them goes. */
+static bool forget_segments(struct outbox *ob, size_t last, const char *chain, struct err *err)
+{
+	if (!covered_write(ob->dir, ob->id, stream_last(&ob->stream, last), chain, err))
+		return false;
+	/* From the front only: a gap would make the segment before it look longer than it is. */
+	for (size_t i = 0; i <= last; i++)
+		if (!forget_segment(ob, 0, err))
+			return false;
+	return true;
+}
+
+enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const char *chain,
 					 struct err *err)
 {
 	SCOPED_TEXT char *dir = done_dir(ob);
-	uint64_t unsealed = first_unsealed(&ob->stream);
+	const struct stream *s = &ob->stream;
+	size_t i = s->count;
 
 	forget_keys(ob);
-	if (high >= unsealed || !is_ours(ob, high, uid))
+	if (high >= first_unsealed(s))
 		return OUTBOX_AHEAD;
-	for (size_t i = 0; i < refused_count; i++)
-		if (refused[i] >= unsealed)
-			return OUTBOX_AHEAD;
-	/* From the front only: a gap would make the segment before it look longer than it is. */
-	while (ob->stream.count > 1 &&
-	       segment_is_done(&ob->stream, 0, high, refused, refused_count))
-		if (!forget_segment(ob, 0, err))
-			return OUTBOX_RECEIPT_FAULT;
+	while (i > 0 && s->firsts[i - 1] > high)
+		i--;
+	if (i == 0 || chain == NULL)
+		return OUTBOX_COVERED;
+	if (!is_ours(ob, i - 1, high, chain))
+		return OUTBOX_AHEAD;
+	if (!forget_segments(ob, i - 1, chain, err))
+		return OUTBOX_RECEIPT_FAULT;
 	prune_done(dir);
 	return OUTBOX_COVERED;
 }

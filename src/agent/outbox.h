@@ -86,11 +86,17 @@ uint64_t outbox_waiting(const struct outbox *ob);
 
 /*
  * Seal `records` (an array, borrowed), whose first has the number `first`. The callback makes a
- * file in the file system of the outbox and gives its path and the envelope's name, which the
- * outbox frees; the file is moved away from there.
+ * file in the file system of the outbox and gives its path, the envelope's name, and what `chain`
+ * (of the records before; empty for none, NULL: not known) has become; the outbox frees them. The
+ * file is moved away from there.
  */
-typedef bool outbox_seal_fn(char **name_out, char **file_out, const char *stream, uint64_t first,
-			    const json_t *records, void *ctx, struct err *err);
+struct outbox_sealed {
+	char *name;
+	char *file;
+	char *chain; /* NULL where `chain` was */
+};
+typedef bool outbox_seal_fn(struct outbox_sealed *out, const char *stream, uint64_t first,
+			    const char *chain, const json_t *records, void *ctx, struct err *err);
 
 /*
  * Seal what waits, up to OUTBOX_SEALED_MAX segments without a receipt. On a fault what was sealed
@@ -132,13 +138,13 @@ enum outbox_receipt {
 };
 
 /*
- * Apply a verified receipt for this stream: everything up to `high` and the refused numbers are
- * done. A segment is forgotten when all of it is. Receipts may come twice and out of order. `uid`:
- * that of the record that the site has under `high`; NULL: not known. If it is another than here,
- * a clone of this machine sent it, and nothing is forgotten.
+ * Apply a verified receipt for this stream: everything up to `high` is stored or refused, and
+ * `chain` is that of the records which the site has under these numbers (NULL: it does not say, and
+ * nothing is forgotten). Only if that is the chain of what was sealed here are the segments up to
+ * there forgotten; otherwise some of these records are a clone's. Receipts may come twice and out
+ * of order.
  */
-enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const char *uid,
-					 const uint64_t *refused, size_t refused_count,
+enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const char *chain,
 					 struct err *err) MUST_USE;
 
 /*

@@ -20,18 +20,20 @@ void sidecar_read(struct sidecar *out, const struct stream *s, uint64_t first)
 	    !jsondoc_read(&doc, buf_span(&bytes), &err))
 		return;
 	out->name = alloc_text(jsondoc_text(doc, "name"));
+	out->chain = alloc_text(jsondoc_text(doc, "chain"));
 	out->sent_s = jsondoc_int(doc, "sent", 0);
 }
 
-bool sidecar_write(const struct stream *s, uint64_t first, const char *name, int64_t sent_s,
+bool sidecar_write(const struct stream *s, uint64_t first, const struct sidecar *sidecar,
 		   struct err *err)
 {
 	SCOPED_TEXT char *path = stream_file(s, first, "json");
 	SCOPED(buf) struct buf text = { 0 };
 	json_auto_t *doc = json_object();
 
-	jsondoc_set_text(doc, "name", name);
-	jsondoc_set_int(doc, "sent", sent_s);
+	jsondoc_set_text(doc, "name", sidecar->name);
+	jsondoc_set_text(doc, "chain", sidecar->chain);
+	jsondoc_set_int(doc, "sent", sidecar->sent_s);
 	jsondoc_write(&text, doc);
 	return newfile_write(path, STREAM_FILE_MODE, buf_span(&text), err);
 }

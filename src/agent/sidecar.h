@@ -15,12 +15,14 @@
 
 struct sidecar {
 	char *name;     /* NULL: the segment is not sealed */
+	char *chain;    /* of the stream up to the segment's last record; NULL: not known */
 	int64_t sent_s; /* seconds since 1970; 0: never */
 };
 
 static inline void sidecar_release(struct sidecar *s)
 {
 	free(s->name);
+	free(s->chain);
 }
 SCOPED_RELEASE(sidecar);
 
@@ -29,7 +31,7 @@ SCOPED_RELEASE(sidecar);
 void sidecar_read(struct sidecar *out, const struct stream *s, uint64_t first);
 
 /* Replace it in one step, and flush the folder. */
-bool sidecar_write(const struct stream *s, uint64_t first, const char *name, int64_t sent_s,
+bool sidecar_write(const struct stream *s, uint64_t first, const struct sidecar *sidecar,
 		   struct err *err) MUST_USE;
 
 #endif

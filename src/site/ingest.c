@@ -150,8 +150,32 @@ static bool enrol(enum ingest_result *out, struct ingest_counts *counts, struct 
 struct stream {
 	int64_t id;
 	int64_t high;
+	struct digest chain; /* of the records up to `high` */
 	bool forked;
 };
+
+/* Where the chain was never made (the stream is older than chains), it starts over. */
+static void read_chain(struct stream *stream, struct span chain)
+{
+	if (chain.size == DIGEST_SIZE)
+		memcpy(stream->chain.bytes, chain.data, DIGEST_SIZE);
+	else
+		stream->high = 0;
+}
+
+/* A client begins another when the site's record numbers are not its own. */
+static bool tell_stream(struct site *site, const char *client, struct err *err)
+{
+	int64_t count;
+
+	return db_number(&count, site->db, STMT_STREAM_COUNT, DB_ARGS(db_text(client)), 0, err) &&
+	       (count < 2 ||
+		ingest_alert(
+			site, client,
+			"another record stream begins: a clone of this machine, or one that was "
+			"set back",
+			err));
+}
 
 static bool open_stream(struct stream *out, struct site *site, const struct envelope_header *h,
 			struct err *err)
@@ -159,7 +183,8 @@ static bool open_stream(struct stream *out, struct site *site, const struct enve
 	SCOPED(db_rows) struct db_rows rows = { 0 };
 
 	if (!db_run(site->db, STMT_STREAM_ADD,
-		    DB_ARGS(db_text(h->client), db_text(h->stream), db_int(site_now(site))), err))
+		    DB_ARGS(db_text(h->client), db_text(h->stream), db_int(site_now(site))), err) ||
+	    (db_changed(site->db) > 0 && !tell_stream(site, h->client, err)))
 		return false;
 	rows = db_query(site->db, STMT_STREAM_FIND,
 			DB_ARGS(db_text(h->client), db_text(h->stream)));
@@ -171,15 +196,8 @@ static bool open_stream(struct stream *out, struct site *site, const struct enve
 		.high = db_rows_int(&rows, 1),
 		.forked = db_rows_int(&rows, 2) != 0,
 	};
+	read_chain(out, db_rows_blob(&rows, 3));
 	return db_rows_finish(&rows, err);
-}
-
-static void hash_record(struct digest *out, const json_t *record)
-{
-	SCOPED(buf) struct buf text = { 0 };
-
-	jsondoc_write(&text, record);
-	digest_of(out, buf_span(&text));
 }
 
 /* The numbers of one envelope. */
@@ -206,7 +224,7 @@ static bool look_up(struct number *numbers, struct site *site, const struct stre
 	size_t i;
 
 	json_array_foreach (e->records, i, record)
-		hash_record(&numbers[i].hash, record);
+		envelope_record_hash(&numbers[i].hash, record);
 	rows = db_query(site->db, STMT_RECORD_HASHES,
 			DB_ARGS(db_int(stream->id), db_int(first),
 				db_int(first + (int64_t)e->header.count - 1)));
@@ -413,20 +431,29 @@ static bool store_record(struct ingest_counts *counts, const struct place *p, co
 }
 
 /* Advance over this envelope, and over what had arrived out of its turn. */
-static bool advance(struct site *site, const struct stream *stream, const struct envelope_header *h,
-		    struct err *err)
+static bool advance(struct site *site, const struct stream *stream, struct err *err)
 {
-	int64_t first = (int64_t)h->first, last = first + (int64_t)h->count - 1;
-	int64_t high = first <= stream->high + 1 ? MAX_OF(stream->high, last) : stream->high;
+	int64_t high = stream->high;
+	struct digest chain = stream->chain;
 	SCOPED(db_rows)
-	struct db_rows rows = db_query(site->db, STMT_RECORD_NUMBERS,
-				       DB_ARGS(db_int(stream->id), db_int(high)));
+	struct db_rows rows = db_query(
+		site->db, STMT_RECORD_HASHES,
+		DB_ARGS(db_int(stream->id), db_int(high + 1), db_int(INT64_MAX)));
 
-	while (db_rows_next(&rows) && db_rows_int(&rows, 0) == high + 1)
+	while (db_rows_next(&rows) && db_rows_int(&rows, 0) == high + 1) {
+		struct span bytes = db_rows_blob(&rows, 1);
+		struct digest hash = { 0 };
+
+		memcpy(hash.bytes, bytes.data, MIN_OF(bytes.size, sizeof(hash.bytes)));
+		envelope_chain_add(&chain, &hash);
 		high++;
+	}
 	return db_rows_finish(&rows, err) &&
-	       (high == stream->high || db_run(site->db, STMT_STREAM_ADVANCE,
-					       DB_ARGS(db_int(stream->id), db_int(high)), err));
+	       (high == stream->high ||
+		db_run(site->db, STMT_STREAM_ADVANCE,
+		       DB_ARGS(db_int(stream->id), db_int(high),
+			       db_blob(span_of(chain.bytes, sizeof(chain.bytes)))),
+		       err));
 }
 
 /* A text that is no id counts as none: such records are told apart by their numbers alone. */
@@ -480,7 +507,7 @@ static bool store_new(struct ingest_counts *counts, struct site *site, const str
 		else if (!store_once(counts, &p, record, err))
 			return false;
 	}
-	return advance(site, stream, &e->header, err);
+	return advance(site, stream, err);
 }
 
 static bool store_records(struct ingest_counts *counts, struct site *site, const struct envelope *e,

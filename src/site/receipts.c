@@ -34,6 +34,16 @@ static bool add_refusals(struct receipt_stream *stream, struct site *site, int64
 	return db_rows_finish(&rows, err);
 }
 
+static void put_chain(struct receipt_stream *stream, struct span chain)
+{
+	struct digest value;
+
+	if (chain.size != DIGEST_SIZE)
+		return;
+	memcpy(value.bytes, chain.data, DIGEST_SIZE);
+	digest_print(stream->chain, &value);
+}
+
 static bool add_streams(struct receipt_client *client, struct site *site, const char *id,
 			struct err *err)
 {
@@ -46,7 +56,7 @@ static bool add_streams(struct receipt_client *client, struct site *site, const 
 								   (uint64_t)db_rows_int(&rows, 2));
 
 		stream->fork = db_rows_int(&rows, 3) != 0;
-		snprintf(stream->last, sizeof(stream->last), "%s", db_rows_text(&rows, 4));
+		put_chain(stream, db_rows_blob(&rows, 4));
 		if (!add_refusals(stream, site, db_rows_int(&rows, 0), err))
 			return false;
 	}

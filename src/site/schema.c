@@ -326,8 +326,12 @@ static const char program_mounts[] =
 	"ALTER TABLE program ADD COLUMN mount TEXT NOT NULL DEFAULT 'none';"
 	"ALTER TABLE program ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;";
 
+/* What a stream's records up to `high` hash to, one after the other: for receipts. */
+static const char record_chain[] = "ALTER TABLE stream ADD COLUMN chain BLOB;";
+
 static const char *const migrations[] = {
-	version_1, version_2, record_uid, deltas, content_records, distribution, program_mounts,
+	version_1,       version_2,    record_uid,     deltas,
+	content_records, distribution, program_mounts, record_chain,
 };
 
 static const char *const statements[] = {

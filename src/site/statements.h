@@ -455,15 +455,15 @@
 	/* intake and receipts */                                                                  \
 	X(STREAM_ADD, "INSERT OR IGNORE INTO stream(client_id, stream, high, forked, created)"     \
 		" VALUES(?1, ?2, 0, 0, ?3)")                                                       \
-	X(STREAM_FIND, "SELECT id, high, forked FROM stream WHERE client_id = ?1 AND stream = ?2") \
-	X(STREAM_ADVANCE, "UPDATE stream SET high = ?2 WHERE id = ?1")                             \
+	X(STREAM_FIND, "SELECT id, high, forked, chain FROM stream"                                \
+		" WHERE client_id = ?1 AND stream = ?2")                                           \
+	X(STREAM_COUNT, "SELECT count(*) FROM stream WHERE client_id = ?1")                        \
+	X(STREAM_ADVANCE, "UPDATE stream SET high = ?2, chain = ?3 WHERE id = ?1")                 \
 	X(STREAM_FORK, "UPDATE stream SET forked = 1 WHERE id = ?1")                               \
 	X(STREAM_REFUSALS, "SELECT sequence, refused FROM record WHERE stream = ?1"                \
 		" AND refused IS NOT NULL ORDER BY sequence DESC LIMIT ?2")                        \
 	X(RECORD_HASHES, "SELECT sequence, hash FROM record WHERE stream = ?1"                     \
-		" AND sequence BETWEEN ?2 AND ?3")                                                 \
-	X(RECORD_NUMBERS, "SELECT sequence FROM record WHERE stream = ?1 AND sequence > ?2"        \
-		" ORDER BY sequence")                                                              \
+		" AND sequence BETWEEN ?2 AND ?3 ORDER BY sequence")                               \
 	X(RECORD_ADD, "INSERT INTO record"                                                         \
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")            \
 	X(RECORD_HAS_UID, "SELECT 1 FROM record AS r JOIN stream AS s ON s.id = r.stream"          \
@@ -497,10 +497,8 @@
 	X(RECEIPT_CLEAN, "UPDATE receipt_shard SET is_dirty = is_dirty - ?2 WHERE shard = ?1")                 \
 	X(RECEIPT_CLIENTS, "SELECT client_id, state, name FROM enrolment"                          \
 		" WHERE client_id >= ?1 AND client_id < ?2 ORDER BY client_id LIMIT ?3")           \
-	X(RECEIPT_STREAMS, "SELECT s.id, s.stream, s.high, s.forked,"                              \
-		" coalesce((SELECT lower(hex(r.uid)) FROM record AS r"                             \
-		" WHERE r.stream = s.id AND r.sequence = s.high), '')"                             \
-		" FROM stream AS s WHERE s.client_id = ?1 ORDER BY s.id DESC LIMIT ?2")                                                      \
+	X(RECEIPT_STREAMS, "SELECT id, stream, high, forked, chain FROM stream"                    \
+		" WHERE client_id = ?1 ORDER BY id DESC LIMIT ?2")                                 \
                                                                                                    \
 	/* reports */                                                                              \
 	X(REPORT_ID_IS_KNOWN, "SELECT 1 FROM advertisement WHERE id = ?1"                          \

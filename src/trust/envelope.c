@@ -101,6 +101,23 @@ size_t envelope_record_size(const json_t *record)
 	return line.size + 1;
 }
 
+void envelope_record_hash(struct digest *out, const json_t *record)
+{
+	SCOPED(buf) struct buf text = { 0 };
+
+	jsondoc_write(&text, record);
+	digest_of(out, buf_span(&text));
+}
+
+void envelope_chain_add(struct digest *chain, const struct digest *record_hash)
+{
+	uint8_t both[2 * DIGEST_SIZE];
+
+	memcpy(both, chain->bytes, DIGEST_SIZE);
+	memcpy(both + DIGEST_SIZE, record_hash->bytes, DIGEST_SIZE);
+	digest_of(chain, span_of(both, sizeof(both)));
+}
+
 json_t *envelope_new_enrol_record(const struct signer *key, const char *token)
 {
 	char hex[2 * KEYS_ED25519_SIZE + 1];

@@ -101,6 +101,18 @@ size_t envelope_record_size(const json_t *record);
 /* A new record of kind "enrol" for the client with this key; `token` may be NULL. */
 json_t *envelope_new_enrol_record(const struct signer *key, const char *token) MUST_USE;
 
+/*
+ * Chains: one value for all records of a stream up to one of them, in their order. Client and site
+ * compute it apart, each from what it has: equal values mean equal records, each in its place.
+ */
+#define ENVELOPE_CHAIN_START ((struct digest){ 0 }) /* before the first record */
+
+/* The hash of a record, by which the site tells it from another with its number. */
+void envelope_record_hash(struct digest *out, const json_t *record);
+
+/* Lengthen `chain` by the next record. */
+void envelope_chain_add(struct digest *chain, const struct digest *record_hash);
+
 /* ---- opening ---- */
 
 struct envelope {

@@ -147,7 +147,7 @@ static json_t *new_stream(const struct receipt_stream *stream)
 		json_array_append_new(refused, refusal);
 	}
 	jsondoc_set_int(object, "high", (int64_t)stream->high);
-	jsondoc_set_text(object, "last", stream->last[0] != '\0' ? stream->last : NULL);
+	jsondoc_set_text(object, "chain", stream->chain[0] != '\0' ? stream->chain : NULL);
 	jsondoc_set_flag(object, "fork", stream->fork);
 	jsondoc_set(object, "refused", refused);
 	return object;
@@ -247,16 +247,19 @@ static bool read_refused(struct receipt_stream *stream, const json_t *object)
 	return true;
 }
 
-/* "last" may be absent, or null. */
-static bool read_last(struct receipt_stream *stream, const json_t *object)
+/* "chain" may be absent, or null. */
+static bool read_chain(struct receipt_stream *stream, const json_t *object)
 {
-	const char *last = jsondoc_text(object, "last");
+	const char *chain = jsondoc_text(object, "chain");
+	struct digest value;
 
-	if (last == NULL)
-		return json_object_get(object, "last") == NULL ||
-		       json_is_null(json_object_get(object, "last"));
-	snprintf(stream->last, sizeof(stream->last), "%s", last);
-	return text_is_client_id(last);
+	if (chain == NULL)
+		return json_object_get(object, "chain") == NULL ||
+		       json_is_null(json_object_get(object, "chain"));
+	if (!digest_parse_exact(&value, chain))
+		return false;
+	digest_print(stream->chain, &value);
+	return true;
 }
 
 static bool read_stream(struct receipt_client *client, const char *id, const json_t *object)
@@ -269,7 +272,7 @@ static bool read_stream(struct receipt_client *client, const char *id, const jso
 		return false;
 	stream = receipt_add_stream(client, id, high);
 	stream->fork = jsondoc_flag(object, "fork", false);
-	return read_last(stream, object) && read_refused(stream, object);
+	return read_chain(stream, object) && read_refused(stream, object);
 }
 
 static bool read_state(enum receipt_state *out, const char *name)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/digest.h"
 #include "common/error.h"
 #include "common/macros.h"
 #include "common/span.h"
@@ -60,9 +61,9 @@ struct receipt_refusal {
 
 struct receipt_stream {
 	char id[RECEIPT_ID_SIZE];
-	uint64_t high;              /* every number up to this one is stored or refused; 0: none */
-	char last[RECEIPT_ID_SIZE]; /* the own id of the record with the number `high`; or empty */
-	bool fork;                  /* one number came with two contents: start a new stream */
+	uint64_t high;               /* every number up to this one is stored or refused; 0: none */
+	char chain[DIGEST_HEX_SIZE]; /* of the records up to `high` (trust/envelope.h); or empty */
+	bool fork;                   /* one number came with two contents: start a new stream */
 	struct receipt_refusal *refused; /* numbers up to `high` that were not stored */
 	size_t refused_count;
 };

@@ -317,6 +317,36 @@ def _(t):
     need(ended >= fleet.runs(first), "runs in the timeline", ended, fleet.runs(first))
 
 
+@case("clones whose numbers interleave exactly lose nothing, with an upload on its way meanwhile")
+def _(t):
+    fleet = Fleet(t)
+    first = fleet.client()
+    first.run()
+    settle(fleet, first)
+    copy = Client(t, "copy")
+    shutil.rmtree(copy.state)
+    shutil.copytree(first.client.state, copy.state, symlinks=True)
+    copy.env = first.client.env
+    second = Teller(copy, fleet)
+    second.run()
+    second.run()
+    late, _ = fleet.inbox()
+    late.rename(t.dir / late.name)  # taken by a CAP that nobody reaches now
+    first.run()
+    equal([p.name.split("-")[2] for p in fleet.inbox()], [late.name.split("-")[2], "12"], "first numbers")
+    equal(fleet.site.json("intake")["forks"], 0, "forks that can be seen")
+    for client in (second, first):
+        client("sync")
+    (t.dir / late.name).rename(late)
+    settle(fleet, second, first)
+    stored = tell_all(fleet.site, first.id)
+    made = {m["uid"]: essence(m) for c in (first, second) for m in c.said.values()
+            if m.get("kind") == "status"}
+    equal(stored, collections.Counter(made.values()), "each record of either machine, once")
+    alerts = fleet.site("status").out
+    need("another record stream begins" in alerts, "the site shows no alert", alerts)
+
+
 @case("a machine that was put back loses nothing, and what it had sent already stands once")
 def _(t):
     fleet = Fleet(t)

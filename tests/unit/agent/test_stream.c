@@ -157,11 +157,15 @@ static void names_are_numbers_of_sixteen_digits(void **unused)
 static void a_sidecar_counts_only_beside_its_envelope(void **unused)
 {
 	char *dir = tempdir_make("stream-sidecar");
+	char name[] = "name", chain[] = "c";
 	struct stream s;
 
 	(void)unused;
 	assert_done(stream_open(&s, dir, &err), &err);
-	assert_done(sidecar_write(&s, 1, "name", 17, &err), &err);
+	assert_done(sidecar_write(&s, 1,
+				  &(struct sidecar){ .name = name, .chain = chain, .sent_s = 17 },
+				  &err),
+		    &err);
 	{
 		SCOPED(sidecar) struct sidecar side;
 
@@ -176,6 +180,7 @@ static void a_sidecar_counts_only_beside_its_envelope(void **unused)
 
 		sidecar_read(&side, &s, 1);
 		assert_string_equal(side.name, "name");
+		assert_string_equal(side.chain, "c");
 		assert_int_equal(side.sent_s, 17);
 	}
 	stream_close(&s);

@@ -330,7 +330,6 @@ static void in_stream(struct scene *s, const char *stream)
 static void a_record_stands_once_whatever_its_stream_is(void **state)
 {
 	struct scene *s = *state;
-	SCOPED(receipt) struct receipt *receipt = NULL;
 	struct intake_result result;
 
 	enrol(s);
@@ -343,8 +342,71 @@ static void a_record_stands_once_whatever_its_stream_is(void **state)
 	assert_int_equal(result.counts.duplicates, 2);
 	assert_int_equal(messages(s), 4);
 	assert_int_equal(high_of(s), 3);
+}
+
+/* The chain that a client has after sending these; `uids` as in put_with_uids. */
+static void chain_of(char hex[DIGEST_HEX_SIZE], const char *uids)
+{
+	struct digest chain = ENVELOPE_CHAIN_START, hash;
+
+	for (; *uids != '\0'; uids++) {
+		json_auto_t *record = with_uid(sitebox_status(10002, "LON20001", "received"),
+					       *uids);
+
+		envelope_record_hash(&hash, record);
+		envelope_chain_add(&chain, &hash);
+	}
+	digest_print(hex, &chain);
+}
+
+static void the_receipt_is_for(struct scene *s, const char *uids)
+{
+	SCOPED(receipt) struct receipt *receipt = read_receipt(s);
+	char hex[DIGEST_HEX_SIZE];
+
+	chain_of(hex, uids);
+	assert_int_equal(stream_of(receipt, s)->high, strlen(uids));
+	assert_string_equal(stream_of(receipt, s)->chain, hex);
+}
+
+/* What a receipt is for is all records up to its number, whatever their way here was. */
+static void a_receipt_is_for_the_whole_chain(void **state)
+{
+	struct scene *s = *state;
+
+	enrol(s);
+	put_with_uids(s, 1, "12");
+	sweep(s);
+	the_receipt_is_for(s, "12");
+	put_with_uids(s, 6, "6");
+	put_with_uids(s, 4, "45");
+	sweep(s);
+	the_receipt_is_for(s, "12");
+	put_with_uids(s, 3, "3");
+	put_with_uids(s, 1, "12");
+	sweep(s);
+	the_receipt_is_for(s, "123456");
+}
+
+/* Twins whose numbers interleave: no number has two records, and neither gets a receipt for its
+ * own. */
+static void neither_of_two_twins_gets_a_receipt_for_the_others_records(void **state)
+{
+	struct scene *s = *state;
+	SCOPED(receipt) struct receipt *receipt = NULL;
+	char one[DIGEST_HEX_SIZE], other[DIGEST_HEX_SIZE];
+
+	enrol(s);
+	put_with_uids(s, 1, "12ab");
+	put_with_uids(s, 5, "ef");
+	assert_int_equal(sweep(s).counts.forks, 0);
 	receipt = read_receipt(s);
-	assert_string_equal(stream_of(receipt, s)->last, "44444444444444444444444444444444");
+	chain_of(one, "12abcd");
+	chain_of(other, "12cdef");
+	assert_int_equal(stream_of(receipt, s)->high, 6);
+	assert_string_not_equal(stream_of(receipt, s)->chain, one);
+	assert_string_not_equal(stream_of(receipt, s)->chain, other);
+	the_receipt_is_for(s, "12abef");
 }
 
 /* Two machines of one identity: what they did together stands once, what each did alone as well. */
@@ -620,6 +682,8 @@ TESTING_MAIN(
 	CASE(inventory_replaces_what_was_known),
 	CASE(a_record_that_cannot_be_read_is_refused_by_its_number),
 	CASE(a_forked_stream_takes_nothing_more), CASE(a_record_stands_once_whatever_its_stream_is),
+	CASE(a_receipt_is_for_the_whole_chain),
+	CASE(neither_of_two_twins_gets_a_receipt_for_the_others_records),
 	CASE(twins_lose_nothing_and_double_nothing), CASE(an_id_of_another_client_is_no_duplicate),
 	CASE(what_is_no_id_tells_no_records_apart),
 	CASE(a_lost_record_keeps_the_numbers_contiguous),

@@ -12,6 +12,7 @@
 
 #define CLIENT "ab12000000000000000000000000000f"
 #define OTHER  "ab12ffffffffffffffffffffffffffff"
+#define CHAIN  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define STREAM "00112233445566778899aabbccddeeff"
 #define NOW    INT64_C(1795000000)
 
@@ -32,6 +33,7 @@ static void write_receipt(struct fixture *f, int64_t serial)
 	client = receipt_add_client(receipt, CLIENT, RECEIPT_ENROLLED, "pc \xc3\xa4\n1");
 	receipt_add_stream(client, "ffffffffffffffffffffffffffffffff", 0)->fork = true;
 	stream = receipt_add_stream(client, STREAM, 41);
+	snprintf(stream->chain, sizeof(stream->chain), "%s", CHAIN);
 	receipt_add_refusal(stream, 17, "malformed");
 	buf_clear(&f->bytes);
 	assert_done(receipt_write(&f->bytes, receipt, f->key, &err), &err);
@@ -78,10 +80,13 @@ static void a_receipt_reads_as_it_was_written(void **state)
 	stream = receipt_find_stream(client, STREAM);
 	assert_non_null(stream);
 	assert_int_equal(stream->high, 41);
+	assert_string_equal(stream->chain, CHAIN);
 	assert_false(stream->fork);
 	assert_string_equal(receipt_refusal_of(stream, 17), "malformed");
 	assert_null(receipt_refusal_of(stream, 18));
-	assert_true(receipt_find_stream(client, "ffffffffffffffffffffffffffffffff")->fork);
+	stream = receipt_find_stream(client, "ffffffffffffffffffffffffffffffff");
+	assert_true(stream->fork);
+	assert_string_equal(stream->chain, "");
 	assert_null(receipt_find_stream(client, CLIENT));
 	client = receipt_find_client(receipt, OTHER);
 	assert_int_equal(client->state, RECEIPT_PENDING);
@@ -270,6 +275,14 @@ static void bodies_are_read_strictly(void **state)
 		  "{" WHO "{\"state\":\"removed\",\"name\":null,\"streams\":{\"" STREAM
 		  "\":{\"high\":1,\"fork\":false,\"refused\":[{\"seq\":1,\"reason\":\"r\"}]}}}}}",
 		  true },
+		{ "a chain",
+		  START "{" WHO "{\"state\":\"removed\",\"name\":null,\"streams\":{\"" STREAM
+			"\":{\"high\":1,\"chain\":\"" CHAIN "\",\"fork\":false,\"refused\":[]}}}}}",
+		  true },
+		{ "a chain that is none",
+		  START "{" WHO "{\"state\":\"removed\",\"name\":null,\"streams\":{\"" STREAM
+			"\":{\"high\":1,\"chain\":\"c\",\"fork\":false,\"refused\":[]}}}}}",
+		  false },
 		{ "a high mark below zero",
 		  START "{" WHO "{\"state\":\"removed\",\"name\":null,\"streams\":{\"" STREAM
 			"\":{\"high\":-1,\"fork\":false,\"refused\":[]}}}}}",
