@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 
 		if (!jsondoc_read(&doc, buf_span(&files.items[i].bytes), &err))
 			return EXIT_FAILURE;
-		jsondoc_set_text(wish, "role", siterole_rule((enum siterole)i)->name);
+		jsondoc_set_text(wish, "role", siterole_name((enum siterole)i).text);
 		jsondoc_set(
 			wish, "keys",
 			json_deep_copy(

@@ -45,7 +45,7 @@ static void read_collections(struct evaluation *e, unsigned int bin)
 	SCOPED(buf) struct buf bytes = { 0 };
 	struct err err;
 
-	if (!policyset_lists(e->policy, path, NULL))
+	if (!policyset_may_have(e->policy, path))
 		return;
 	if (!policyset_read(&bytes, e->policy, path, &err)) {
 		note_missing(e, path);
@@ -134,7 +134,7 @@ static void assign(struct evaluation *e, const struct docs_advertisement *a)
 	const struct docs_program *program;
 	struct err err;
 
-	if (!policyset_lists(e->policy, path, NULL)) {
+	if (!policyset_may_have(e->policy, path)) {
 		refuse(e, a->id, "its package is not in the site's policy");
 		return;
 	}
@@ -174,7 +174,7 @@ static void read_advertisements(struct evaluation *e, unsigned int bin)
 	SCOPED(buf) struct buf bytes = { 0 };
 	struct err err;
 
-	if (!policyset_lists(e->policy, path, NULL))
+	if (!policyset_may_have(e->policy, path))
 		return;
 	if (!policyset_read(&bytes, e->policy, path, &err)) {
 		note_missing(e, path);

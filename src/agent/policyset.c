@@ -1,6 +1,5 @@
 #include "agent/policyset.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +109,8 @@ void policyset_state(struct updater_state *out, struct policyset *p)
 	out->expires_role = "root";
 }
 
+/* A role that is not here (a bin that nothing here needed so far) comes with what is asked of it.
+ */
 static bool find(struct updater_target *out, struct policyset *p, const char *path, struct err *err)
 {
 	enum verdict verdict = updater_find_target(p->updater, path, out, err);
@@ -118,6 +119,8 @@ static bool find(struct updater_target *out, struct policyset *p, const char *pa
 		return true;
 	if (verdict == VERDICT_TARGET_NOT_FOUND)
 		return err_set(err, ERR_NOT_FOUND, "the site's policy has no %s", path);
+	if (verdict == VERDICT_MISSING)
+		return err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet", path);
 	return err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));
 }
 
@@ -135,18 +138,13 @@ bool policyset_read(struct buf *out, struct policyset *p, const char *path, stru
 	return err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet", path);
 }
 
-bool policyset_lists(struct policyset *p, const char *path, char *hex_out)
+bool policyset_may_have(struct policyset *p, const char *path)
 {
 	struct updater_target target;
-	const char *hex;
 	struct err ignored;
+	enum verdict verdict = updater_find_target(p->updater, path, &target, &ignored);
 
-	if (!find(&target, p, path, &ignored))
-		return false;
-	hex = json_string_value(json_object_get(target.listing.hashes, "sha256"));
-	if (hex_out != NULL)
-		snprintf(hex_out, 65, "%s", hex != NULL ? hex : "");
-	return true;
+	return verdict == VERDICT_OK || verdict == VERDICT_MISSING;
 }
 
 bool policyset_site(struct docs_site *out, struct policyset *p, struct err *err)

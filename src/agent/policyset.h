@@ -42,13 +42,15 @@ static inline void policyset_scoped(struct policyset **p)
 /* Versions, earliest expiry and its role; borrowed texts live as long as `p`. */
 void policyset_state(struct updater_state *out, struct policyset *p);
 
-/* The bytes of the target `path`, checked. ERR_NOT_FOUND: not listed or not here. */
+/* The bytes of the target `path`, checked. ERR_NOT_FOUND: not listed or not here (yet). */
 bool policyset_read(struct buf *out, struct policyset *p, const char *path, struct err *err)
 	MUST_USE;
 
-/* True if the policy lists the target, whether or not it is here; *hex_out (65 bytes, may be NULL)
- * gets its SHA-256. */
-bool policyset_lists(struct policyset *p, const char *path, char *hex_out);
+/*
+ * True if the policy lists the target, whether or not it is here, or if the role that would list it
+ * is not here: a refresh that is asked for the target (renewal.h) brings both.
+ */
+bool policyset_may_have(struct policyset *p, const char *path);
 
 /* Documents, parsed. The caller releases them. */
 bool policyset_site(struct docs_site *out, struct policyset *p, struct err *err) MUST_USE;

@@ -162,22 +162,19 @@ static bool ensure_each(void *ctx, const struct updater_target *t)
 	return e->verdict == VERDICT_OK;
 }
 
-static bool take_note(void *ctx UNUSED, const struct updater_target *t UNUSED)
-{
-	return true;
-}
-
 /* A site that signs with one role has no delegations. */
 static enum verdict forgive_absence(enum verdict verdict)
 {
 	return verdict == VERDICT_MISSING_TARGET_ROLE ? VERDICT_OK : verdict;
 }
 
-/* Have a role's own file here, for children without network; its targets are fetched when asked
- * for. */
+/*
+ * Have a role's own file here, for children without network; its targets, and the bins that list
+ * them, are fetched when asked for.
+ */
 static enum verdict ensure_listing(struct work *w, const char *role, struct err *err)
 {
-	return forgive_absence(updater_each_target(w->updater, role, take_note, NULL, err));
+	return forgive_absence(updater_hold_role(w->updater, role, err));
 }
 
 /* Everything that a role lists: it concerns every client. */

@@ -36,6 +36,7 @@ static bool run_keys(struct verb_call *call, struct err *err)
 		{ "version" },
 		{ "expires" },
 		{ "days_left", .title = "days left" },
+		{ "bins" },
 		{ "keys" },
 		{ "threshold" },
 		{ "here", .title = "keys here" },

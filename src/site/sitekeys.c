@@ -78,10 +78,11 @@ static json_t *new_row(const struct repository_role *shown, int64_t now_s)
 {
 	json_t *row = json_object();
 
-	jsondoc_set_text(row, "role", shown->name);
+	jsondoc_set_text(row, "role", shown->name.text);
 	jsondoc_set_int(row, "version", shown->version);
 	jsondoc_set_time(row, "expires", shown->expires_s);
 	jsondoc_set_int(row, "days_left", (shown->expires_s - now_s) / DAY_S);
+	jsondoc_set_int(row, "bins", (int64_t)shown->bins);
 	jsondoc_set_int(row, "keys", (int64_t)shown->keys.listed);
 	jsondoc_set_int(row, "threshold", (int64_t)shown->keys.threshold);
 	jsondoc_set_int(row, "here", (int64_t)shown->keys.here);
@@ -100,6 +101,8 @@ bool sitekeys_list(json_t **out, const struct site *site, struct err *err)
 	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++) {
 		struct repository_role shown;
 
+		if (siterole_is_bin(role))
+			continue;
 		repository_show_role(&shown, repo, role);
 		json_array_append_new(*out, new_row(&shown, site_now(site)));
 	}
@@ -159,8 +162,8 @@ json_t *sitekeys_waiting(const struct repository *repo)
 	json_t *names = json_array();
 
 	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++)
-		if (repository_waits(repo, role))
-			json_array_append_new(names, json_string(siterole_rule(role)->name));
+		if (!siterole_is_bin(role) && repository_waits(repo, role))
+			json_array_append_new(names, json_string(siterole_name(role).text));
 	return names;
 }
 
@@ -194,7 +197,8 @@ static bool commit(json_t **out, struct repository *repo, const struct site *sit
 static bool open_for_change(int *lock_out, struct repository **out, enum siterole *role_out,
 			    struct site *site, const char *role_name, struct err *err)
 {
-	if (role_name != NULL && !siterole_named(role_out, role_name))
+	if (role_name != NULL &&
+	    (!siterole_named(role_out, role_name) || siterole_is_bin(*role_out)))
 		return err_set(err, ERR_NOT_FOUND, "no role has the name \"%s\"", role_name);
 	return site_lock(lock_out, site, "publish", LOCK_WAIT_MS, err) &&
 	       open_repository(out, site->dir, err);

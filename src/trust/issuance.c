@@ -23,16 +23,16 @@ struct build {
 	struct issuance_files *files;
 	const struct authority_signers *signers;
 	int64_t now_s;
+	bool elsewhere; /* what is due will be asked of somebody: what is due soon is asked as well
+			 */
 };
 
 /* Others sign the role from now on than those who signed what is published. */
 static bool signers_changed(const struct publication *pub, enum siterole role)
 {
-	struct authority before = pubstate_authority(pub->roles[SITEROLE_ROOT].now.body,
-						     pub->roles[SITEROLE_TARGETS].now.body, role);
-	struct authority after = pubstate_authority(pubstate_newest(pub, SITEROLE_ROOT)->body,
-						    pubstate_newest(pub, SITEROLE_TARGETS)->body,
-						    role);
+	struct authority before = pubstate_authority_now(pub, role);
+	struct authority after = pubstate_authority(
+		pubstate_newest(pub, siterole_delegator(role))->body, role);
 
 	return role != SITEROLE_ROOT && !authority_equal(&before, &after);
 }
@@ -41,8 +41,11 @@ static bool changed(const struct publication *pub, enum siterole role)
 {
 	const json_t *body = pub->roles[role].now.body;
 
+	if (body == NULL) /* a bin of a role that is whole */
+		return false;
 	if (pub->roles[role].now.version == 0 || pub->roles[role].draft != NULL ||
-	    signers_changed(pub, role))
+	    signers_changed(pub, role) ||
+	    (pub->roles[role].split && publication_bins(pub, role) == 0))
 		return true;
 	if (role == SITEROLE_TIMESTAMP)
 		return pub->roles[SITEROLE_SNAPSHOT].next.body != NULL;
@@ -66,7 +69,10 @@ bool issuance_has_changes(const struct publication *pub)
 
 static bool grows_old(const struct build *b, enum siterole role)
 {
-	return b->pub->roles[role].now.expires_s - b->now_s < siterole_rule(role)->renew_below_s;
+	const struct edition *now = &b->pub->roles[role].now;
+	int64_t below = b->elsewhere ? siterole_renew_early(role) : siterole_renew_below(role);
+
+	return now->body != NULL && now->expires_s - b->now_s < below;
 }
 
 static void set_meta(json_t *meta, const struct publication *pub, enum siterole role)
@@ -75,7 +81,7 @@ static void set_meta(json_t *meta, const struct publication *pub, enum siterole 
 	json_t *entry = edition_new_listing(e->length, &e->sha256);
 	char name[32];
 
-	snprintf(name, sizeof(name), "%s.json", siterole_rule(role)->name);
+	snprintf(name, sizeof(name), "%s.json", siterole_name(role).text);
 	jsondoc_set_int(entry, "version", e->version);
 	jsondoc_set(meta, name, entry);
 }
@@ -87,9 +93,60 @@ static json_t *new_meta(const struct publication *pub, enum siterole role)
 	if (role == SITEROLE_TIMESTAMP)
 		set_meta(meta, pub, SITEROLE_SNAPSHOT);
 	else
-		for (size_t i = SITEROLE_TARGETS; i < SITEROLE_SNAPSHOT; i++)
-			set_meta(meta, pub, (enum siterole)i);
+		for (enum siterole listed = SITEROLE_TARGETS; listed < SITEROLE_SNAPSHOT; listed++)
+			if (pubstate_exists(pub, listed))
+				set_meta(meta, pub, listed);
 	return meta;
+}
+
+/* Who has to sign the next version of a role; of root, as its draft says. */
+static struct authority next_authority(const struct build *b, enum siterole role)
+{
+	const struct publication *pub = b->pub;
+	const json_t *draft = pub->roles[SITEROLE_ROOT].draft;
+
+	if (role == SITEROLE_ROOT && draft != NULL)
+		return pubstate_authority(draft, role);
+	return pubstate_authority(pubstate_newest(pub, siterole_delegator(role))->body, role);
+}
+
+static void add_keys(json_t *to, struct authority who)
+{
+	size_t i;
+	json_t *keyid;
+
+	json_array_foreach (who.keyids, i, keyid)
+		jsondoc_set(to, json_string_value(keyid),
+			    json_incref(json_object_get(who.keys, json_string_value(keyid))));
+}
+
+static json_t *new_bin(enum siterole bin, const struct authority *who)
+{
+	json_t *entry = json_object(), *prefixes = json_array();
+	char prefix[3];
+
+	for (unsigned int i = 0; siterole_bin_prefix(prefix, bin, i); i++)
+		json_array_append_new(prefixes, json_string(prefix));
+	jsondoc_set(entry, "keyids", json_deep_copy(who->keyids));
+	jsondoc_set_text(entry, "name", siterole_name(bin).text);
+	jsondoc_set(entry, "path_hash_prefixes", prefixes);
+	jsondoc_set_flag(entry, "terminating", true);
+	jsondoc_set_int(entry, "threshold", (int64_t)who->threshold);
+	return entry;
+}
+
+/* Bins are signed by the keys that sign their role. */
+static json_t *new_bins(enum siterole role, struct authority who)
+{
+	const struct siterole_rule *rule = siterole_rule(role);
+	json_t *delegations = json_object(), *keys = json_object(), *roles = json_array();
+
+	add_keys(keys, who);
+	for (enum siterole bin = rule->first_bin; bin < rule->first_bin + rule->bins; bin++)
+		json_array_append_new(roles, new_bin(bin, &who));
+	jsondoc_set(delegations, "keys", keys);
+	jsondoc_set(delegations, "roles", roles);
+	return delegations;
 }
 
 /* The body of the next version: the present one with what changes; `next->version` is used up. */
@@ -104,20 +161,12 @@ static void compose(const struct build *b, enum siterole role)
 	jsondoc_set_time(next->body, "expires", next->expires_s);
 	if (role <= SITEROLE_TARGETS && b->pub->roles[role].draft != NULL)
 		pubstate_copy_signers(next->body, b->pub->roles[role].draft, role);
+	if (b->pub->roles[role].split)
+		jsondoc_set(next->body, "delegations", new_bins(role, next_authority(b, role)));
 	if (siterole_lists_targets(role))
 		jsondoc_set(next->body, "targets", json_copy(b->pub->roles[role].targets));
 	else if (role != SITEROLE_ROOT)
 		jsondoc_set(next->body, "meta", new_meta(b->pub, role));
-}
-
-static void add_keys(json_t *to, struct authority who)
-{
-	size_t i;
-	json_t *keyid;
-
-	json_array_foreach (who.keyids, i, keyid)
-		jsondoc_set(to, json_string_value(keyid),
-			    json_incref(json_object_get(who.keys, json_string_value(keyid))));
 }
 
 /* A root is signed by the keys before it as well. */
@@ -149,10 +198,9 @@ static bool seal_edition(const struct build *b, enum siterole role, const struct
 	jsondoc_set(doc, "signed", json_incref(next->body));
 	jsondoc_write(&file->bytes, doc);
 	if (file->bytes.size > siterole_rule(role)->bytes_max)
-		return err_set(err, ERR_LIMIT,
-			       "role \"%s\" has %zu bytes, clients read at most %zu",
-			       siterole_rule(role)->name, file->bytes.size,
-			       siterole_rule(role)->bytes_max);
+		return err_set(
+			err, ERR_LIMIT, "role \"%s\" has %zu bytes, clients read at most %zu",
+			siterole_name(role).text, file->bytes.size, siterole_rule(role)->bytes_max);
 	pubstate_name_file(file->name, sizeof(file->name), role, next->version);
 	next->length = file->bytes.size;
 	digest_of(&next->sha256, buf_span(&file->bytes));
@@ -162,17 +210,6 @@ static bool seal_edition(const struct build *b, enum siterole role, const struct
 static bool is_enough(const struct build *b, struct authority who)
 {
 	return who.threshold > 0 && authority_here(&who, b->signers) >= who.threshold;
-}
-
-/* Who has to sign the next version of a role; of root, as its draft says. */
-static struct authority next_authority(const struct build *b, enum siterole role)
-{
-	const struct publication *pub = b->pub;
-
-	if (role == SITEROLE_ROOT && pub->roles[role].draft != NULL)
-		return authority_by_root(pub->roles[role].draft, siterole_rule(role)->name);
-	return pubstate_authority(pubstate_newest(pub, SITEROLE_ROOT)->body,
-				  pubstate_newest(pub, SITEROLE_TARGETS)->body, role);
 }
 
 static bool can_sign(const struct build *b, enum siterole role)
@@ -188,6 +225,43 @@ static bool is_due(const struct build *b, enum siterole role)
 	return changed(b->pub, role) || grows_old(b, role);
 }
 
+/* What will say who signs others: made elsewhere, drafted, or published. */
+static const json_t *coming_body(const struct publication *pub, enum siterole delegator)
+{
+	if (pub->roles[delegator].given.body != NULL)
+		return pub->roles[delegator].given.body;
+	return pub->roles[delegator].draft != NULL ? pub->roles[delegator].draft
+						   : pub->roles[delegator].now.body;
+}
+
+/* True if nobody else has to sign `role` from then on, or those who do can, or have. */
+static bool is_followed_by(const struct build *b, const json_t *body, enum siterole role)
+{
+	struct authority before = pubstate_authority_now(b->pub, role);
+	struct authority after = pubstate_authority(body, role);
+
+	return authority_equal(&before, &after) || b->pub->roles[role].given.body != NULL ||
+	       is_enough(b, after);
+}
+
+/* A file that names new keys must not come before what these have signed: clients would be stuck.
+ */
+static bool is_ready(const struct build *b, enum siterole delegator)
+{
+	const json_t *body = coming_body(b->pub, delegator);
+
+	for (enum siterole role = SITEROLE_TARGETS; role < SITEROLE_COUNT_; role++)
+		if (siterole_delegator(role) == delegator && !is_followed_by(b, body, role))
+			return false;
+	return true;
+}
+
+/* The keys are here, and so is all that has to come with it. */
+static bool can_issue(const struct build *b, enum siterole role)
+{
+	return can_sign(b, role) && (b->pub->roles[role].draft == NULL || is_ready(b, role));
+}
+
 /* Nothing reaches clients without these two; the others wait for whoever has their keys. */
 static bool put_off(const struct build *b, enum siterole role, struct err *err)
 {
@@ -195,22 +269,28 @@ static bool put_off(const struct build *b, enum siterole role, struct err *err)
 	if (role < SITEROLE_SNAPSHOT || !b->pub->roles[role].waits)
 		return true; /* `keys` and `status` tell; nothing is wrong yet */
 	err_set(err, ERR_REFUSED, "role \"%s\" changed and its keys are not all here",
-		siterole_rule(role)->name);
+		siterole_name(role).text);
 	return err_fix(err, "bring the role's keys to the site's keys folder");
 }
 
 /* What was made elsewhere goes out as it came. */
-static void use_given(const struct build *b, enum siterole role)
+static bool use_given(const struct build *b, enum siterole role, struct err *err)
 {
-	struct issuance_file *file = &b->files->items[b->files->count++];
+	struct issuance_file *file;
 	struct edition *given = &b->pub->roles[role].given;
 
+	if (!is_ready(b, role))
+		return err_set(err, ERR_REFUSED,
+			       "role \"%s\" came without roles that it names keys for",
+			       siterole_name(role).text);
+	file = &b->files->items[b->files->count++];
 	*file = (struct issuance_file){ 0 };
 	buf_put(&file->bytes, b->pub->roles[role].given_bytes.data,
 		b->pub->roles[role].given_bytes.size);
 	pubstate_name_file(file->name, sizeof(file->name), role, given->version);
 	b->pub->roles[role].next = *given;
 	b->pub->roles[role].next.body = json_incref(given->body);
+	return true;
 }
 
 static bool build_role(const struct build *b, enum siterole role, struct err *err)
@@ -218,13 +298,11 @@ static bool build_role(const struct build *b, enum siterole role, struct err *er
 	struct authority who;
 
 	b->pub->roles[role].waits = false;
-	if (b->pub->roles[role].given.body != NULL) {
-		use_given(b, role);
-		return true;
-	}
+	if (b->pub->roles[role].given.body != NULL)
+		return use_given(b, role, err);
 	if (!is_due(b, role))
 		return true;
-	if (!can_sign(b, role))
+	if (!can_issue(b, role))
 		return put_off(b, role, err);
 	who = next_authority(b, role);
 	compose(b, role);
@@ -237,10 +315,10 @@ bool issuance_build(struct issuance_files *out, struct publication *pub,
 	struct build b = { .pub = pub, .files = out, .signers = signers, .now_s = now_s };
 
 	issuance_files_release(out);
-	for (size_t i = 0; i < SITEROLE_COUNT_; i++)
-		edition_release(&pub->roles[i].next);
-	for (size_t i = 0; i < SITEROLE_COUNT_; i++)
-		if (!build_role(&b, (enum siterole)i, err))
+	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++)
+		edition_release(&pub->roles[role].next);
+	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++)
+		if (!build_role(&b, role, err))
 			return false;
 	return true;
 }
@@ -263,51 +341,67 @@ void issuance_accept(struct publication *pub)
 
 /* ---- signing elsewhere ---- */
 
-static json_t *new_wish(const struct build *b, enum siterole role)
+/* What the keys that are here can sign of it is signed already. */
+static bool new_wish(json_t **out, const struct build *b, enum siterole role, struct err *err)
 {
-	json_t *wish = json_object(), *keys = json_object();
+	json_t *wish = *out = json_object(), *keys = json_object(), *signatures = json_array();
+	SCOPED(buf) struct buf text = { 0 };
 
 	add_keys(keys, next_authority(b, role));
 	if (role == SITEROLE_ROOT)
-		add_keys(keys, authority_by_root(b->pub->roles[role].now.body, "root"));
+		add_keys(keys, pubstate_authority_now(b->pub, role));
 	compose(b, role);
-	jsondoc_set_text(wish, "role", siterole_rule(role)->name);
+	jsondoc_set_text(wish, "role", siterole_name(role).text);
 	jsondoc_set(wish, "keys", keys);
 	jsondoc_set(wish, "signed", json_incref(b->pub->roles[role].next.body));
-	jsondoc_set(wish, "signatures", json_array());
-	return wish;
+	jsondoc_set(wish, "signatures", signatures);
+	if (!jsondoc_canonical(&text, b->pub->roles[role].next.body, err))
+		return false;
+	authority_countersign(signatures, keys, b->signers, buf_span(&text));
+	return true;
+}
+
+/* Ask for one role. What only waits for others is made up, for these to see who signs them. */
+static bool ask(json_t *wishes, const struct build *b, enum siterole role, struct err *err)
+{
+	json_t *wish = NULL;
+	bool done;
+
+	if (b->pub->roles[role].next.body != NULL || !is_due(b, role) || can_issue(b, role))
+		return true;
+	if (can_sign(b, role)) {
+		compose(b, role);
+		return true;
+	}
+	done = new_wish(&wish, b, role, err);
+	json_array_append_new(wishes, wish);
+	return done;
 }
 
 bool issuance_request(json_t **out, struct publication *pub,
 		      const struct authority_signers *signers, int64_t now_s, struct err *err)
 {
 	SCOPED(issuance_files) struct issuance_files files = { .count = 0 };
-	const struct build b = { .pub = pub, .files = &files, .signers = signers, .now_s = now_s };
+	json_auto_t *wishes = json_array();
+	const struct build b = {
+		.pub = pub, .files = &files, .signers = signers, .now_s = now_s, .elsewhere = true
+	};
 
 	if (!issuance_build(&files, pub, signers, now_s, err))
 		return false;
-	*out = json_array();
 	for (enum siterole role = SITEROLE_ROOT; role < SITEROLE_SNAPSHOT; role++)
-		if (pub->roles[role].next.body == NULL && is_due(&b, role) && !can_sign(&b, role))
-			json_array_append_new(*out, new_wish(&b, role));
+		if (!ask(wishes, &b, role, err))
+			return false;
+	*out = json_incref(wishes);
 	return true;
-}
-
-static const struct edition *coming(const struct publication *pub, enum siterole role)
-{
-	return pub->roles[role].given.body != NULL ? &pub->roles[role].given
-						   : &pub->roles[role].now;
 }
 
 static bool check_given(const struct publication *pub, enum siterole role, const struct edition *e,
 			const json_t *doc, struct err *err)
 {
-	struct authority old = authority_by_root(pub->roles[SITEROLE_ROOT].now.body, "root");
-	struct authority who = role == SITEROLE_ROOT
-				       ? authority_by_root(e->body, "root")
-				       : pubstate_authority(coming(pub, SITEROLE_ROOT)->body,
-							    coming(pub, SITEROLE_TARGETS)->body,
-							    role);
+	struct authority old = pubstate_authority_now(pub, role);
+	struct authority who = pubstate_authority(
+		role == SITEROLE_ROOT ? e->body : coming_body(pub, siterole_delegator(role)), role);
 
 	if (e->version <= pub->roles[role].now.version ||
 	    (role == SITEROLE_ROOT && e->version != pub->roles[role].now.version + 1))
@@ -339,13 +433,13 @@ bool issuance_give(struct publication *pub, enum siterole role, struct span byte
 	if (bytes.size > siterole_rule(role)->bytes_max)
 		return err_set(
 			err, ERR_LIMIT, "role \"%s\" has %zu bytes, clients read at most %zu",
-			siterole_rule(role)->name, bytes.size, siterole_rule(role)->bytes_max);
+			siterole_name(role).text, bytes.size, siterole_rule(role)->bytes_max);
 	if (!check_form(role, bytes, err) || !jsondoc_read(&doc, bytes, err) ||
 	    !edition_read(&e, siterole_rule(role)->type, doc, bytes, err) ||
 	    !check_given(pub, role, &e, doc, err)) {
 		edition_release(&e);
 		return err_what(err, "cannot take the signed role \"%s\"",
-				siterole_rule(role)->name);
+				siterole_name(role).text);
 	}
 	edition_release(&pub->roles[role].given);
 	pub->roles[role].given = e;

@@ -9,8 +9,6 @@
 #include "common/jsondoc.h"
 #include "trust/pubstate.h"
 
-#define SPEC_VERSION "1.0.34"
-
 char *publication_target_file(const char *path, const struct digest *sha256)
 {
 	const char *slash = strrchr(path, '/');
@@ -69,19 +67,6 @@ static json_t *new_role_entry(json_t *keys, const struct key *key)
 	return entry;
 }
 
-static json_t *new_body(enum siterole role)
-{
-	json_t *body = json_object();
-
-	jsondoc_set_text(body, "_type", siterole_rule(role)->type);
-	jsondoc_set_text(body, "spec_version", SPEC_VERSION);
-	if (siterole_lists_targets(role))
-		jsondoc_set(body, "targets", json_object());
-	else if (role != SITEROLE_ROOT)
-		jsondoc_set(body, "meta", json_object());
-	return body;
-}
-
 static void found_root(json_t *body, const struct key *const *role_keys)
 {
 	json_t *keys = json_object(), *roles = json_object();
@@ -89,8 +74,8 @@ static void found_root(json_t *body, const struct key *const *role_keys)
 	for (size_t i = 0; i < SITEROLE_COUNT_; i++) {
 		enum siterole role = (enum siterole)i;
 
-		if (!siterole_is_delegated(role))
-			jsondoc_set(roles, siterole_rule(role)->name,
+		if (siterole_delegator(role) == SITEROLE_ROOT)
+			jsondoc_set(roles, siterole_name(role).text,
 				    new_role_entry(keys, role_keys[i]));
 	}
 	jsondoc_set_flag(body, "consistent_snapshot", true);
@@ -106,7 +91,7 @@ static json_t *new_delegation(enum siterole role, json_t *keys, const struct key
 	for (size_t i = 0; i < SITEROLE_PATTERNS_MAX; i++)
 		if (rule->patterns[i] != NULL)
 			json_array_append_new(paths, json_string(rule->patterns[i]));
-	jsondoc_set_text(entry, "name", rule->name);
+	jsondoc_set_text(entry, "name", siterole_name(role).text);
 	jsondoc_set(entry, "paths", paths);
 	jsondoc_set_flag(entry, "terminating", true);
 	return entry;
@@ -129,9 +114,10 @@ static void found_delegations(json_t *body, const struct key *const *role_keys)
 
 void publication_found(struct publication *pub, const struct key *const *role_keys)
 {
-	for (size_t role = 0; role < SITEROLE_COUNT_; role++) {
+	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++) {
 		edition_release(&pub->roles[role].now);
-		pub->roles[role].now.body = new_body((enum siterole)role);
+		if (!siterole_is_bin(role))
+			pub->roles[role].now.body = pubstate_new_body(role);
 	}
 	found_root(pub->roles[SITEROLE_ROOT].now.body, role_keys);
 	found_delegations(pub->roles[SITEROLE_TARGETS].now.body, role_keys);
@@ -142,8 +128,7 @@ void publication_found(struct publication *pub, const struct key *const *role_ke
 void publication_role_keys(struct publication_keys *out, const struct publication *pub,
 			   enum siterole role, const struct authority_signers *signers)
 {
-	struct authority who = pubstate_authority(pub->roles[SITEROLE_ROOT].now.body,
-						  pub->roles[SITEROLE_TARGETS].now.body, role);
+	struct authority who = pubstate_authority_now(pub, role);
 
 	*out = (struct publication_keys){
 		.listed = json_array_size(who.keyids),
@@ -154,17 +139,12 @@ void publication_role_keys(struct publication_keys *out, const struct publicatio
 
 /* ---- changes of keys ---- */
 
-/* The role whose file says who signs `role`, and the members of it that do. */
-static enum siterole delegator_of(enum siterole role)
-{
-	return siterole_is_delegated(role) ? SITEROLE_TARGETS : SITEROLE_ROOT;
-}
-
 json_t *publication_signers(struct publication *pub, enum siterole role)
 {
-	enum siterole delegator = delegator_of(role);
+	enum siterole delegator = siterole_delegator(role);
 	json_t **draft = &pub->roles[delegator].draft;
 
+	assert(!siterole_is_bin(role));
 	if (*draft == NULL) {
 		*draft = json_object();
 		pubstate_copy_signers(*draft, pub->roles[delegator].now.body, delegator);
@@ -181,7 +161,7 @@ json_t *publication_keychanges(const struct publication *pub)
 			continue;
 		if (changes == NULL)
 			changes = json_object();
-		jsondoc_set(changes, siterole_rule(role)->name,
+		jsondoc_set(changes, siterole_name(role).text,
 			    json_deep_copy(pub->roles[role].draft));
 	}
 	return changes;
@@ -200,7 +180,7 @@ static bool is_published(const struct publication *pub, enum siterole role, cons
 void publication_set_keychanges(struct publication *pub, const json_t *changes)
 {
 	for (enum siterole role = SITEROLE_ROOT; role <= SITEROLE_TARGETS; role++) {
-		json_t *draft = json_object_get(changes, siterole_rule(role)->name);
+		json_t *draft = json_object_get(changes, siterole_name(role).text);
 
 		json_decref(pub->roles[role].draft);
 		pub->roles[role].draft = draft != NULL && !is_published(pub, role, draft)
@@ -217,7 +197,7 @@ static const json_t *meta_of(const struct publication *pub, enum siterole role)
 	enum siterole lister = role == SITEROLE_SNAPSHOT ? SITEROLE_TIMESTAMP : SITEROLE_SNAPSHOT;
 	char name[32];
 
-	snprintf(name, sizeof(name), "%s.json", siterole_rule(role)->name);
+	snprintf(name, sizeof(name), "%s.json", siterole_name(role).text);
 	return json_object_get(json_object_get(pub->roles[lister].now.body, "meta"), name);
 }
 
@@ -240,7 +220,7 @@ static bool check_edition(const struct publication *pub, enum siterole role,
 			  const struct edition *e, const json_t *doc, struct err *err)
 {
 	const json_t *root = role == SITEROLE_ROOT ? e->body : pub->roles[SITEROLE_ROOT].now.body;
-	struct authority who = authority_by_root(root, siterole_rule(role)->name);
+	struct authority who = authority_by_root(root, siterole_name(role).text);
 
 	return role == SITEROLE_ROOT || role == SITEROLE_TIMESTAMP
 		       ? authority_check(&who, doc, err)
@@ -262,7 +242,7 @@ bool publication_load(struct publication *pub, enum siterole role, struct span b
 	if (!done) {
 		edition_release(&e);
 		return err_what(err, "cannot read back the published role \"%s\"",
-				siterole_rule(role)->name);
+				siterole_name(role).text);
 	}
 	pubstate_use(pub, role, &e);
 	if (siterole_lists_targets(role))
@@ -287,14 +267,38 @@ int64_t publication_listed_version(const struct publication *pub, enum siterole 
 
 int64_t publication_expires(const struct publication *pub, enum siterole role)
 {
-	return pub->roles[role].now.expires_s;
+	const struct siterole_rule *rule = siterole_rule(role);
+	int64_t earliest = pub->roles[role].now.expires_s;
+
+	for (enum siterole bin = rule->first_bin; bin < rule->first_bin + rule->bins; bin++)
+		if (pub->roles[bin].now.version > 0)
+			earliest = MIN_OF(earliest, pub->roles[bin].now.expires_s);
+	return earliest;
+}
+
+unsigned int publication_bins(const struct publication *pub, enum siterole role)
+{
+	return json_object_get(pub->roles[role].now.body, "delegations") != NULL
+		       ? siterole_rule(role)->bins
+		       : 0;
 }
 
 /* ---- targets ---- */
 
-static bool need_role_of(enum siterole *out, const char *path, struct err *err)
+/* The role, or bin, whose file lists the path. */
+static bool role_of(enum siterole *out, const struct publication *pub, const char *path)
 {
-	return siterole_of_path(out, path) ||
+	if (!siterole_of_path(out, path))
+		return false;
+	if (pub->roles[*out].split)
+		*out = siterole_bin_of_path(*out, path);
+	return true;
+}
+
+static bool need_role_of(enum siterole *out, const struct publication *pub, const char *path,
+			 struct err *err)
+{
+	return role_of(out, pub, path) ||
 	       err_set(err, ERR_REFUSED, "target \"%s\": no role signs such a path", path);
 }
 
@@ -311,7 +315,7 @@ bool publication_find_target(struct publication_target *out, const struct public
 {
 	enum siterole role;
 
-	return siterole_of_path(&role, path) &&
+	return role_of(&role, pub, path) &&
 	       read_target(out, json_object_get(pub->roles[role].targets, path));
 }
 
@@ -320,7 +324,7 @@ bool publication_set_target(struct publication *pub, const char *path,
 {
 	enum siterole role;
 
-	if (!need_role_of(&role, path, err))
+	if (!need_role_of(&role, pub, path, err))
 		return false;
 	jsondoc_set(pub->roles[role].targets, path,
 		    edition_new_listing(target->length, &target->sha256));
@@ -331,7 +335,7 @@ bool publication_remove_target(struct publication *pub, const char *path, struct
 {
 	enum siterole role;
 
-	if (!need_role_of(&role, path, err))
+	if (!need_role_of(&role, pub, path, err))
 		return false;
 	(void)json_object_del(pub->roles[role].targets, path);
 	return true;
@@ -362,9 +366,38 @@ void publication_drop_changes(struct publication *pub)
 	}
 }
 
+static void split(struct publication *pub, enum siterole role)
+{
+	const struct siterole_rule *rule = siterole_rule(role);
+	const char *path;
+	json_t *entry;
+
+	for (enum siterole bin = rule->first_bin; bin < rule->first_bin + rule->bins; bin++)
+		pub->roles[bin].now.body = pubstate_new_body(bin);
+	json_object_foreach (pub->roles[role].targets, path, entry)
+		jsondoc_set(pub->roles[siterole_bin_of_path(role, path)].targets, path,
+			    json_incref(entry));
+	json_object_clear(pub->roles[role].targets);
+	pub->roles[role].split = true;
+}
+
+void publication_split(struct publication *pub)
+{
+	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++)
+		if (siterole_rule(role)->bins > 0 && !pub->roles[role].split &&
+		    pub->roles[role].given.body == NULL &&
+		    json_object_size(pub->roles[role].targets) > SITEROLE_SPLIT_ABOVE)
+			split(pub, role);
+}
+
 bool publication_waits(const struct publication *pub, enum siterole role)
 {
-	return pub->roles[role].waits;
+	const struct siterole_rule *rule = siterole_rule(role);
+	bool waits = pub->roles[role].waits;
+
+	for (enum siterole bin = rule->first_bin; bin < rule->first_bin + rule->bins; bin++)
+		waits = waits || pub->roles[bin].waits;
+	return waits;
 }
 
 /* ---- listing ---- */
@@ -415,8 +448,9 @@ static void list_by(struct publication_paths *out, const struct publication *pub
 		return;
 	for (size_t i = SITEROLE_TARGETS; i < SITEROLE_SNAPSHOT; i++)
 		list_targets(out, of(pub, (enum siterole)i)->body);
-	for (size_t i = SITEROLE_TARGETS; i <= SITEROLE_SNAPSHOT; i++)
-		list_role(out, (enum siterole)i, of(pub, (enum siterole)i)->version);
+	for (enum siterole role = SITEROLE_TARGETS; role <= SITEROLE_SNAPSHOT; role++)
+		if (of(pub, role)->version > 0)
+			list_role(out, role, of(pub, role)->version);
 	for (int64_t v = 1; v <= of(pub, SITEROLE_ROOT)->version; v++)
 		list_role(out, SITEROLE_ROOT, v);
 	list_role(out, SITEROLE_TIMESTAMP, of(pub, SITEROLE_TIMESTAMP)->version);

@@ -70,8 +70,11 @@ int64_t publication_version(const struct publication *pub, enum siterole role);
 /* The version of a role that the loaded timestamp (for snapshot) or snapshot lists; 0 if none. */
 int64_t publication_listed_version(const struct publication *pub, enum siterole role);
 
-/* When the published version expires (seconds since 1970). */
+/* When the published version expires (seconds since 1970), or the first of its bins does. */
 int64_t publication_expires(const struct publication *pub, enum siterole role);
+
+/* How many bins the role is published in; 0: it is whole. */
+unsigned int publication_bins(const struct publication *pub, enum siterole role);
 
 /* How many keys the role lists, how many must sign, and how many of `signers` are among them. */
 struct publication_keys {
@@ -102,7 +105,7 @@ bool publication_each_target(const struct publication *pub, publication_target_f
 /*
  * Who signs `role`, as root or targets say it, for keychange.h: what is changed there is in the
  * next build, together with every role that the change makes invalid. NULL if there is no such
- * role. Borrowed.
+ * role. Bins are signed as their role is. Borrowed.
  */
 json_t *publication_signers(struct publication *pub, enum siterole role);
 
@@ -110,10 +113,18 @@ json_t *publication_signers(struct publication *pub, enum siterole role);
 json_t *publication_keychanges(const struct publication *pub) MUST_USE;
 void publication_set_keychanges(struct publication *pub, const json_t *changes);
 
+/*
+ * Let roles that have come to list more than SITEROLE_SPLIT_ABOVE targets be bins from the next
+ * build on. To be called before a build; a role that is split stays so, since no role may leave a
+ * snapshot.
+ */
+void publication_split(struct publication *pub);
+
 /* Forget the changes since the last accept. */
 void publication_drop_changes(struct publication *pub);
 
-/* True if the last build left out changes to this role, since its keys are elsewhere. */
+/* True if the last build left out changes to this role or its bins, since its keys are elsewhere.
+ */
 bool publication_waits(const struct publication *pub, enum siterole role);
 
 /*

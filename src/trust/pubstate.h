@@ -30,6 +30,7 @@ struct publication {
 		struct edition given; /* made elsewhere, to be published next */
 		struct buf given_bytes;
 		bool waits; /* changed, and its keys are elsewhere */
+		bool split; /* its targets are in its bins */
 	} roles[SITEROLE_COUNT_];
 };
 
@@ -39,11 +40,20 @@ const struct edition *pubstate_newest(const struct publication *pub, enum sitero
 /* `e`, which is empty then, is published from now on. */
 void pubstate_use(struct publication *pub, enum siterole role, struct edition *e);
 
-/* Forget the changes to what a role lists. */
+/* Forget the changes to what a role lists, and to whether it is split. */
 void pubstate_restart_targets(struct publication *pub, enum siterole role);
 
-/* Who signs `role` by these bodies of root and targets. */
-struct authority pubstate_authority(const json_t *root, const json_t *targets, enum siterole role);
+/* A body that lists nothing, without version and expiry. The caller owns it. */
+json_t *pubstate_new_body(enum siterole role) MUST_USE;
+
+/* Who signs `role` by this body of its delegator (siterole_delegator). */
+struct authority pubstate_authority(const json_t *delegator_body, enum siterole role);
+
+/* Who signs it by what is published. */
+struct authority pubstate_authority_now(const struct publication *pub, enum siterole role);
+
+/* True if the role is published, or was built: not so for the bins of a role that is whole. */
+bool pubstate_exists(const struct publication *pub, enum siterole role);
 
 /* Copy what says who signs other roles from one body, or draft, of root or targets to another. */
 void pubstate_copy_signers(json_t *to, const json_t *from, enum siterole role);

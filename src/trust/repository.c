@@ -31,7 +31,7 @@ struct repository {
 	struct authority_signers signers;
 	char **signer_files;              /* the names of their files, in the same order */
 	struct publication_paths retired; /* key files that the next commit makes useless */
-	bool unflushed;                   /* target files were written since the last flush */
+	bool unflushed;                   /* files were written since the last flush */
 	bool failed; /* a commit failed: what stands on disk has to be read again */
 };
 
@@ -72,16 +72,13 @@ void repository_close(struct repository *repo)
 static bool is_role_key_name(const char *name)
 {
 	size_t size = strlen(name), stem = strcspn(name, "-.");
+	char known[sizeof(struct siterole_name)];
+	enum siterole role;
 
 	if (size < 4 || strcmp(name + size - 4, ".key") != 0)
 		return false;
-	for (size_t role = 0; role < SITEROLE_COUNT_; role++) {
-		const char *known = siterole_rule((enum siterole)role)->name;
-
-		if (strlen(known) == stem && memcmp(known, name, stem) == 0)
-			return true;
-	}
-	return false;
+	snprintf(known, sizeof(known), "%.*s", (int)MIN_OF(stem, sizeof(known) - 1), name);
+	return siterole_named(&role, known);
 }
 
 static void hold_signer(struct repository *repo, struct signer *signer, const char *name)
@@ -122,7 +119,7 @@ static bool load_signers(struct repository *repo, struct err *err)
 static bool make_key(struct signer **out, const struct repository *repo, enum siterole role,
 		     struct err *err)
 {
-	SCOPED_TEXT char *name = alloc_printf("%s.key", siterole_rule(role)->name);
+	SCOPED_TEXT char *name = alloc_printf("%s.key", siterole_name(role).text);
 	SCOPED_TEXT char *path = path_join(repo->keys, name);
 	SCOPED(signer) struct signer *signer = NULL;
 
@@ -141,24 +138,19 @@ static bool make_key(struct signer **out, const struct repository *repo, enum si
 /* "12.packages.json" → packages, 12. */
 static bool read_role_file_name(enum siterole *role_out, int64_t *version_out, const char *name)
 {
-	size_t digits = strspn(name, "0123456789");
-	char number[20], want[48];
+	size_t digits = strspn(name, "0123456789"), size = strlen(name);
+	char number[20], role_name[sizeof(struct siterole_name)];
 	uint64_t version;
 
-	if (digits == 0 || digits >= sizeof(number) || name[digits] != '.')
+	if (digits == 0 || digits >= sizeof(number) || name[digits] != '.' || size < digits + 6 ||
+	    size - digits - 6 >= sizeof(role_name) || strcmp(name + size - 5, ".json") != 0)
 		return false;
 	snprintf(number, sizeof(number), "%.*s", (int)digits, name);
-	if (!text_u64(&version, number, 1, INT64_MAX))
+	snprintf(role_name, sizeof(role_name), "%.*s", (int)(size - digits - 6), name + digits + 1);
+	if (!text_u64(&version, number, 1, INT64_MAX) || !siterole_named(role_out, role_name))
 		return false;
-	for (size_t role = 0; role < SITEROLE_COUNT_; role++) {
-		snprintf(want, sizeof(want), ".%s.json", siterole_rule((enum siterole)role)->name);
-		if (strcmp(name + digits, want) == 0) {
-			*role_out = (enum siterole)role;
-			*version_out = (int64_t)version;
-			return true;
-		}
-	}
-	return false;
+	*version_out = (int64_t)version;
+	return true;
 }
 
 /* Files of a commit that was cut short count as well: their versions are used up. */
@@ -189,7 +181,8 @@ static bool load_role(struct repository *repo, enum siterole role, int64_t versi
 	const struct siterole_rule *rule = siterole_rule(role);
 	SCOPED_TEXT char *name = role == SITEROLE_TIMESTAMP
 					 ? alloc_text("timestamp.json")
-					 : alloc_printf("%" PRId64 ".%s.json", version, rule->name);
+					 : alloc_printf("%" PRId64 ".%s.json", version,
+							siterole_name(role).text);
 	SCOPED_TEXT char *path = path_join(repo->metadata, name);
 	SCOPED(buf) struct buf bytes = { 0 };
 
@@ -210,9 +203,9 @@ static bool load_publication(struct repository *repo, struct err *err)
 	    !load_role(repo, SITEROLE_SNAPSHOT,
 		       publication_listed_version(repo->pub, SITEROLE_SNAPSHOT), err))
 		return false;
-	for (size_t i = SITEROLE_TARGETS; i < SITEROLE_SNAPSHOT; i++) {
-		enum siterole role = (enum siterole)i;
-
+	for (enum siterole role = SITEROLE_TARGETS; role < SITEROLE_SNAPSHOT; role++) {
+		if (siterole_is_bin(role) && publication_bins(repo->pub, siterole_whole(role)) == 0)
+			continue;
 		if (!load_role(repo, role, publication_listed_version(repo->pub, role), err))
 			return false;
 	}
@@ -264,16 +257,18 @@ bool repository_open(struct repository **out, const struct repository_folders *w
 
 static bool found(struct repository *repo, struct err *err)
 {
-	const struct key *keys[SITEROLE_COUNT_];
+	const struct key *keys[SITEROLE_COUNT_] = { 0 };
 	int64_t root;
 
-	for (size_t i = 0; i < SITEROLE_COUNT_; i++) {
+	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++) {
 		struct signer *signer;
 
-		if (!make_key(&signer, repo, (enum siterole)i, err))
+		if (siterole_is_bin(role))
+			continue;
+		if (!make_key(&signer, repo, role, err))
 			return false;
-		hold_signer(repo, signer, siterole_rule((enum siterole)i)->name);
-		keys[i] = signer_public(signer);
+		hold_signer(repo, signer, siterole_name(role).text);
+		keys[role] = signer_public(signer);
 	}
 	publication_found(repo->pub, keys);
 	return scan_versions(repo, &root, err);
@@ -391,29 +386,58 @@ static void mark_leaving(const struct repository *repo, int64_t now_s)
 	}
 }
 
+/* The newest root is what all else is read back by: it is never torn. Others are flushed together.
+ */
+static bool write_role(struct repository *repo, const struct issuance_file *file, struct err *err)
+{
+	SCOPED(newfile) struct newfile nf = NEWFILE_EMPTY;
+	SCOPED_TEXT char *path = path_join(repo->metadata, file->name);
+
+	if (strstr(file->name, ".root.json") != NULL)
+		return newfile_write(path, 0644, buf_span(&file->bytes), err) ||
+		       err_what(err, "cannot publish %s", file->name);
+	repo->unflushed = true;
+	return (newfile_begin(&nf, path, 0644, err) &&
+		path_write_fd(nf.fd, buf_span(&file->bytes), err) &&
+		newfile_commit_unflushed(&nf, err)) ||
+	       err_what(err, "cannot publish %s", file->name);
+}
+
+static bool flush(struct repository *repo, struct err *err)
+{
+	if (!repo->unflushed)
+		return true;
+	if (!path_sync_fs(repo->published, err))
+		return err_what(err, "cannot write the publication to disk");
+	repo->unflushed = false;
+	return true;
+}
+
+/* What is published is what the timestamp leads to: all else is on the disk before it. */
+static bool write_timestamp(struct repository *repo, const struct issuance_file *file,
+			    int64_t now_s, struct err *err)
+{
+	SCOPED_TEXT char *path = path_join(repo->metadata, file->name);
+
+	if (!flush(repo, err))
+		return false;
+	mark_leaving(repo, now_s);
+	return newfile_write(path, 0644, buf_span(&file->bytes), err) ||
+	       err_what(err, "cannot publish %s", file->name);
+}
+
 static bool write_roles(struct repository *repo, const struct issuance_files *files, int64_t now_s,
 			struct err *err)
 {
 	for (size_t i = 0; i < files->count; i++) {
 		const struct issuance_file *file = &files->items[i];
-		SCOPED_TEXT char *path = path_join(repo->metadata, file->name);
+		bool is_last = strcmp(file->name, "timestamp.json") == 0;
 
-		if (strcmp(file->name, "timestamp.json") == 0)
-			mark_leaving(repo, now_s);
-		if (!newfile_write(path, 0644, buf_span(&file->bytes), err))
-			return err_what(err, "cannot publish %s", file->name);
+		if (is_last ? !write_timestamp(repo, file, now_s, err)
+			    : !write_role(repo, file, err))
+			return false;
 	}
-	return true;
-}
-
-static bool flush_targets(struct repository *repo, struct err *err)
-{
-	if (!repo->unflushed)
-		return true;
-	if (!path_sync_fs(repo->targets, err))
-		return err_what(err, "cannot write the targets to disk");
-	repo->unflushed = false;
-	return true;
+	return flush(repo, err);
 }
 
 /* A key that nobody trusts any more has no business here, unless its change still waits. */
@@ -434,13 +458,15 @@ bool repository_commit(enum repository_outcome *out, struct repository *repo, in
 		       struct err *err)
 {
 	SCOPED(issuance_files) struct issuance_files files = { .count = 0 };
-	bool changed = issuance_has_changes(repo->pub);
+	bool changed;
 
+	publication_split(repo->pub);
+	changed = issuance_has_changes(repo->pub);
 	assert(!repo->failed);
 	repo->failed = true;
 	if (!issuance_build(&files, repo->pub, &repo->signers, now_s, err))
 		return err_what(err, "cannot sign the publication");
-	if (!flush_targets(repo, err) || !write_roles(repo, &files, now_s, err))
+	if (!write_roles(repo, &files, now_s, err))
 		return false;
 	issuance_accept(repo->pub);
 	repo->failed = false;
@@ -462,7 +488,7 @@ bool repository_waits(const struct repository *repo, enum siterole role)
 /* A new key, in a file that is named after it. */
 static bool add_key(struct repository *repo, enum siterole role, struct err *err)
 {
-	const char *role_name = siterole_rule(role)->name;
+	const struct siterole_name role_name = siterole_name(role);
 	SCOPED(signer) struct signer *signer = signer_generate();
 	SCOPED_TEXT char *name = NULL, *path = NULL;
 	char hex[DIGEST_HEX_SIZE];
@@ -470,12 +496,13 @@ static bool add_key(struct repository *repo, enum siterole role, struct err *err
 
 	keys_id(&id, signer_public(signer));
 	digest_print(hex, &id);
-	name = alloc_printf("%s-%.16s.key", role_name, hex);
+	name = alloc_printf("%s-%.16s.key", role_name.text, hex);
 	path = path_join(repo->keys, name);
 	if (!signer_save(signer, path, err))
 		return false;
-	if (!keychange_add(publication_signers(repo->pub, role), role_name, signer_public(signer)))
-		return err_set(err, ERR_INTERNAL, "role %s is not delegated to", role_name);
+	if (!keychange_add(publication_signers(repo->pub, role), role_name.text,
+			   signer_public(signer)))
+		return err_set(err, ERR_INTERNAL, "role %s is not delegated to", role_name.text);
 	hold_signer(repo, signer, name);
 	signer = NULL;
 	return true;
@@ -483,12 +510,12 @@ static bool add_key(struct repository *repo, enum siterole role, struct err *err
 
 bool repository_rotate(struct repository *repo, enum siterole role, struct err *err)
 {
-	const char *name = siterole_rule(role)->name;
+	const struct siterole_name name = siterole_name(role);
 	json_t *holder = publication_signers(repo->pub, role);
 	size_t before = repo->signers.count, replaced = 0;
 
 	for (size_t i = 0; i < before; i++) {
-		if (!keychange_drop(holder, name, signer_public(repo->signers.items[i])))
+		if (!keychange_drop(holder, name.text, signer_public(repo->signers.items[i])))
 			continue;
 		ALLOC_GROW(repo->retired.items, repo->retired.count);
 		repo->retired.items[repo->retired.count++] = alloc_text(repo->signer_files[i]);
@@ -497,15 +524,15 @@ bool repository_rotate(struct repository *repo, enum siterole role, struct err *
 			return false;
 	}
 	if (replaced == 0)
-		return err_set(err, ERR_REFUSED, "no key of role %s is on this machine", name);
+		return err_set(err, ERR_REFUSED, "no key of role %s is on this machine", name.text);
 	return save_keychanges(repo, err);
 }
 
 bool repository_set_threshold(struct repository *repo, enum siterole role, size_t threshold,
 			      struct err *err)
 {
-	const char *name = siterole_rule(role)->name;
-	json_t *entry = keychange_entry(publication_signers(repo->pub, role), name);
+	const struct siterole_name name = siterole_name(role);
+	json_t *entry = keychange_entry(publication_signers(repo->pub, role), name.text);
 
 	if (threshold < 1 || threshold > SITEROLE_KEYS_MAX)
 		return err_set(err, ERR_REFUSED, "a role has 1 to %d keys", SITEROLE_KEYS_MAX);
@@ -519,6 +546,7 @@ bool repository_set_threshold(struct repository *repo, enum siterole role, size_
 bool repository_request(json_t **out, struct repository *repo, int64_t now_s, struct err *err)
 {
 	repo->failed = true;
+	publication_split(repo->pub);
 	return issuance_request(out, repo->pub, &repo->signers, now_s, err);
 }
 
@@ -613,9 +641,10 @@ bool repository_sign_request(size_t *count_out, json_t *request, const char *key
 void repository_show_role(struct repository_role *out, const struct repository *repo,
 			  enum siterole role)
 {
-	out->name = siterole_rule(role)->name;
+	out->name = siterole_name(role);
 	out->version = publication_version(repo->pub, role);
 	out->expires_s = publication_expires(repo->pub, role);
+	out->bins = publication_bins(repo->pub, role);
 	publication_role_keys(&out->keys, repo->pub, role, &repo->signers);
 }
 

@@ -125,9 +125,10 @@ bool repository_sign_request(size_t *count_out, json_t *request, const char *key
 
 /* What `keys` and `status` show of a role. */
 struct repository_role {
-	const char *name;
+	struct siterole_name name;
 	int64_t version;
-	int64_t expires_s;
+	int64_t expires_s; /* of the file that ends first, bins included */
+	unsigned int bins; /* 0: it is whole */
 	struct publication_keys keys;
 };
 void repository_show_role(struct repository_role *out, const struct repository *repo,

@@ -253,3 +253,15 @@ enum verdict targetsearch_each(struct updater *u, const char *role,
 	}
 	return verdict;
 }
+
+enum verdict targetsearch_hold(struct updater *u, const char *role, struct err *err)
+{
+	SCOPED(stops) struct stops start = { 0 };
+	const struct role *held;
+	enum verdict verdict = push_start(u, &start, role, err);
+
+	for (size_t i = 0; i < start.count && verdict == VERDICT_OK; i++)
+		verdict = updater_targets_role(u, start.list[i].name, start.list[i].signers, &held,
+					       err);
+	return verdict;
+}

@@ -25,11 +25,12 @@ const char *updater_targets_name(const struct updater *u, const struct role *rol
 /* Who signs the top-level targets role. */
 const struct role_signers *updater_targets_signers(const struct updater *u);
 
-/* What updater_find_target and updater_each_target promise in updater.h. */
+/* What updater_find_target, updater_each_target and updater_hold_role promise in updater.h. */
 enum verdict targetsearch_find(struct updater *u, const char *path, struct updater_target *out,
 			       struct err *err) MUST_USE;
 enum verdict targetsearch_each(struct updater *u, const char *role,
 			       bool (*each)(void *ctx, const struct updater_target *target),
 			       void *ctx, struct err *err) MUST_USE;
+enum verdict targetsearch_hold(struct updater *u, const char *role, struct err *err) MUST_USE;
 
 #endif

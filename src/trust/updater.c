@@ -409,6 +409,11 @@ enum verdict updater_each_target(struct updater *u, const char *role,
 	return targetsearch_each(u, role, each, ctx, err);
 }
 
+enum verdict updater_hold_role(struct updater *u, const char *role, struct err *err)
+{
+	return targetsearch_hold(u, role, err);
+}
+
 enum verdict updater_fetch_target(struct updater *u, const struct updater_target *target,
 				  struct buf *out, struct err *err)
 {

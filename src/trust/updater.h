@@ -141,6 +141,12 @@ enum verdict updater_each_target(struct updater *u, const char *role,
 				 void *ctx, struct err *err) MUST_USE;
 
 /*
+ * Have the file of a role that targets delegates to, not of those to which that role delegates. May
+ * fetch. VERDICT_MISSING_TARGET_ROLE if there is no such role.
+ */
+enum verdict updater_hold_role(struct updater *u, const char *role, struct err *err) MUST_USE;
+
+/*
  * Fetch a target and check its length and hashes; `out` is empty unless the verdict is VERDICT_OK.
  */
 enum verdict updater_fetch_target(struct updater *u, const struct updater_target *target,

@@ -125,6 +125,111 @@ def _(t):
     tuf.download("stray", want=1, why="target-not-found")
 
 
+def hash_bins(t, count=16, parent="R"):
+    """targets → R: */*, R → count bins by the first digits of the path's hash, as a site with many packages has it."""
+    world = World(t, listed=("length", "hashes"))
+    world.delegate("targets", parent, paths=["dir/*"], terminating=True)
+    each, names = 256 // count, [f"{parent}-{i:02x}" for i in range(count)]
+    for i, name in enumerate(names):
+        world.delegate(parent, name, paths=None, terminating=True,
+                       path_hash_prefixes=[f"{byte:02x}" for byte in range(i * each, (i + 1) * each)])
+    return world, names
+
+
+def bin_of(names, path):
+    return names[int(hashlib.sha256(path.encode()).hexdigest()[:2], 16) * len(names) // 256]
+
+
+@case("hash bins: a path is looked for in its own bin, and nowhere else")
+def _(t):
+    world, names = hash_bins(t)
+    for i in range(12):
+        world.add(f"dir/{i}", b"%d" % i, role=bin_of(names, f"dir/{i}"))
+    world.add("dir/stray", b"?", role=names[names.index(bin_of(names, "dir/stray")) ^ 1])
+    world.add("else/0", b"?", role=bin_of(names, "else/0"))
+    world.release("targets", "R", *names)
+    tuf = Tuf(t, world)
+    tuf.refresh()
+    for i in range(12):
+        world.requests()
+        tuf.download(f"dir/{i}")
+        fetched = [r for r in world.requests() if ".R-" in r]
+        need(fetched in ([f"1.{bin_of(names, f'dir/{i}')}.json"], []), "bins", fetched)
+    equal(len(tuf.got()), 12, "downloads")
+    tuf.download("dir/stray", want=1, why="target-not-found")
+    tuf.download("else/0", want=1, why="target-not-found")
+    tuf.download("dir/none", want=1, why="target-not-found")
+
+
+@case("hash bins: a change of one bin costs that bin; a bin never goes back")
+def _(t):
+    world, names = hash_bins(t)
+    here, other = "dir/a", next(f"dir/{i}" for i in range(99) if bin_of(names, f"dir/{i}") != bin_of(names, "dir/a"))
+    for path in (here, other):
+        world.add(path, path.encode(), role=bin_of(names, path))
+    world.release("targets", "R", *names)
+    tuf = Tuf(t, world)
+    tuf.download(here, other)
+    world.add(here, b"new", role=bin_of(names, here))
+    world.release(bin_of(names, here))
+    world.requests()
+    tuf.download(here, other)
+    equal([r for r in world.requests() if r.endswith(".json")][2:],
+          [world.file("snapshot")[9:], f"2.{bin_of(names, here)}.json"], "fetched")
+
+    # A snapshot that lists the bin's former version, by the right keys.
+    world.new_snapshot(lambda s: s["meta"][f"{bin_of(names, here)}.json"].update(version=1))
+    tuf.refused("rollback", stored=("timestamp",))
+    world.new_snapshot(lambda s: s["meta"].pop(f"{bin_of(names, other)}.json"))
+    tuf.refused("vanished", stored=("timestamp",))
+    world.new_snapshot()
+    tuf.download(here, other)
+
+
+@case("hash bins: a list that becomes bins takes clients along that hold it whole")
+def _(t):
+    world = World(t, listed=("length", "hashes"))
+    world.delegate("targets", "R", paths=["dir/*"], terminating=True)
+    for i in range(8):
+        world.add(f"dir/{i}", b"%d" % i, role="R")
+    world.release("targets", "R")
+    tuf = Tuf(t, world)
+    tuf.download("dir/0")
+    old = dict(world.files)
+
+    names = [f"R-{i:02x}" for i in range(256)]
+    for i, name in enumerate(names):
+        world.delegate("R", name, paths=None, path_hash_prefixes=[f"{i:02x}"], terminating=True)
+    for path, entry in world.signed["R"]["targets"].items():
+        world.signed[bin_of(names, path)]["targets"][path] = entry
+    world.signed["R"]["targets"] = {}
+    world.release("R", *names)
+    tuf.download(*[f"dir/{i}" for i in range(8)])
+    equal(len(tuf.got()), 8, "downloads")
+    new, world.files = world.files, old
+    tuf.refused("rollback")
+    world.files = new | {"metadata/2.R.json": old["metadata/1.R.json"]}
+    tuf.download("dir/1")  # what is trusted is not asked for again
+    (tuf.dir / "R.json").unlink()
+    tuf.download("dir/1", want=1, why="bad-length")
+
+
+@case("hash bins: a bin by another key than its role names, and one in another's place")
+def _(t):
+    world, names = hash_bins(t)
+    path = "dir/a"
+    world.add(path, b"a", role=bin_of(names, path))
+    world.keys[bin_of(names, path)] = [key(101)]
+    world.release("targets", "R", *names)
+    tuf = Tuf(t, world)
+    tuf.download(path, want=1, why="below-threshold")
+    world.keys[bin_of(names, path)] = [key(100)]
+    world.release(bin_of(names, path))
+    world.files[f"metadata/2.{bin_of(names, path)}.json"] = world.packed[names[names.index(bin_of(names, path)) ^ 1]]
+    tuf.download(path, want=1)
+    equal(tuf.got(), {}, "downloads")
+
+
 def tree(t):
     """targets → A: *.md, B: releases/*/*, B → C: releases/x/*, D: releases/y/*.zip"""
     world = World(t)

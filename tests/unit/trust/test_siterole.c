@@ -1,7 +1,9 @@
 #include "trust/siterole.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "common/digest.h"
 #include "support/testing.h"
 
 #define NONE SITEROLE_COUNT_
@@ -68,16 +70,89 @@ static void a_path_has_its_limit(void **state)
 static void every_role_is_renewed_within_its_life(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SITEROLE_COUNT_; i++) {
-		const struct siterole_rule *rule = siterole_rule((enum siterole)i);
+	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++) {
+		const struct siterole_rule *rule = siterole_rule(role);
 
-		assert_non_null(rule->name);
-		assert_true(rule->renew_below_s > 0 && rule->renew_below_s < rule->life_s);
-		assert_int_equal(rule->patterns[0] != NULL,
-				 siterole_is_delegated((enum siterole)i));
+		assert_true(siterole_renew_below(role) > 0);
+		assert_true(siterole_renew_below(role) <= siterole_renew_early(role));
+		assert_true(siterole_renew_early(role) < rule->life_s);
+		assert_int_equal(rule->patterns[0] != NULL, siterole_is_delegated(role));
+	}
+}
+
+static void every_role_and_bin_goes_by_its_name(void **state)
+{
+	static const struct {
+		const char *name;
+		enum siterole want;
+	} cases[] = {
+		{ "root", SITEROLE_ROOT },
+		{ "packages", SITEROLE_PACKAGES },
+		{ "packages-00", SITEROLE_PACKAGES_BIN },
+		{ "packages-ff", SITEROLE_PACKAGES_BIN + 255 },
+		{ "locations-3f", SITEROLE_LOCATIONS_BIN + 63 },
+		{ "timestamp", SITEROLE_TIMESTAMP },
+		{ "locations-40", NONE },
+		{ "packages-100", NONE },
+		{ "packages-FF", NONE },
+		{ "packages-0", NONE },
+		{ "packages- f", NONE },
+		{ "packages-", NONE },
+		{ "site-00", NONE },
+		{ "-00", NONE },
+		{ "", NONE },
+	};
+	enum siterole role;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		bool found = siterole_named(&role, cases[i].name);
+
+		if (found != (cases[i].want != NONE) || (found && role != cases[i].want))
+			fail_msg("%s", cases[i].name);
+	}
+	for (enum siterole i = 0; i < SITEROLE_COUNT_; i++) {
+		assert_true(siterole_named(&role, siterole_name(i).text));
+		assert_int_equal(role, i);
+	}
+}
+
+/* Each first byte of a hash belongs to one bin of each role: the one that a path goes to. */
+static void bins_share_all_hashes(void **state)
+{
+	static const enum siterole wholes[] = { SITEROLE_PACKAGES, SITEROLE_LOCATIONS };
+	char prefix[3], path[32], hex[DIGEST_HEX_SIZE];
+
+	(void)state;
+	for (size_t w = 0; w < COUNT_OF(wholes); w++) {
+		enum siterole owner[256], bin;
+		unsigned int seen = 0, byte;
+
+		for (bin = 0; bin < SITEROLE_COUNT_; bin++) {
+			if (!siterole_is_bin(bin) || siterole_whole(bin) != wholes[w])
+				continue;
+			assert_int_equal(siterole_delegator(bin), wholes[w]);
+			for (unsigned int i = 0; siterole_bin_prefix(prefix, bin, i); i++) {
+				assert_int_equal(sscanf(prefix, "%2x", &byte), 1);
+				owner[byte] = bin;
+				seen++;
+			}
+		}
+		assert_int_equal(seen, 256);
+		for (unsigned int i = 0; i < 2000; i++) {
+			struct digest hash;
+
+			snprintf(path, sizeof(path), "package/LON%05x.json", i);
+			digest_of(&hash, span_of_text(path));
+			digest_print(hex, &hash);
+			assert_int_equal(sscanf(hex, "%2x", &byte), 1);
+			assert_int_equal(siterole_bin_of_path(wholes[w], path), owner[byte]);
+		}
 	}
 }
 
 TESTING_MAIN(cmocka_unit_test(each_path_has_one_role_or_none),
 	     cmocka_unit_test(a_path_has_its_limit),
-	     cmocka_unit_test(every_role_is_renewed_within_its_life))
+	     cmocka_unit_test(every_role_is_renewed_within_its_life),
+	     cmocka_unit_test(every_role_and_bin_goes_by_its_name),
+	     cmocka_unit_test(bins_share_all_hashes))
