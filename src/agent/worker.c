@@ -1,6 +1,7 @@
 #include "agent/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,9 @@
 #include "common/log.h"
 #include "common/wire.h"
 
-#define IDLE_STEP_MS 30000 /* how long an open connection may be late in being closed */
+#define IDLE_STEP_MS 30000      /* how long an open connection may be late in being closed */
+#define KEPT_PIECE   (8 << 20)  /* greater ones are given back as soon as they are free */
+#define KEPT_BYTES   (32 << 20) /* more free ones than that are, too */
 
 static const struct {
 	const char *op;
@@ -147,9 +150,20 @@ static bool is_wanted(const struct worker *w, const struct peers *p, uint64_t id
 	return !p->had_guests || p->count > 1 || idle_ms < (uint64_t)w->options.linger_s * 1000;
 }
 
+/*
+ * The buffers of a fetch are some megabytes each. Taking them from the kernel and giving them back
+ * for every package costs as much as the files of a small one; at rest all goes back.
+ */
+static void keep_memory(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, KEPT_PIECE);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+}
+
 static void loop(struct worker *w, struct peers *p)
 {
 	uint64_t idle_since_ms = clock_mono_ms(w->clock);
+	bool holds_memory = false;
 
 	for (;;) {
 		int ready = poll(p->fds, (nfds_t)p->count, IDLE_STEP_MS);
@@ -160,6 +174,11 @@ static void loop(struct worker *w, struct peers *p)
 			if (!serve_ready(w, p) || w->options.offline)
 				return;
 			idle_since_ms = clock_mono_ms(w->clock);
+			holds_memory = true;
+		}
+		if (ready == 0 && holds_memory) {
+			malloc_trim(0);
+			holds_memory = false;
 		}
 		if (w->scene != NULL)
 			scene_close_idle(w->scene);
@@ -178,6 +197,7 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 	if (!state_open(&w.state, options->state_dir, STATE_READ, err))
 		return false;
 	attach(&peers, socket);
+	keep_memory();
 	loop(&w, &peers);
 	op_demand_close(&w);
 	scene_free(w.scene);

@@ -92,7 +92,7 @@ void landing_hand_init(struct landing_hand *h, struct landing *l)
 		.landing = l,
 		.hash = digest_new(),
 		.decoder = frame_decoder_new(),
-		.raw = alloc_zeroed(1, FRAME_RAW_MAX),
+		.raw = alloc_resize(NULL, FRAME_RAW_MAX),
 	};
 	tree_files_init(&h->out, l->tree);
 	tree_files_init(&h->seed, NULL);
