@@ -28,6 +28,13 @@ static bool receive_made(uint32_t first, uint32_t count, struct buf *bytes, void
 	return !atomic_load(&a->landing.broken);
 }
 
+static bool is_here(uint32_t n, void *ctx)
+{
+	const struct assemble *a = ctx;
+
+	return landing_is_done(&a->landing, a->want.first[n]);
+}
+
 static bool receive_patch(void *ctx, uint64_t offset, struct span bytes)
 {
 	struct incoming *in = ctx;
@@ -111,6 +118,7 @@ static enum assemble_delta run_patch(enum assemble_result *result_out, struct as
 		.delta = delta,
 		.path = path,
 		.chunks = receive_made,
+		.is_here = is_here,
 		.ctx = a,
 	};
 	struct incoming in = { .a = a, .size = delta->size };

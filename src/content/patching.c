@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -13,10 +14,16 @@
 #define FILE_MODE   0600
 #define REPLAY_SIZE 65536u
 
+/* The old stream's blocks that were read last, each in the one place that its number gives. */
+#define BLOCK_SIZE  4096u
+#define BLOCK_COUNT 1024u
+
 struct patching {
 	const struct patching_params *params;
 	struct patchreader *reader;
 	struct tree_files old;
+	uint64_t held[BLOCK_COUNT]; /* the number + 1 of the block in each place; 0: none */
+	uint8_t *blocks;
 	int fd;
 	uint64_t offset;
 	struct digest_ctx *hash;
@@ -28,11 +35,66 @@ struct patching {
 	struct err wrong; /* the first thing that was */
 };
 
+/* The block of the old stream that holds `offset`; NULL if it cannot be read. */
+static const uint8_t *block_at(struct patching *p, uint64_t offset)
+{
+	uint64_t number = offset / BLOCK_SIZE;
+	uint64_t left = manifest_stream_size(p->params->old->manifest) - number * BLOCK_SIZE;
+	uint8_t *block = p->blocks + number % BLOCK_COUNT * BLOCK_SIZE;
+	uint64_t *held = &p->held[number % BLOCK_COUNT];
+
+	if (*held == number + 1)
+		return block;
+	*held = 0;
+	if (!tree_read(block, &p->old, number * BLOCK_SIZE,
+		       (uint32_t)MIN_OF(left, (uint64_t)BLOCK_SIZE)))
+		return NULL;
+	*held = number + 1;
+	return block;
+}
+
+static bool copy_from_blocks(uint8_t *dst, struct patching *p, uint64_t offset, size_t size)
+{
+	while (size > 0) {
+		size_t skip = (size_t)(offset % BLOCK_SIZE);
+		size_t n = MIN_OF(size, BLOCK_SIZE - skip);
+		const uint8_t *block = block_at(p, offset);
+
+		if (block == NULL)
+			return false;
+		memcpy(dst, block + skip, n);
+		dst += n;
+		offset += n;
+		size -= n;
+	}
+	return true;
+}
+
+/* True if the next `size` bytes of the new stream belong to chunks that nobody wants any more. */
+static bool is_unwanted(const struct patching *p, size_t size)
+{
+	const struct patching_params *params = p->params;
+	uint64_t end = patchreader_delivered(p->reader) + size;
+	uint32_t count = manifest_chunk_count(params->manifest);
+
+	for (uint32_t n = p->first + p->whole;
+	     n < count && manifest_chunk_at(params->manifest, n)->offset < end; n++)
+		if (!params->is_here(n, params->ctx))
+			return false;
+	return true;
+}
+
+/*
+ * The copies of a rebuilt program are tens of thousands of a few bytes, from all over the old one.
+ * Where a block cannot be read, the bytes of it that are asked for may be there all the same.
+ */
 static bool give_old(void *dst, uint64_t offset, size_t size, void *ctx, struct err *err)
 {
 	struct patching *p = ctx;
 
-	return tree_read(dst, &p->old, offset, (uint32_t)size) ||
+	return is_unwanted(p, size) ||
+	       (size < BLOCK_SIZE && copy_from_blocks(dst, p, offset, size)) ||
+	       tree_read(dst, &p->old, offset, (uint32_t)size) ||
 	       err_set(err, ERR_FORMAT, "the old tree is not what it was");
 }
 
@@ -135,6 +197,7 @@ bool patching_open(struct patching **out, const struct patching_params *params, 
 
 	p->params = params;
 	tree_files_init(&p->old, params->old);
+	p->blocks = alloc_zeroed(BLOCK_COUNT, BLOCK_SIZE);
 	p->fd = open(params->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
 	if (p->fd < 0)
 		return err_sys(err, ERR_IO, errno, "file %s", params->path);
@@ -154,6 +217,7 @@ void patching_close(struct patching *p)
 	path_close_fd(&p->fd);
 	digest_free(p->hash);
 	buf_release(&p->bytes);
+	free(p->blocks);
 	free(p);
 }
 

@@ -31,12 +31,16 @@
  */
 typedef bool patching_fn(uint32_t first, uint32_t count, struct buf *bytes, void *ctx);
 
+/* True once chunk `n` is no longer wanted: other bytes may then be handed over in its place. */
+typedef bool patching_is_here_fn(uint32_t n, void *ctx);
+
 struct patching_params {
 	const struct manifest *manifest; /* what is to be made */
 	const struct tree *old;          /* NULL for streams */
 	const struct index_delta *delta;
 	const char *path; /* where the file is kept; whatever stands there is gone on with */
 	patching_fn *chunks;
+	patching_is_here_fn *is_here;
 	void *ctx;
 };
 

@@ -128,6 +128,17 @@ static bool take(void *dst, struct patchreader *r, enum patchform_part which, si
 	return true;
 }
 
+static bool take_byte(uint8_t *out, struct patchreader *r, enum patchform_part which,
+		      struct err *err)
+{
+	struct part *part = &r->parts[which];
+
+	if (part->at == part->end && !refill(r, part, err))
+		return false;
+	*out = part->raw[part->at++];
+	return true;
+}
+
 /* An unsigned LEB128 number of at most `max`. */
 static bool take_number(uint64_t *out, struct patchreader *r, enum patchform_part which,
 			uint64_t max, struct err *err)
@@ -137,7 +148,7 @@ static bool take_number(uint64_t *out, struct patchreader *r, enum patchform_par
 
 	*out = 0;
 	do {
-		if (!take(&byte, r, which, 1, err))
+		if (!take_byte(&byte, r, which, err))
 			return false;
 		if (shift > 56)
 			break;
@@ -176,15 +187,17 @@ static bool take_run(struct run *run, struct patchreader *r, uint64_t left, stru
 
 static bool change(struct patchreader *r, uint8_t *bytes, size_t size, struct err *err)
 {
-	uint8_t by[256];
+	struct part *part = &r->parts[PATCHFORM_CHANGES];
 
 	for (size_t done = 0; done < size;) {
-		size_t n = MIN_OF(size - done, sizeof(by));
+		size_t n;
 
-		if (!take(by, r, PATCHFORM_CHANGES, n, err))
+		if (part->at == part->end && !refill(r, part, err))
 			return false;
+		n = MIN_OF(size - done, part->end - part->at);
 		for (size_t i = 0; i < n; i++)
-			bytes[done + i] = (uint8_t)(bytes[done + i] + by[i]);
+			bytes[done + i] = (uint8_t)(bytes[done + i] + part->raw[part->at + i]);
+		part->at += n;
 		done += n;
 	}
 	return true;
