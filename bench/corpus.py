@@ -111,6 +111,19 @@ def big_file(folder, size=1 << 30):
     return path
 
 
+def huge_file(folder, size=5 << 30):
+    """One file that compresses to half: as large as asked, the same every time."""
+    path = folder / "huge" / "file.bin"
+
+    def fill(at):
+        rng = random.Random(13)
+        with open(at / "file.bin", "w", encoding="ascii") as file:
+            for _ in range(size >> 20):
+                file.write(rng.randbytes(1 << 19).hex())
+    make(path.parent, fill)
+    return path
+
+
 def pairs(folder):
     """label → (old, new): the pairs that lie in the folder, else those of the archive."""
     def found():

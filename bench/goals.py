@@ -11,7 +11,8 @@ import corpus
 import flow
 import hostile
 import lines
-from measure import Cost, in_rounds, note, timed
+import memory
+from measure import Cost, in_rounds, note, put_aside, timed
 
 class Bench:
     def __init__(self, data, rounds, report):
@@ -139,13 +140,13 @@ class Update:
 
     def update(self):
         """From the old version, which alone is here, to the new one."""
-        self.client("cache", "--clear")
+        put_aside(self.client.state / "store")
         self.fetch(1)
         settle()
         return self.fetch()
 
     def unpack(self):
-        remove(self.work / "out")
+        put_aside(self.work / "out")
         (self.work / "out").mkdir()
         settle()
         return timed(f"curl -s {self.nginx.url}/new.tar.zst | zstd -q -d --long=27"
@@ -251,10 +252,14 @@ def p13_mount(bench, t):
     at = t.dir / "mnt"
     t.defer(lambda: subprocess.run(["umount", "-l", at], stderr=subprocess.DEVNULL))
 
-    def fetch():
-        if at.exists():  # of the round before: what is mounted stays in the store
+    def empty_store():
+        """Whoever served the mount may still hold its content for a moment, which a clearing would respect."""
+        if at.exists():
             client("unmount", at)
-        client("cache", "--clear")
+        remove(client.state / "store")
+
+    def fetch():
+        empty_store()
         settle()
         return timed([flow.program("packway"), "--state", client.state, "fetch", package], env=client.env)[0]
 
@@ -262,7 +267,7 @@ def p13_mount(bench, t):
         return timed(f"cat {path} >/dev/null")[0]
 
     def first():
-        client("cache", "--clear")
+        empty_store()
         client("mount", package, at)
         return read(at / "file.bin")
 
@@ -593,4 +598,6 @@ GOALS = {
     "P11": ("polls", p11_polls),
     "P12": ("intake", p12_intake),
     "P13": ("mount", p13_mount),
+    "P14": ("memory", memory.p14_memory),
+    "P15": ("a lossy line", lines.p15_lossy_line),
 }

@@ -1,4 +1,4 @@
-"""P6, P7 and P8: small files, open ways and new ways, on this machine and over a slow line (wan.c)."""
+"""P6, P8 and P15: small files, new ways and lost packets, on this machine and over a slow line (wan.c)."""
 import os
 import random
 import shutil
@@ -7,10 +7,11 @@ import time
 
 import corpus
 import flow
-from measure import in_rounds, timed
+from measure import in_rounds, put_aside, timed
 
 SMALL_FILES = 2000
 WAN_MS, WAN_MBIT = 25, 100  # each way: a round trip of 50 ms
+LOSS_PERCENT = 0.5
 
 
 class Slow:
@@ -34,6 +35,9 @@ class Slow:
         self._ip("link", "set", near, "up")
         for words in (("addr", "add", f"{net}.2/24", "dev", far), ("link", "set", far, "up"), ("link", "set", "lo", "up")):
             self._ip("-n", self.name, *words)
+        # Debian's own, whatever this machine has set: it decides what a lost packet costs.
+        self._ip("route", "replace", f"{net}.0/24", "dev", near, "src", self.host, "congctl", "cubic")
+        self._ip("-n", self.name, "route", "replace", f"{net}.0/24", "dev", far, "src", f"{net}.2", "congctl", "cubic")
 
     def _ip(self, *words):
         subprocess.run(["ip", *words], check=True)
@@ -94,13 +98,13 @@ class World:
         return timed([*self.line.inside, flow.program("packway"), "--state", self.client.state, *words], env=self.client.env)[0]
 
     def fetch(self, dp):
-        shutil.rmtree(self.client.state / "store", ignore_errors=True)
+        put_aside(self.client.state / "store")
         subprocess.run(["sync"], check=True)
         return self.packway("fetch", self.package, "--dp", dp)
 
     def tar(self):
         out = self.t.dir / "tar.out"
-        shutil.rmtree(out, ignore_errors=True)
+        put_aside(out)
         out.mkdir()
         subprocess.run(["sync"], check=True)
         return timed([*self.line.inside, "sh", "-c", f"curl -s {self.url}/small.tar | tar -C {out} -x"])[0]
@@ -140,11 +144,68 @@ def p6_on(bench, t, label, line):
 def p6_small_files(bench, t):
     bench.report.say(f"{SMALL_FILES} files, verified and flushed; the peer does neither")
     p6_on(bench, t, "LAN", Direct())
-    if os.geteuid() == 0 and os.path.exists("/dev/net/tun"):
+    if slow_line_is_possible(bench):
         bench.report.say(f"WAN: {2 * WAN_MS} ms round trip, {WAN_MBIT} Mbit/s")
         p6_on(bench, t, "WAN", Slow(t))
-    else:
-        bench.report.say("the slow line needs root and /dev/net/tun: not measured")
+
+
+def slow_line_is_possible(bench):
+    if os.geteuid() == 0 and os.path.exists("/dev/net/tun"):
+        return True
+    bench.report.say("the slow line needs root and /dev/net/tun: not measured")
+    return False
+
+
+class Lossy:
+    """10 MB that do not compress, as a package and as a file, behind a line that loses packets."""
+
+    def __init__(self, t):
+        self.t, self.line = t, Slow(t, loss=LOSS_PERCENT)
+        source, self.web = t.new_dir("source"), t.new_dir("web")
+        (source / "file.bin").write_bytes(random.Random(15).randbytes(10_000_000))
+        shutil.copy(source / "file.bin", self.web)
+        site = t.site()
+        cap = site.folder_cap("cap1")
+        site("dp", "add", "web", f"file://{self.web}")
+        self.package = site.package("ten", source)
+        site("publish")
+        port = flow.free_port()
+        t.nginx(self.web, extra="sendfile on;", server=f"listen {self.line.host}:{port};")
+        self.url = f"http://{self.line.host}:{port}"
+        self.client = t.client().join(site, f"file://{cap}")
+        self.client("sync")
+
+    def run(self, *words, env=None):
+        return timed([*self.line.inside, *words], env=env)[0]
+
+    def fetch(self):
+        put_aside(self.client.state / "store")
+        return self.run(flow.program("packway"), "--state", self.client.state, "fetch", self.package, "--dp", self.url,
+                        env=self.client.env)
+
+    def aria2c(self):
+        out = self.t.dir / "aria2.out"
+        out.unlink(missing_ok=True)
+        return self.run("aria2c", "-q", "-x4", "-s4", "-k1M", "--file-allocation=none", "-d", self.t.dir, "-o", out.name,
+                        f"{self.url}/file.bin")
+
+    def curl(self):
+        return self.run("curl", "-s", "-o", self.t.dir / "curl.out", f"{self.url}/file.bin")
+
+
+def p15_lossy_line(bench, t):
+    if not slow_line_is_possible(bench):
+        return
+    if shutil.which("aria2c") is None:
+        bench.report.say("the peer is missing: apt-get install aria2")
+        return
+    bench.report.say(f"10 MB, {2 * WAN_MS} ms round trip, {WAN_MBIT} Mbit/s, {LOSS_PERCENT} % lost, cubic")
+    world = Lossy(t)
+    cost = in_rounds({"aria2c -x4": world.aria2c, "packway fetch": world.fetch}, bench.rounds)
+    bench.report.row("curl, one round", f"{world.curl().wall:.2f} s")
+    bench.report.row("aria2c -x4, packway fetch",
+                     f"{cost['aria2c -x4'].wall:.2f}, {cost['packway fetch'].wall:.2f} s")
+    bench.report.at_most("packway fetch / aria2c -x4", cost["packway fetch"].wall / cost["aria2c -x4"].wall, 1.2)
 
 
 def until_read(line, run):

@@ -40,6 +40,15 @@ def timed(command, env=None, cwd=None):
     return cost, out
 
 
+def put_aside(path):
+    """
+    Out of the way, for the end of the run to remove. ext4 takes no inode again that was freed less
+    than five seconds ago, and whoever makes files right after a removal pays for the search.
+    """
+    if path.exists():
+        path.rename(path.with_name(f"{path.name}.aside-{time.monotonic_ns()}"))
+
+
 def in_rounds(rows, rounds):
     """
     rows: label → function that prepares, measures and returns a Cost. Each round runs every row
