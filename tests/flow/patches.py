@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """Patches and first-install streams: made by the site, brought to DPs, taken by clients."""
-import hostile
 from flow import *
 
 
@@ -166,39 +165,6 @@ def _(t):
     same_tree(t.dir / "source", t.dir / "out")
     attempts = client.json("explain")["attempts"]
     equal([(a["server"], a["class"]) for a in attempts], [("dp1", "corrupt"), ("dp2", "ok")], "attempts")
-
-
-@case("patches and streams from odd servers: the right content, or a clear failure")
-def _(t):
-    site = t.site()
-    site.folder_cap("cap1")
-    dp = hostile.Server(t, t.dir / "dp")
-    site("dp", "add", "dp1", dp.url)
-    put_program(t.dir / "source", 0)
-    package = site.json("package", "create", "tool", "--source", t.dir / "source")["id"]
-    site("package", "distribute", package, "--all")
-    site("publish")
-    (stream,) = (t.dir / "dp" / package / "patches").glob("none-1-*")
-    size = stream.stat().st_size
-    odd = [("without ranges", hostile.without_ranges), ("wrong range", hostile.wrong_range),
-           ("lying range", hostile.lying_range), ("gzip", hostile.gzipped), ("short", hostile.truncated),
-           ("flipped", hostile.flipped), ("missing", hostile.missing), ("zeros", hostile.zeroed)]
-    odd += [(f"cut at {at}", hostile.cut_after(at))
-            for at in [1, size - 1] + [t.rng.randrange(size) for _ in range(12)]]
-    for number, (name, behaviour) in enumerate(odd):
-        # A client of its own, which has nothing against the server yet.
-        client = t.client(f"client{number}").join(site, f"file://{t.dir}/cap1")
-        out = t.dir / f"out {name}"
-        dp.forget()
-        dp.behaviour = hostile.patches(behaviour)
-        result = client("fetch", package, "-o", out, check=False)
-        need(any("/patches/" in str(asked) for asked in dp.requests), f"{name}: no patch was asked for", dp.requests)
-        if result.code == 0:
-            same_tree(t.dir / "source", out)
-        else:
-            need("[PW-" in result.err, f"{name}: no clear failure", result.err)
-            need(not out.exists(), f"{name}: a tree stands there")
-        need(name != "without ranges" or result.code == 0, "a server without ranges serves", result.err)
 
 
 @case("serve makes patches behind a version that is out already")

@@ -1,37 +1,51 @@
 #!/usr/bin/python3
-"""What makes patches, copies to DPs and repacks is killed at random moments, or finds the disk full: nothing partial
-ever stands under its final name, and the next run completes."""
+"""What makes versions, patches and copies to DPs, repacks and publishes is killed at random moments, or finds the disk
+full: nothing partial ever stands under its final name, and the next run completes."""
 from flow import *
 
-KILLS = int(os.environ.get("PACKWAY_TEST_KILLS", "30"))
+KILLS = int(os.environ.get("PACKWAY_TEST_KILLS", "12"))
+
+
+def named_hash(name):
+    """The hash that a name holds: of packs, indexes and patches behind, of a CAP's documents before; None: it has none."""
+    return next((word for word in (name.split(".")[0].split("-")[-1], name.split(".")[0]) if len(word) == 64), None)
+
+
+def is_json(data):
+    with contextlib.suppress(ValueError):
+        return bool(json.loads(data))
+    return False
 
 
 class Watcher(threading.Thread):
-    """Hashes every file that appears under a name that holds its hash, as soon as it is there."""
+    """Looks at every file that appears, as soon as it is there: its bytes are those that its name stands for, and JSON is
+    whole."""
 
     def __init__(self, *folders):
         super().__init__(daemon=True)
         self.folders, self.seen, self.partial, self.done = folders, set(), [], False
+        self.lock = threading.Lock()  # held to keep it from looking
 
     def look(self, path):
-        want = path.stem.split("-")[-1]
-        if len(want) != 64 or path.name.startswith("."):
+        want = named_hash(path.name)
+        if path.name.startswith(".") or not (want or path.suffix == ".json"):
             return
         with contextlib.suppress(OSError):
             info = path.stat()
-            key = (str(path), info.st_ino)
+            key = (str(path), info.st_ino, info.st_mtime_ns)
             if key in self.seen:
                 return
-            got = hashlib.sha256(path.read_bytes()).hexdigest()
+            data = path.read_bytes()
             if path.stat().st_ino == info.st_ino:
                 self.seen.add(key)
-                if got != want:
+                if hashlib.sha256(data).hexdigest() != want if want else not is_json(data):
                     self.partial.append(str(path))
 
     def round(self):
-        for folder in self.folders:
-            for path in folder.glob("*/*/*"):
-                self.look(path)
+        with self.lock:
+            for folder in self.folders:
+                for path in [*folder.glob("*/*"), *folder.glob("*/*/*"), *folder.glob("*/*/*/*")]:
+                    self.look(path)
 
     def run(self):
         while not self.done:
@@ -81,24 +95,29 @@ def _(t):
     source = t.dir / "source"
     change(source, 1, t.rng)
     package = site.json("package", "create", "tool", "--source", source)["id"]
-    began = time.monotonic()
-    site("package", "distribute", package, "--all")
-    length = time.monotonic() - began
-    site("publish")
+    # What each version takes, and how often it is cut off before it is done.
+    works = {("package", "update", package): 1, ("package", "distribute", package, "--all"): 2, ("publish",): 1}
+    lengths = {}
+    change(source, 2, t.rng)
+    for argv in works:
+        began = time.monotonic()
+        site(*argv)
+        lengths[argv] = time.monotonic() - began
     client = t.client().join(site, f"file://{t.dir}/cap1")
-    watcher = Watcher(site.dir / "library", *dps)
+    watcher = Watcher(site.dir / "library", t.dir / "cap1", *dps)
     watcher.start()
-    killed, version = 0, 1
+    killed, version, by_work = 0, 2, {}
     while killed < KILLS:
         version += 1
         change(source, version, t.rng)
-        site("package", "update", package)
-        # Each version's work is cut off a few times, then done.
-        for _ in range(3):
-            process = t.spawn(program("packway-site"), "--site", site.dir, "package", "distribute", package, "--all")
-            killed += kill_group(process, t.rng.uniform(0.02, 1.5 * length))
-        site("package", "distribute", package, "--all")
-        site("publish")
+        for argv, times in works.items():
+            for _ in range(times):
+                process = t.spawn(program("packway-site"), "--site", site.dir, *argv)
+                if kill_group(process, t.rng.uniform(0.002, 1.3 * lengths[argv])):
+                    killed += 1
+                    verb = argv[1 if len(argv) > 1 else 0]
+                    by_work[verb] = by_work.get(verb, 0) + 1
+            site(*argv)
         if version % 3 == 0:
             out = t.dir / f"out{version}"
             client("sync")
@@ -120,7 +139,7 @@ def _(t):
     same_tree(source, t.dir / "out")
     client("verify", package)
     left = [str(p) for f in (site.dir / "library", *dps) for p in f.rglob(".new-*")]
-    print(f"# {killed} kills over {version} versions, {looked} files looked at, {len(left)} temporary files left")
+    print(f"# {killed} kills {by_work} over {version} versions, {looked} files looked at, {len(left)} temporary files left")
     dropped = [v for v in site.json("package", "versions", package) if v["state"] == "dropped"]
     need(dropped, "no version has left")
 
@@ -164,7 +183,8 @@ def _(t):
             library.mkdir()
             run("mount", "-t", "tmpfs", "-o", "size=12m", "none", library)
             t.defer(subprocess.run, ["umount", "-l", str(library)])
-            shutil.copytree(t.dir / "kept", library, dirs_exist_ok=True, symlinks=True)
+            with watcher.lock:  # this copy is ours, and not in one step
+                shutil.copytree(t.dir / "kept", library, dirs_exist_ok=True, symlinks=True)
             filler = library / ".filler"
             with contextlib.suppress(OSError), open(filler, "wb") as f:
                 while True:

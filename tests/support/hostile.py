@@ -308,6 +308,19 @@ def gzipped(r):
     r.send(body)
 
 
+def wrong_length(by):
+    """The right bytes under a Content-Length that is wrong by so many."""
+    def behaviour(r):
+        body = r.file.read_bytes()
+        wanted = r.wanted_range(len(body)) or (0, len(body) - 1)
+        part = body[wanted[0]:wanted[1] + 1]
+        r.start(206 if "Range" in r.headers else 200, Content_Length=max(0, len(part) + by),
+                Content_Range=f"bytes {wanted[0]}-{wanted[1]}/{len(body)}")
+        r.send(part)
+        raise Hangup
+    return behaviour
+
+
 def status(code):
     return lambda r: r.refuse(code)
 
