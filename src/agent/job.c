@@ -10,6 +10,7 @@
 
 #include "agent/cycle.h"
 #include "agent/jobs.h"
+#include "agent/mountpoint.h"
 #include "agent/permit.h"
 #include "common/alloc.h"
 #include "common/helper.h"
@@ -27,9 +28,11 @@ static const struct {
 	const char *verb;
 	job_verb_fn *run;
 } verbs[] = {
-	{ "sync", cycle_sync },    { "run", cycle_run },      { "enroll", jobs_enroll },
-	{ "fetch", jobs_fetch },   { "locate", jobs_locate }, { "connections", jobs_connections },
-	{ "doctor", jobs_doctor }, { "verify", jobs_verify }, { "probe", jobs_probe },
+	{ "sync", cycle_sync },    { "run", cycle_run },
+	{ "enroll", jobs_enroll }, { "fetch", jobs_fetch },
+	{ "locate", jobs_locate }, { "connections", jobs_connections },
+	{ "doctor", jobs_doctor }, { "verify", jobs_verify },
+	{ "probe", jobs_probe },   { "mount", mountpoint_serve },
 };
 
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)

@@ -43,6 +43,7 @@ struct job {
 			   */
 	pid_t worker_pid; /* 0 unless this job started it */
 	uid_t caller;     /* on whose behalf */
+	int passed;       /* a descriptor that came with the request; 0: none */
 	bool nobody_listens; /* `event` said so */
 	bool for_person;     /* somebody waits for it; false: the agent's own schedule */
 	job_event_fn *event;
@@ -51,8 +52,8 @@ struct job {
 
 /*
  * Run the verb `name` ("sync", "fetch", "locate", "connections", "doctor", "probe", "run",
- * "enroll", "verify") with the request's members as in docs/ARCHITECTURE.md 7. The caller owns
- * *result_out. Unknown verbs are ERR_USAGE.
+ * "enroll", "verify", "mount") with the request's members as in docs/ARCHITECTURE.md 7. The caller
+ * owns *result_out. Unknown verbs are ERR_USAGE.
  */
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err) MUST_USE;
 

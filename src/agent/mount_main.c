@@ -72,6 +72,7 @@ enum option_id {
 	OPTION_KEEP,
 	OPTION_RELEASE,
 	OPTION_RECONCILE,
+	OPTION_SERVED_FOR,
 };
 
 static const struct option long_options[] = {
@@ -89,6 +90,7 @@ static const struct option long_options[] = {
 	{ "keep", no_argument, NULL, OPTION_KEEP },
 	{ "release", required_argument, NULL, OPTION_RELEASE },
 	{ "reconcile", no_argument, NULL, OPTION_RECONCILE },
+	{ "served-for", required_argument, NULL, OPTION_SERVED_FOR },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -157,6 +159,12 @@ static bool take_option(struct serve *s, const char **state, int id, struct err 
 		return true;
 	case OPTION_RECONCILE:
 		s->reconciles = true;
+		return true;
+	case OPTION_SERVED_FOR:
+		if (!take_number(&number, UINT32_MAX, err))
+			return false;
+		s->request.user = (uid_t)number;
+		s->request.fuse = MOUNTPOINT_FUSE_FD;
 		return true;
 	default:
 		return take_setting(s, id, err);
@@ -439,7 +447,7 @@ static bool serve_view(struct serve *s, bool has_token, struct err *err)
 		.read = read,
 		.source = s->source,
 		.at = s->at,
-		.for_all = geteuid() == 0,
+		.for_all = geteuid() == 0 && s->request.fuse == 0,
 		.ready = on_ready,
 		.ctx = s,
 	};
@@ -480,6 +488,29 @@ static bool open_feed(struct serve *s, const struct mountfeed_params *params, st
 	return true;
 }
 
+/* One of the few that the user may have, until this process ends. */
+static bool claim_for_user(struct serve *s, struct err *err)
+{
+	for (int n = 0; n < MOUNTPOINT_OF_USER; n++) {
+		SCOPED_TEXT char *name = alloc_printf("user %u, %d", s->request.user, n);
+
+		if (mountledger_claim(&s->claim, &s->state, name, 0, err))
+			return true;
+		if (err->code != ERR_LOCKED)
+			return false;
+	}
+	err_set(err, ERR_LOCKED, "user %u has %d packages mounted already", s->request.user,
+		MOUNTPOINT_OF_USER);
+	return err_fix(err, "unmount one of them: packway unmount DIR");
+}
+
+/* The mount stands, where and how the user could make it; it is only answered here. */
+static bool serve_user(struct serve *s, struct err *err)
+{
+	s->at = alloc_printf("/dev/fd/%d", s->request.fuse); /* libfuse's name for such a mount */
+	return claim_for_user(s, err) && serve_view(s, false, err);
+}
+
 static bool serve(struct serve *s, bool has_token, struct err *err)
 {
 	const struct mountfeed_params params = {
@@ -489,9 +520,12 @@ static bool serve(struct serve *s, bool has_token, struct err *err)
 		.advertisement = s->request.advertisement,
 		.program = s->request.program,
 	};
-	bool done = find_place(s, err) && open_feed(s, &params, err);
+	bool is_users = s->request.fuse != 0;
+	bool done = (is_users || find_place(s, err)) && open_feed(s, &params, err);
 
-	if (done) {
+	if (done && is_users) {
+		done = serve_user(s, err);
+	} else if (done) {
 		switch (claim_place(s, err)) {
 		case PLACE_OURS:
 			done = serve_place(s, has_token, err);

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -15,11 +17,13 @@
 #define ARGS_MAX   40
 #define START_MS   5000 /* of the first generation, which only forks */
 #define NUMBER_MAX 24
+#define FUSE_MAJOR 10 /* /dev/fuse, by the kernel's list of devices */
+#define FUSE_MINOR 229
 
 struct arguments {
 	const char *argv[ARGS_MAX];
 	size_t count;
-	char linger[NUMBER_MAX], quota[NUMBER_MAX], version[NUMBER_MAX];
+	char linger[NUMBER_MAX], quota[NUMBER_MAX], version[NUMBER_MAX], user[NUMBER_MAX];
 };
 
 static void put(struct arguments *a, const char *option, const char *value)
@@ -57,16 +61,22 @@ static void put_request(struct arguments *a, const struct mountpoint_request *r)
 	put(a, "--program", r->program);
 	if (r->keeps)
 		a->argv[a->count++] = "--keep";
+	if (r->fuse == 0)
+		return;
+	(void)snprintf(a->user, NUMBER_MAX, "%u", (unsigned int)r->user);
+	put(a, "--served-for", a->user);
 }
 
-/* Start it with its end of a socket, and a token if there is one. */
-static bool start(int *socket_out, const struct arguments *a, int token, struct err *err)
+#define NO_MORE ((struct spawn_fd){ .from = -1 })
+
+/* Start it with its end of a socket, and one more descriptor if there is one. */
+static bool start(int *socket_out, const struct arguments *a, struct spawn_fd more, struct err *err)
 {
-	struct spawn_fd fds[] = { { -1, MOUNTPOINT_SOCKET_FD }, { token, MOUNTPOINT_TOKEN_FD } };
+	struct spawn_fd fds[] = { { -1, MOUNTPOINT_SOCKET_FD }, more };
 	struct spawn s = {
 		.argv = a->argv,
 		.fds = fds,
-		.fd_count = token >= 0 ? COUNT_OF(fds) : 1,
+		.fd_count = more.from >= 0 ? COUNT_OF(fds) : 1,
 		.flags = SPAWN_NEW_SESSION,
 	};
 	int pair[2];
@@ -102,11 +112,12 @@ static bool take_answer(json_t **result_out, int socket, struct err *err)
 	return true;
 }
 
-static bool ask(json_t **result_out, const struct arguments *a, int token, struct err *err)
+static bool ask(json_t **result_out, const struct arguments *a, struct spawn_fd more,
+		struct err *err)
 {
 	SCOPED_FD int socket = -1;
 
-	return start(&socket, a, token, err) && take_answer(result_out, socket, err);
+	return start(&socket, a, more, err) && take_answer(result_out, socket, err);
 }
 
 bool mountpoint_mount(json_t **result_out, int *token_out, struct job *job,
@@ -123,13 +134,45 @@ bool mountpoint_mount(json_t **result_out, int *token_out, struct job *job,
 		return err_set(err, ERR_IO, "no pipe");
 	put_settings(&a, helper, job);
 	put_request(&a, request);
-	done = ask(result_out, &a, ends[0], err);
+	done = ask(result_out, &a, (struct spawn_fd){ ends[0], MOUNTPOINT_TOKEN_FD }, err);
 	path_close_fd(&ends[0]);
 	if (done && token_out != NULL)
 		*token_out = ends[1];
 	else
 		path_close_fd(&ends[1]);
 	return done;
+}
+
+/*
+ * The kernel's words come over that device. Over anything else they would be the caller's own, said
+ * to a process with more rights than his.
+ */
+static bool is_fuse(int fd)
+{
+	struct stat st;
+
+	return fd > 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR);
+}
+
+bool mountpoint_serve(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	const struct mountpoint_request mount = {
+		.package = jsondoc_text(request, "package"),
+		.version = jsondoc_int(request, "version", 0),
+		.fuse = job->passed,
+		.user = job->caller,
+	};
+	SCOPED_TEXT char *helper = NULL;
+	struct arguments a;
+
+	if (mount.package == NULL || mount.version < 0 || !is_fuse(job->passed))
+		return err_set(err, ERR_USAGE, "a package and FUSE's descriptor are needed");
+	if (!helper_find(&helper, MOUNTPOINT_HELPER, err))
+		return false;
+	put_settings(&a, helper, job);
+	put_request(&a, &mount);
+	return ask(result_out, &a, (struct spawn_fd){ job->passed, MOUNTPOINT_FUSE_FD }, err);
 }
 
 bool mountpoint_unmount(json_t **result_out, struct job *job, const char *at, struct err *err)
@@ -141,7 +184,7 @@ bool mountpoint_unmount(json_t **result_out, struct job *job, const char *at, st
 		return false;
 	put_settings(&a, helper, job);
 	put(&a, "--release", at);
-	return ask(result_out, &a, -1, err);
+	return ask(result_out, &a, NO_MORE, err);
 }
 
 void mountpoint_reconcile(struct job *job)
@@ -157,7 +200,7 @@ void mountpoint_reconcile(struct job *job)
 	if (helper_find(&helper, MOUNTPOINT_HELPER, &err)) {
 		put_settings(&a, helper, job);
 		a.argv[a.count++] = "--reconcile";
-		if (start(&socket, &a, -1, &err))
+		if (start(&socket, &a, NO_MORE, &err))
 			return;
 	}
 	log_warn("mounts of before are not looked after: %s", err.why);

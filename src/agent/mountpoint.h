@@ -18,6 +18,8 @@
 #define MOUNTPOINT_HELPER    "packway-mount"
 #define MOUNTPOINT_SOCKET_FD 3 /* where it answers, once */
 #define MOUNTPOINT_TOKEN_FD  4 /* its end releases the mount; need not be there */
+#define MOUNTPOINT_FUSE_FD   5 /* a user's mount that stands already, with --served-for */
+#define MOUNTPOINT_OF_USER   4 /* mounts that one user may have served */
 
 struct mountpoint_request {
 	const char *package;
@@ -25,6 +27,8 @@ struct mountpoint_request {
 	const char *at;                      /* absolute; NULL: a place of our own choosing */
 	const char *advertisement, *program; /* whom it is for; NULL: a command */
 	bool keeps;                          /* made anew by the agent until it is unmounted */
+	int fuse; /* descriptor of a mount that `user` has made and that is to be served; 0: none */
+	uid_t user;
 };
 
 /*
@@ -38,6 +42,17 @@ struct mountpoint_request {
  */
 bool mountpoint_mount(json_t **result_out, int *token_out, struct job *job,
 		      const struct mountpoint_request *request, struct err *err) MUST_USE;
+
+/*
+ * The agent's verb `mount`, for users who have no say over the state: the caller has mounted by
+ * fusermount3, with his own rights and at a place of his own, and passes FUSE's descriptor along
+ * (job->passed). It is served until he unmounts; nothing of it is in the ledger. The request has
+ * `package` and perhaps `version`.
+ *
+ * ERR_USAGE: what was passed is no FUSE descriptor. ERR_LOCKED: he has MOUNTPOINT_OF_USER already.
+ */
+bool mountpoint_serve(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+	MUST_USE;
 
 /* Unmount what packway mounted at `at` (absolute). ERR_IN_USE, after some seconds, names who is in
  * it. */

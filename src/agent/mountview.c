@@ -284,7 +284,9 @@ bool mountview_is_possible(struct err *err)
 		return true;
 	err_set(err, ERR_UNSUPPORTED, "this machine has no FUSE that can be used: %s: %s", DEVICE,
 		strerror(errno));
-	return err_fix(err, "load the kernel's module (modprobe fuse) and install fuse3");
+	return err_fix(err,
+		       "load the kernel's module (modprobe fuse) and install fuse3, or fetch the "
+		       "package instead: packway fetch ID -o DIR");
 }
 
 static char *options_of(const struct mountview_params *p)

@@ -22,8 +22,9 @@ static const struct {
 	enum need need;
 } needs[] = {
 	{ "connections", NEED_NOTHING }, { "locate", NEED_OFFER }, { "fetch", NEED_OFFER },
-	{ "run", NEED_OFFER },           { "sync", NEED_OWNER },   { "enroll", NEED_OWNER },
-	{ "doctor", NEED_OWNER },        { "verify", NEED_OWNER }, { "probe", NEED_OWNER },
+	{ "run", NEED_OFFER },           { "mount", NEED_OFFER },  { "sync", NEED_OWNER },
+	{ "enroll", NEED_OWNER },        { "doctor", NEED_OWNER }, { "verify", NEED_OWNER },
+	{ "probe", NEED_OWNER },
 };
 
 bool permit_is_guest(uid_t caller)

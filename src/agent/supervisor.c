@@ -211,9 +211,15 @@ static json_t *new_answer(bool done, json_t *result, const struct err *err)
 	return answer;
 }
 
-static bool receive_request(json_t **out, int peer, struct err *err)
+/* A descriptor that comes along is the job's until this process ends. */
+static bool receive_request(json_t **out, struct job *job, int peer, struct err *err)
 {
-	switch (wire_receive_json(out, NULL, peer, REQUEST_WAIT_MS, err)) {
+	int passed = -1;
+	enum wire_result got = wire_receive_json(out, &passed, peer, REQUEST_WAIT_MS, err);
+
+	if (passed > 0)
+		job->passed = passed;
+	switch (got) {
 	case WIRE_FRAME:
 		return true;
 	case WIRE_FAILED:
@@ -232,7 +238,7 @@ static bool do_request(json_t **result_out, struct supervisor *s, struct job *jo
 
 	if (peer < 0)
 		request = json_pack("{s:s,s:b}", "op", "sync", "for_person", 0);
-	else if (!receive_request(&request, peer, err))
+	else if (!receive_request(&request, job, peer, err))
 		return false;
 	return s->options->hooks->run(result_out, job, request, err);
 }

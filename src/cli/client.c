@@ -45,7 +45,7 @@ void client_settings(struct job_settings *out, const struct config *config)
 bool client_open(struct client *c, struct verb_call *call, enum state_open_mode mode,
 		 struct err *err)
 {
-	*c = (struct client){ .call = call, .content = -1 };
+	*c = (struct client){ .call = call, .content = -1, .passes = -1 };
 	client_settings(&c->settings, call->config);
 	return state_open(&c->state, config_text(call->config, "state"), mode, err);
 }
@@ -133,7 +133,7 @@ static bool on_event(const json_t *event, void *ctx)
 static bool ask_agent(json_t **result_out, struct client *c, int socket, const json_t *request,
 		      struct err *err)
 {
-	if (!wire_send_json(socket, request, -1, err))
+	if (!wire_send_json(socket, request, c->passes, err))
 		return false;
 	for (;;) {
 		json_auto_t *frame = NULL;

@@ -22,6 +22,7 @@ struct client {
 	struct progress progress;
 	bool is_guest; /* the state is somebody else's: only its agent can be asked */
 	int content;   /* of the last answer: its content as an open folder; -1: none came */
+	int passes;    /* a descriptor that goes along with the next request to an agent; -1 */
 };
 
 /* The settings that a job needs, out of the configuration; texts are borrowed from it. */

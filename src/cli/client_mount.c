@@ -3,10 +3,12 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/mountpoint.h"
 #include "cli/client.h"
+#include "cli/usermount.h"
 #include "common/alloc.h"
 #include "common/path.h"
 
@@ -26,6 +28,51 @@ static bool absolute(char **out, const char *path, struct err *err)
 	return true;
 }
 
+/*
+ * The place is the caller's, and mounted with his rights; what he may see of the package is the
+ * agent's to decide, which then serves it.
+ */
+static bool mount_as_guest(json_t **result_out, struct client *c,
+			   const struct mountpoint_request *r, struct err *err)
+{
+	SCOPED_TEXT char *source = alloc_printf("packway:%s", r->package);
+	json_t *request = client_request("mount");
+	bool made = mkdir(r->at, 0755) == 0;
+	SCOPED_FD int fuse = -1;
+	bool done;
+
+	jsondoc_set_text(request, "package", r->package);
+	jsondoc_set_int(request, "version", r->version);
+	if (!usermount_open(&fuse, r->at, source, err)) {
+		json_decref(request);
+		if (made)
+			(void)rmdir(r->at);
+		return false;
+	}
+	c->passes = fuse;
+	done = client_ask(result_out, c, request, err);
+	c->passes = -1;
+	if (done) {
+		jsondoc_set_text(*result_out, "at", r->at);
+		return true;
+	}
+	usermount_drop(r->at);
+	if (made)
+		(void)rmdir(r->at);
+	return false;
+}
+
+static bool mount_here(json_t **result_out, struct client *c, const struct mountpoint_request *r,
+		       struct err *err)
+{
+	struct job job;
+
+	if (c->is_guest)
+		return mount_as_guest(result_out, c, r, err);
+	client_job(&job, c);
+	return mountpoint_mount(result_out, NULL, &job, r, err);
+}
+
 static bool verb_mount(struct verb_call *call, struct err *err)
 {
 	const char *id = options_argument(call->options, 0);
@@ -36,14 +83,12 @@ static bool verb_mount(struct verb_call *call, struct err *err)
 		.package = id,
 		.version = (int64_t)options_number(call->options, "version", 0),
 	};
-	struct job job;
 
-	if (!client_open(&c, call, STATE_READ, err) ||
+	if (!client_open_guest(&c, call, err) ||
 	    !absolute(&at, options_argument(call->options, 1), err))
 		return false;
 	request.at = at;
-	client_job(&job, &c);
-	if (!mountpoint_mount(&result, NULL, &job, &request, err))
+	if (!mount_here(&result, &c, &request, err))
 		return err_what(err, "cannot mount %s", id);
 	print_result(call->print, result, "%s version %lld is %smounted at %s", id,
 		     (long long)jsondoc_int(result, "version", 0),
@@ -60,8 +105,15 @@ static bool verb_unmount(struct verb_call *call, struct err *err)
 	json_auto_t *result = NULL;
 	struct job job;
 
-	if (!client_open(&c, call, STATE_READ, err) || !absolute(&at, dir, err))
+	if (!client_open_guest(&c, call, err) || !absolute(&at, dir, err))
 		return false;
+	if (c.is_guest) {
+		if (!usermount_close(at, err))
+			return err_what(err, "cannot unmount %s", dir);
+		result = json_pack("{s:s}", "at", at);
+		print_result(call->print, result, "unmounted from %s", at);
+		return true;
+	}
 	client_job(&job, &c);
 	if (!mountpoint_unmount(&result, &job, at, err))
 		return err_what(err, "cannot unmount %s", dir);

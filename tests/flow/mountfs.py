@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """Mounts: a package as a folder, read from a server as it is needed, by FUSE itself."""
 import errno
+import grp
 import hashlib
 import os
 import pathlib
+import struct
 
 from flow import *
 
@@ -366,6 +368,121 @@ def _(t):
     wait_for("the records", 15, lambda: not list((client.state / "mounts").glob("*.json")))
     client("mount", package, at)
     client("unmount", at)
+
+
+WITHOUT_FUSE = """
+for name in null zero full random urandom tty; do : >"$0/$name"; mount --bind "/dev/$name" "$0/$name"; done
+mkdir "$0/shm"; mount --bind /dev/shm "$0/shm"; mount --move "$0" /dev; exec "$@"
+"""
+
+
+@case("on a machine without FUSE a mount is a clear error that names the other way, and that way works")
+def _(t):
+    if os.geteuid() != 0:
+        print("# only root can take a device away: left out")
+        return
+    site, _, package, client = advertised(t, SAY, "--mount", "any")
+    devices = t.new_dir("devices")
+
+    def without(*args, check=True):
+        return run("unshare", "-m", "sh", "-c", f'mount -t tmpfs none "$0"; {WITHOUT_FUSE}', devices, program("packway"), "--state",
+                   client.state, *args, env=client.env, check=check)
+    at = t.dir / "mnt"
+    refused = without("mount", package, at, check=False)
+    need(refused.code == 1 and "[PW-UNSUPPORTED]" in refused.err and "/dev/fuse" in refused.err and "packway fetch" in refused.err,
+         "the error", refused.code, refused.err)
+    need(not at.exists(), "a folder is left")
+    # A program that asks for a mount anywhere gets a copy, with a word; one that asks for a place cannot.
+    ran = without("run", package, "go")
+    need("/dev/fuse" in ran.err and "the program gets a copy" in ran.err, "no word of it", ran.err)
+    equal((t.dir / "out" / "sum").read_text(), sum_of(t.dir / "source" / "large"), "what the program read")
+    site("program", "add", package, "placed", "--command", "true", "--mount", str(t.dir / "place"))
+    site("advertise", package, "placed", "--collection", "all", "--available", "now")
+    site("publish")
+    client("sync")
+    refused = without("run", package, "placed", check=False)
+    need(refused.code == 1 and "[PW-UNSUPPORTED]" in refused.err, "a program that asks for a place", refused.code, refused.err)
+    without("fetch", package, "-o", t.dir / "copy")
+    same_tree(t.dir / "source", t.dir / "copy")
+
+
+NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+
+def offered_site(t):
+    """Two packages, of which the first is offered to the group of nobody, and a client with its agent, all as root."""
+    site, nginx, package, client = web_site(t, 2, 20_000_000)
+    other = site.package("other", make_tree(t.dir / "other"))
+    site("program", "add", package, "go", "--command", "true")
+    site("advertise", package, "go", "--collection", "all", "--available", "now", "--offer-to", grp.getgrgid(65534).gr_name)
+    site("publish")
+    client("prefer", "dp1")
+    client.agent()
+    client("sync")
+    client.state.chmod(0o711)
+    mine = t.dir / "of nobody"
+    mine.mkdir()
+    os.chown(mine, 65534, 65534)
+    return nginx, package, other, client, mine
+
+
+@case("other users mount what is offered to them, at places of theirs and by their own rights, and nothing else")
+def _(t):
+    if os.geteuid() != 0:
+        print("# only root can be two users: left out")
+        return
+    nginx, package, other, client, mine = offered_site(t)
+
+    def as_nobody(*args, check=True):
+        return run(*NOBODY, program("packway"), "--state", client.state, *args, env=client.env, check=check)
+    at = mine / "mnt"
+    equal(as_nobody("mount", package, at, "--json").json["at"], str(at), "where")
+    digest = run(*NOBODY, "sha256sum", at / "large").out.split()[0]
+    equal(digest, sum_of(t.dir / "source" / "large").split()[0], "what nobody reads")
+    equal(run(*NOBODY, at / "bin" / "tool").out, "tool\n", "a program that nobody runs from it")
+    (row,) = [l for l in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if "of\\040nobody" in l]
+    need("user_id=65534" in row and "nosuid" in row and "nodev" in row and " ro," in row, "how it is mounted", row)
+    need(get_bytes(nginx[0]) > 0, "nothing came by the agent's ways")
+    nginx[0].stop()
+    run(*NOBODY, "diff", "-r", "--no-dereference", t.dir / "source", at)
+    refused = as_nobody("unmount", t.dir / "elsewhere", check=False)
+    need("[PW-NOT-FOUND]" in refused.err, "unmount of nothing", refused.err)
+    as_nobody("unmount", at)
+    equal(mounts_under(mine), [], "mounts after unmount")
+    wait_for("the end of who served it", 15, lambda: not servers_of(client))
+    # What is not offered, and where nobody may not write.
+    for words, package_, place, code in (("what is not offered", other, at, "PW-PERMISSION"),
+                                         ("a place of root's", package, t.dir / "root's", "PW-PERMISSION")):
+        refused = as_nobody("mount", package_, place, check=False)
+        need(refused.code != 0 and f"[{code}]" in refused.err, words, refused.code, refused.err)
+        equal(mounts_under(t.dir), [], f"{words}: mounts")
+    # As many as one user may have, and no more.
+    for n in range(4):
+        as_nobody("mount", package, mine / f"m{n}")
+    refused = as_nobody("mount", package, mine / "m4", check=False)
+    need("[PW-LOCKED]" in refused.err and not (mine / "m4").exists(), "one too many", refused.err)
+    for n in range(4):
+        as_nobody("unmount", mine / f"m{n}")
+
+
+@case("the agent serves nothing but FUSE's own device")
+def _(t):
+    if os.geteuid() != 0:
+        print("# only root can be two users: left out")
+        return
+    _, package, _, client, _ = offered_site(t)
+    request = json.dumps({"op": "mount", "package": package}).encode()
+    for name, path in (("none", None), ("/dev/null", "/dev/null"), ("a file", t.dir / "source" / "large")):
+        with socket.socket(socket.AF_UNIX) as s, contextlib.ExitStack() as stack:
+            s.connect(str(client.state / "agent.sock"))
+            frame = struct.pack("<I", len(request)) + request
+            passed = [stack.enter_context(open(path, "rb")).fileno()] if path else []
+            socket.send_fds(s, [frame], passed)
+            answer = b""
+            while piece := s.recv(65536):
+                answer += piece
+        need(b"PW-USAGE" in answer, name, answer)
+    equal(servers_of(client), [], "who serves it")
 
 
 @case("a mount that is kept stays after its program, comes back with the agent, and goes when it is unmounted")
