@@ -12,10 +12,10 @@ IN_FLIGHT = 3 * FRAME
 def put_content(folder, number):
     """Two files of which every 64th byte is another one in each version; the one does not pack, of the other a third is left."""
     folder.mkdir(exist_ok=True)
-    noise = bytearray(random.Random(7).randbytes(12 << 20))
+    noise = bytearray(random.Random(7).randbytes(8 << 20))
     noise[3::64] = bytes((b + number) & 255 for b in noise[3::64])
     (folder / "noise").write_bytes(noise)
-    text = bytearray(random.Random(8).randbytes(3 << 20).hex().encode())
+    text = bytearray(random.Random(8).randbytes(2 << 20).hex().encode())
     # The same again, further away than a frame is long: a stream does not move it twice.
     (folder / "text").write_bytes(text)
     text[::100_000] = b"!" * len(text[::100_000])

@@ -3,7 +3,7 @@
 full: nothing partial ever stands under its final name, and the next run completes."""
 from flow import *
 
-KILLS = int(os.environ.get("PACKWAY_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("PACKWAY_TEST_KILLS", "8"))
 
 
 def named_hash(name):
