@@ -80,7 +80,9 @@ static enum updater_fetched fetch(void *ctx, const struct updater_request *reque
 		return UPDATER_NOT_FOUND;
 	if (class != NAL_CLASS_OK) {
 		r->class = class;
-		return err->code == ERR_LIMIT ? UPDATER_TOO_LARGE : UPDATER_FAILED;
+		return err->code == ERR_LIMIT    ? UPDATER_TOO_LARGE
+		       : class == NAL_CLASS_SLOW ? UPDATER_SLOW
+						 : UPDATER_FAILED;
 	}
 	if (object.unchanged)
 		return UPDATER_UNCHANGED;
@@ -170,6 +172,7 @@ static void note_verdict(const struct refresh *r, enum verdict verdict, const st
 	if (before == NULL || strcmp(before, name) != 0)
 		jsondoc_set_time(status, "verdict_since", now_s);
 	jsondoc_set_text(status, "verdict", name);
+	jsondoc_set_text(status, "verdict_attack", verdict_attack(verdict));
 	jsondoc_set_text(status, "verdict_server", r->cap);
 	jsondoc_set_text(status, "verdict_text",
 			 fault != NULL ? fault->why : verdict_text(VERDICT_OK));
@@ -199,6 +202,15 @@ static void note_silence(struct refresh *r, const struct err *fault)
 		note_verdict(r, VERDICT_UNREACHABLE, fault);
 }
 
+/* Names the server, and the attack that it would be. */
+static json_t *new_fault_text(const char *cap, enum verdict verdict, const struct err *err)
+{
+	const char *attack = verdict_attack(verdict);
+
+	return json_sprintf("trust: %s served what is refused%s%s: %s", cap,
+			    attack[0] != '\0' ? ", as in an attack by " : "", attack, err->why);
+}
+
 static void tell_trust_fault(struct refresh *r, enum verdict verdict, const struct err *err)
 {
 	json_t *record = json_object(), *data = json_object();
@@ -206,10 +218,9 @@ static void tell_trust_fault(struct refresh *r, enum verdict verdict, const stru
 	jsondoc_set_text(record, "kind", "status");
 	jsondoc_set_int(record, "id", 11008);
 	jsondoc_set_time(record, "time", clock_wall_s(r->w->clock));
-	jsondoc_set(record, "text",
-		    json_sprintf("trust: %s served what is refused (%s): %s", r->cap,
-				 verdict_name(verdict), err->why));
+	jsondoc_set(record, "text", new_fault_text(r->cap, verdict, err));
 	jsondoc_set_text(data, "verdict", verdict_name(verdict));
+	jsondoc_set_text(data, "attack", verdict_attack(verdict));
 	jsondoc_set_text(data, "server", r->cap);
 	jsondoc_set(record, "data", data);
 	worker_record(r->w, record);
@@ -224,7 +235,7 @@ static bool is_trust_fault(enum verdict verdict)
 /* The class under which a CAP's failure is remembered. */
 static enum nal_class class_of(const struct refresh *r, enum verdict verdict)
 {
-	if (verdict == VERDICT_UNREACHABLE && r->class != NAL_CLASS_OK)
+	if ((verdict == VERDICT_UNREACHABLE || verdict == VERDICT_SLOW) && r->class != NAL_CLASS_OK)
 		return r->class;
 	if (verdict == VERDICT_UNREACHABLE || verdict == VERDICT_MISSING)
 		return NAL_CLASS_CONTENT_MISSING;

@@ -82,6 +82,7 @@ static void put_trust(json_t *status, const struct state *st, const json_t *plan
 	jsondoc_set_text(status, "policy_expires", jsondoc_text(trusted, "expires"));
 	jsondoc_set_text(status, "verdict", jsondoc_text(met, "verdict"));
 	jsondoc_set_text(status, "verdict_since", jsondoc_text(met, "verdict_since"));
+	jsondoc_set_text(status, "verdict_attack", jsondoc_text(met, "verdict_attack"));
 	jsondoc_set_text(status, "verdict_server", jsondoc_text(met, "verdict_server"));
 	jsondoc_set_text(status, "verdict_text", jsondoc_text(met, "verdict_text"));
 	jsondoc_set_text(status, "last_refresh", jsondoc_text(met, "last_refresh"));

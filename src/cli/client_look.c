@@ -18,6 +18,7 @@ static const struct print_column status_columns[] = {
 	{ "policy_version", PRINT_TEXT, NULL },
 	{ "policy_expires", PRINT_TEXT, NULL },
 	{ "verdict", PRINT_TEXT, "trust" },
+	{ "verdict_attack", PRINT_TEXT, "as in an attack by" },
 	{ "verdict_since", PRINT_TEXT, "since" },
 	{ "verdict_server", PRINT_TEXT, "from" },
 	{ "verdict_text", PRINT_TEXT, "why" },

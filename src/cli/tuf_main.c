@@ -22,8 +22,9 @@
 
 #define REDIRECTS_MAX     3L
 #define CONNECT_TIMEOUT_S 15L
-#define SLOW_BYTES_PER_S  64L /* slower than this for SLOW_S seconds is given up */
-#define SLOW_S            20L
+#define SLOW_BYTES_PER_S \
+	2048L /* slower than this for SLOW_S seconds is given up, as in nal/way.h */
+#define SLOW_S 10L
 
 struct options {
 	const char *metadata_dir;
@@ -95,6 +96,15 @@ static bool says_not_found(CURL *curl, CURLcode code)
 	return code == CURLE_HTTP_RETURNED_ERROR && (status == 404 || status == 403);
 }
 
+/* The server was there, and kept us waiting. */
+static bool was_slow(CURL *curl, CURLcode code)
+{
+	curl_off_t connected_us = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+	return code == CURLE_OPERATION_TIMEDOUT && connected_us > 0;
+}
+
 static enum updater_fetched fetch(void *ctx, const struct updater_request *request, struct buf *out,
 				  struct err *err)
 {
@@ -111,6 +121,11 @@ static enum updater_fetched fetch(void *ctx, const struct updater_request *reque
 		return UPDATER_TOO_LARGE;
 	if (says_not_found(f->curl, code))
 		return UPDATER_NOT_FOUND;
+	if (was_slow(f->curl, code)) {
+		err_set(err, ERR_NET_TIMEOUT, "less than %ld bytes a second for %ld s",
+			SLOW_BYTES_PER_S, SLOW_S);
+		return UPDATER_SLOW;
+	}
 	err_set(err, ERR_NET, "%s: %s", url, curl_easy_strerror(code));
 	return UPDATER_FAILED;
 }

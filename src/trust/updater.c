@@ -110,6 +110,8 @@ static enum verdict fetch(struct updater *u, const struct updater_request *reque
 				   request->path);
 	case UPDATER_NOT_FOUND:
 		return verdict_set(err, VERDICT_MISSING, "the server has no %s", request->path);
+	case UPDATER_SLOW:
+		return verdict_wrap(err, VERDICT_SLOW, request->path);
 	case UPDATER_FAILED:
 	default:
 		return VERDICT_UNREACHABLE;

@@ -39,6 +39,7 @@ enum updater_fetched {
 	UPDATER_NOT_FOUND, /* the server says that there is no such file */
 	UPDATER_UNCHANGED, /* `if_changed` was asked, and the file is what the store holds */
 	UPDATER_TOO_LARGE, /* more than `max` bytes were on offer */
+	UPDATER_SLOW,      /* fewer bytes a second than the source's floor; err says so */
 	UPDATER_FAILED,    /* any other failure; err says which */
 };
 
@@ -52,8 +53,9 @@ struct updater_request {
 /* Where new files come from. */
 struct updater_source {
 	/*
-	 * Append the file that is asked for to `out`. Fills `err` for UPDATER_FAILED. May block for
-	 * as long as the source's own deadlines allow. Must not call the updater.
+	 * Append the file that is asked for to `out`. Fills `err` for UPDATER_FAILED and
+	 * UPDATER_SLOW. May block for as long as the source's own deadlines allow. Must not call
+	 * the updater.
 	 */
 	enum updater_fetched (*fetch)(void *ctx, const struct updater_request *request,
 				      struct buf *out, struct err *err);

@@ -7,9 +7,10 @@
 static const struct {
 	const char *name;
 	enum err_code code;
+	const char *attack;
 	const char *text;
 } rows[] = {
-#define X(symbol, name, code, text) [VERDICT_##symbol] = { name, ERR_##code, text },
+#define X(symbol, name, code, attack, text) [VERDICT_##symbol] = { name, ERR_##code, attack, text },
 	VERDICT_LIST(X)
 #undef X
 };
@@ -25,6 +26,12 @@ const char *verdict_text(enum verdict verdict)
 {
 	assert(verdict < VERDICT_COUNT_);
 	return rows[verdict].text;
+}
+
+const char *verdict_attack(enum verdict verdict)
+{
+	assert(verdict < VERDICT_COUNT_);
+	return rows[verdict].attack;
 }
 
 enum err_code verdict_code(enum verdict verdict)

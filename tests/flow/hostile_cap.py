@@ -294,7 +294,7 @@ def _(t):
         equal(client.json("fetch", w.package, "--version", "1")["how"], "none", "version 1")
 
 
-def nothing_moves(t, w, client, behaviour, verdicts, code=1, env=None):
+def nothing_moves(t, w, client, behaviour, verdicts, attack, code=1, env=None):
     """Refused before anything is stored: not one trusted byte changes; healed by an honest CAP."""
     before = trusted(client)
     w.cap.behaviour = behaviour
@@ -302,6 +302,10 @@ def nothing_moves(t, w, client, behaviour, verdicts, code=1, env=None):
     status = refused(client, "sync", code=code)
     need(status["verdict"] in verdicts, f"verdict {status['verdict']}, want one of {verdicts}",
          status)
+    equal(status["verdict_attack"], attack, f"the attack, as {status['verdict']} looks")
+    told = [m for m in client.json("messages") if m.get("id") == 11008][-1:]
+    if attack:
+        need(told and attack in told[0]["text"] and "cap1" in told[0]["text"], f"no message names {attack} and cap1", told)
     equal(trusted(client), before, "trusted files")
     time.sleep(1.1)
     again = refused(client, "sync", code=code)
@@ -325,7 +329,7 @@ def at_second(t):
 def _(t):
     w, client = at_second(t)
     old = w.first["timestamp.json"]
-    nothing_moves(t, w, client, mangled("metadata/timestamp.json", lambda _: old), ["rollback"])
+    nothing_moves(t, w, client, mangled("metadata/timestamp.json", lambda _: old), ["rollback"], "rollback")
 
 
 @case("a CAP put back to an older publication is refused as a rollback")
@@ -335,13 +339,13 @@ def _(t):
     def behaviour(r):
         body = w.first.get(r.name.removeprefix("metadata/"))
         return r.serve(body) if body else r.refuse(404)
-    nothing_moves(t, w, client, behaviour, ["rollback"])
+    nothing_moves(t, w, client, behaviour, ["rollback"], "rollback")
 
 
 @case("an expired timestamp is refused, and trusted again when the clock is right")
 def _(t):
     w, client = at_second(t)
-    nothing_moves(t, w, client, hostile.honest, ["expired"],
+    nothing_moves(t, w, client, hostile.honest, ["expired"], "freeze",
                   env={"PACKWAY_FAKE_TIME": f"+{20 * 86400}"})
 
 
@@ -374,16 +378,16 @@ def _(t):
     def behaviour(r):
         path = folder / r.name
         return r.serve(path.read_bytes()) if path.is_file() else r.refuse(404)
-    nothing_moves(t, w, client, behaviour, ["below-threshold"])
+    nothing_moves(t, w, client, behaviour, ["below-threshold"], "wrong key")
 
 
 @case("an endless timestamp, root or snapshot is cut off at its cap")
 def _(t):
-    for name, verdict in (("metadata/timestamp.json", ["too-large", "unreachable"]),
-                          ("metadata/2.root.json", ["too-large", "unreachable"])):
+    for name, verdict in (("metadata/timestamp.json", ["too-large"]),
+                          ("metadata/2.root.json", ["too-large"])):
         w, client = model_of(t)
         nothing_moves(t, w, client, hostile.on(lambda r, n=name: r.name == n, hostile.endless),
-                      verdict)
+                      verdict, "endless data")
     w, client = model_of(t)
     before = in_force(client)
     w.cap.behaviour = hostile.on(lambda r: r.name.endswith(".snapshot.json"), hostile.endless)
@@ -391,17 +395,45 @@ def _(t):
     the_old_set_stays(client, before, w.cap)
 
 
+@case("a role's file in another's place, or of another publication, is refused as mixed and matched")
+def _(t):
+    w, client = model_of(t)
+    old, new = sorted(n for n in snapshot(w.cap.folder) if n.endswith(".site.json") and n.startswith("metadata/"))[-2:]
+    other = (w.cap.folder / old).read_bytes()
+    before = in_force(client)
+    w.cap.behaviour = mangled(new, lambda _: other)
+    status = refused(client, "sync")
+    equal((status["verdict_attack"], status["verdict_server"]), ("mix-and-match", "cap1"), status)
+    told = [m["text"] for m in client.json("messages") if m.get("id") == 11008]
+    need(told and "mix-and-match" in told[-1] and "cap1" in told[-1], "no message", told)
+    the_old_set_stays(client, before, w.cap)
+
+
+@case("a timestamp that drips in is given up as slow retrieval")
+def _(t):
+    w, client = at_second(t)
+    before = trusted(client)
+    w.cap.behaviour = hostile.on(lambda r: r.name == "metadata/timestamp.json", hostile.trickle)
+    begin = time.monotonic()
+    status = refused(client, "sync", code=4)
+    print(f"# {time.monotonic() - begin:.0f} s")
+    equal((status["verdict"], status["verdict_attack"], status["verdict_server"]), ("slow", "slow retrieval", "cap1"), status)
+    told = [m["text"] for m in client.json("messages") if m.get("id") == 11008]
+    need(told and "slow retrieval" in told[-1] and "cap1" in told[-1], "no message", told)
+    equal(trusted(client), before, "trusted files")
+
+
 @case("an empty CAP changes nothing")
 def _(t):
     w, client = at_second(t)
-    nothing_moves(t, w, client, hostile.status(404), ["missing"])
+    nothing_moves(t, w, client, hostile.status(404), ["missing"], "")
 
 
 @case("a CAP that forbids, is busy, or is silent changes nothing")
 def _(t):
     w, client = at_second(t)
     for behaviour in (hostile.status(403), hostile.status(503), hostile.silent):
-        nothing_moves(t, w, client, behaviour, ["unreachable"], code=4)
+        nothing_moves(t, w, client, behaviour, ["unreachable"], "", code=4)
 
 
 @case("beside a CAP that lies the good one is used, and the liar is named")

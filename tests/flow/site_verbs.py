@@ -190,9 +190,14 @@ def _(t):
 
 
 def published(site, pattern):
-    """The document last published under such a name."""
-    found = sorted((site.dir / "published" / "targets").glob(pattern),
-                   key=lambda f: f.stat().st_mtime_ns)
+    """The document under such a name that the newest role files list."""
+    folder, newest = site.dir / "published", {}
+    for file in (folder / "metadata").glob("*.*.json"):
+        version, role, _ = file.name.split(".")
+        newest[role] = max(newest.get(role, 0), int(version))
+    bodies = [json.loads((folder / "metadata" / f"{v}.{r}.json").read_text())["signed"] for r, v in newest.items()]
+    listed = {t["hashes"]["sha256"] for body in bodies for t in body.get("targets", {}).values()}
+    found = [f for f in (folder / "targets").glob(pattern) if f.name.split(".")[0] in listed]
     return json.loads(found[-1].read_text())
 
 

@@ -341,13 +341,13 @@ def cut_short(content):
 
 
 def dripping(handler):
-    """A byte a second."""
+    """Sixty-five bytes a second: each a sign of life."""
     handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
+    handler.send_header("Content-Length", "16000")
     handler.end_headers()
     with contextlib.suppress(OSError):
         for _ in range(600):
-            handler.wfile.write(b" ")
+            handler.wfile.write(b" " * 65)
             handler.wfile.flush()
             time.sleep(1)
 
