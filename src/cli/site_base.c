@@ -82,8 +82,12 @@ static bool run_rotate(struct verb_call *call, struct err *err)
 	SCOPED(site) struct site *site = NULL;
 	json_auto_t *doc = NULL;
 
+	const char *to = options_text(call->options, "to");
+	const char *role = options_argument(call->options, 0);
+
 	if (!site_call_open(&site, call, err) ||
-	    !sitekeys_rotate(&doc, site, options_argument(call->options, 0), err))
+	    !(to != NULL ? sitekeys_rotate_to(&doc, site, role, to, err)
+			 : sitekeys_rotate(&doc, site, role, err)))
 		return false;
 	tell_change(call, doc, "new keys");
 	return true;
@@ -146,14 +150,39 @@ static bool run_request(struct verb_call *call, struct err *err)
 	return true;
 }
 
+/* The folder of key files; the caller frees it. */
+static char *keys_folder(const struct verb_call *call)
+{
+	const char *given = options_text(call->options, "keys");
+
+	return given != NULL ? alloc_text(given)
+			     : path_join(config_text(call->config, "site"), "keys");
+}
+
+/* Needs no site: the key never leaves the machine that it is made on. */
+static bool run_make(struct verb_call *call, struct err *err)
+{
+	const char *role = options_argument(call->options, 0);
+	const char *file = options_argument(call->options, 1);
+	SCOPED_TEXT char *keys = keys_folder(call), *name = NULL;
+	json_auto_t *doc = json_object();
+
+	if (!sitekeys_make_key(&name, role, keys, file, err))
+		return false;
+	jsondoc_set_text(doc, "role", role);
+	jsondoc_set(doc, "file", jsondoc_new_text(file));
+	jsondoc_set(doc, "key", jsondoc_new_text(name));
+	print_result(call->print, doc, "%s/%s is made; bring %s to the site", keys, name, file);
+	print_note(call->print, "there: packway-site keys rotate %s --to %s, then keys request",
+		   role, file);
+	return true;
+}
+
 /* Needs no site: the folder of keys is on a machine of its own. */
 static bool run_sign(struct verb_call *call, struct err *err)
 {
 	const char *file = options_argument(call->options, 0);
-	const char *given = options_text(call->options, "keys");
-	SCOPED_TEXT char *keys = given != NULL
-					 ? alloc_text(given)
-					 : path_join(config_text(call->config, "site"), "keys");
+	SCOPED_TEXT char *keys = keys_folder(call);
 	json_auto_t *request = NULL;
 	size_t made;
 
@@ -183,6 +212,22 @@ static bool run_import(struct verb_call *call, struct err *err)
 
 static const struct argument_spec rotate_arguments[] = {
 	{ .name = "ROLE", .type = OPTION_NAME, .help = "a role that `keys` shows" },
+	{ 0 },
+};
+
+static const struct option_spec rotate_options[] = {
+	{ .name = "to",
+	  .type = OPTION_PATH,
+	  .value = "FILE",
+	  .help = "a public key that `keys make` wrote on another machine, instead of new keys made here" },
+	{ 0 },
+};
+
+static const struct argument_spec make_arguments[] = {
+	{ .name = "ROLE",
+	  .type = OPTION_NAME,
+	  .help = "root, targets, packages or another that `keys` shows" },
+	{ .name = "FILE", .type = OPTION_PATH, .help = "where its public half is written" },
 	{ 0 },
 };
 
@@ -238,6 +283,14 @@ const struct verb site_base_verbs[] = {
 		.run = run_rotate,
 		.summary = "give a role new keys in the place of those on this machine",
 		.arguments = rotate_arguments,
+		.options = rotate_options,
+	},
+	{
+		.name = "keys make",
+		.run = run_make,
+		.summary = "make a key for a role in a folder of this machine; needs no site",
+		.arguments = make_arguments,
+		.options = sign_options,
 	},
 	{
 		.name = "keys threshold",

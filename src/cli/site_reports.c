@@ -26,6 +26,8 @@ static bool print_cares(struct verb_call *call, struct site *site, struct err *e
 	SCOPED_TEXT char *warning = NULL;
 	json_auto_t *alerts = NULL;
 	json_auto_t *keys = NULL;
+	json_t *row;
+	size_t i;
 
 	if (print_is_json(call->print))
 		return true;
@@ -40,6 +42,12 @@ static bool print_cares(struct verb_call *call, struct site *site, struct err *e
 	warning = sitekeys_new_warning(keys);
 	if (warning != NULL)
 		print_note(call->print, "%s", warning);
+	json_array_foreach (keys, i, row) {
+		SCOPED_TEXT char *waiting = sitekeys_new_waiting(row);
+
+		if (waiting != NULL)
+			print_note(call->print, "%s", waiting);
+	}
 	return true;
 }
 

@@ -229,7 +229,8 @@ static bool run(json_t *doc, size_t *failed_out, struct publish *p,
 	jsondoc_set_text(doc, "outcome", outcomes[outcome]);
 	jsondoc_set_int(doc, "timestamp", timestamp.version);
 	jsondoc_set(doc, "waiting", sitekeys_waiting(repo));
-	return copy_to_caps(rows, failed_out, p, repo, &caps, err);
+	return sitekeys_note_waiting(site, json_object_get(doc, "waiting"), err) &&
+	       copy_to_caps(rows, failed_out, p, repo, &caps, err);
 }
 
 bool publish_request(json_t **out, struct site *site, const struct policydoc_settings *settings,

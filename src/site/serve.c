@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
 #include "site/deltas.h"
@@ -18,6 +19,7 @@
 #include "site/intake.h"
 #include "site/publish.h"
 #include "site/server.h"
+#include "site/sitekeys.h"
 #include "site/upkeep.h"
 
 #define RENEW_S    3600 /* publish without a change, so that what grows old is signed again */
@@ -63,8 +65,28 @@ static void complain(const char *what, struct err *err)
 	log_error(err);
 }
 
+/* Once for each wait, with the days that are left; `status` goes on saying it. */
+static void tell_waiting(json_t **told, struct site *site, const json_t *waiting)
+{
+	json_auto_t *rows = NULL;
+	struct err err;
+	json_t *row;
+	size_t i;
+
+	if (json_equal(*told, waiting) || !sitekeys_list(&rows, site, &err))
+		return;
+	json_decref(*told);
+	*told = json_deep_copy(waiting);
+	json_array_foreach (rows, i, row) {
+		SCOPED_TEXT char *text = sitekeys_new_waiting(row);
+
+		if (text != NULL)
+			log_warn("%s", text);
+	}
+}
+
 /* False if something that may pass kept a CAP from its policy: try again soon. */
-static bool publish_once(struct serve *s, struct publish *publish)
+static bool publish_once(struct serve *s, struct publish *publish, json_t **told)
 {
 	json_auto_t *doc = NULL;
 	struct err err = { 0 };
@@ -76,6 +98,7 @@ static bool publish_once(struct serve *s, struct publish *publish)
 		complain("publishing", &err);
 		return is_lasting;
 	}
+	tell_waiting(told, s->site, json_object_get(doc, "waiting"));
 	if (failed > 0)
 		log_warn("%zu CAPs did not get the new policy", failed);
 	return failed == 0;
@@ -140,6 +163,7 @@ static void run_policy(struct serve *s, struct site *site, int wake)
 {
 	int64_t look_s = MIN_OF(s->options->publish_every_s, s->options->intake_every_s);
 	SCOPED(publish) struct publish *publish = publish_open(site);
+	json_auto_t *told = json_array();
 	uint64_t publish_at_ms = 0, swept_ms = 0;
 	unsigned int failures = 0;
 	bool has_upload = false;
@@ -149,7 +173,7 @@ static void run_policy(struct serve *s, struct site *site, int wake)
 		uint64_t now_ms = clock_mono_ms(site->clock);
 
 		if (has_changed(site, &seen) || now_ms >= publish_at_ms) {
-			failures = publish_once(s, publish) ? 0 : failures + 1;
+			failures = publish_once(s, publish, &told) ? 0 : failures + 1;
 			publish_at_ms = clock_mono_ms(site->clock) + publish_wait_ms(failures);
 		}
 		if (has_upload || is_due(swept_ms, s->options->intake_every_s, now_ms)) {

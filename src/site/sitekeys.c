@@ -8,6 +8,8 @@
 #include "common/path.h"
 
 #define REQUEST_FORMAT  1
+#define PUBLIC_FORMAT   1
+#define PUBLIC_MAX      16384
 #define REQUEST_MAX     32000000 /* every role at its greatest, and keys */
 #define LOCK_WAIT_MS    120000   /* a publish ends soon */
 #define DAY_S           86400
@@ -91,21 +93,88 @@ static json_t *new_row(const struct repository_role *shown, int64_t now_s)
 	return row;
 }
 
-bool sitekeys_list(json_t **out, const struct site *site, struct err *err)
+/* The setting that holds since when a role waits; 0: it does not. The caller frees it. */
+static char *new_setting(const char *role_name)
+{
+	return alloc_printf("waits.%s", role_name);
+}
+
+static bool put_waiting(json_t *row, struct site *site, struct err *err)
+{
+	SCOPED_TEXT char *setting = new_setting(jsondoc_text(row, "role"));
+	int64_t since_s;
+
+	if (!site_setting(&since_s, site, setting, err))
+		return false;
+	if (since_s > 0)
+		jsondoc_set_time(row, "waiting_since", since_s);
+	else
+		jsondoc_set(row, "waiting_since", json_null());
+	return true;
+}
+
+char *sitekeys_new_waiting(const json_t *row)
+{
+	const char *since = jsondoc_text(row, "waiting_since");
+
+	if (since == NULL)
+		return NULL;
+	return alloc_printf("role %s waits since %s for keys that are elsewhere (packway-site keys "
+			    "request FILE); what clients have of it expires in %lld days",
+			    jsondoc_text(row, "role"), since,
+			    (long long)jsondoc_int(row, "days_left", 0));
+}
+
+static bool is_among(const json_t *names, const char *name)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (names, i, item)
+		if (strcmp(json_string_value(item), name) == 0)
+			return true;
+	return false;
+}
+
+/* Only what changed is written: others look at the database for news. */
+bool sitekeys_note_waiting(struct site *site, const json_t *waiting, struct err *err)
+{
+	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++) {
+		const struct siterole_name name = siterole_name(role);
+		bool waits = is_among(waiting, name.text);
+		SCOPED_TEXT char *setting = new_setting(name.text);
+		int64_t since_s;
+
+		if (siterole_is_bin(role))
+			continue;
+		if (!site_setting(&since_s, site, setting, err) ||
+		    ((since_s > 0) != waits &&
+		     !site_set_setting(site, setting, waits ? site_now(site) : 0, err)))
+			return false;
+	}
+	return true;
+}
+
+bool sitekeys_list(json_t **out, struct site *site, struct err *err)
 {
 	SCOPED(repository) struct repository *repo = NULL;
+	json_auto_t *rows = json_array();
 
 	if (!open_repository(&repo, site->dir, err))
 		return false;
-	*out = json_array();
 	for (enum siterole role = 0; role < SITEROLE_COUNT_; role++) {
 		struct repository_role shown;
+		json_t *row;
 
 		if (siterole_is_bin(role))
 			continue;
 		repository_show_role(&shown, repo, role);
-		json_array_append_new(*out, new_row(&shown, site_now(site)));
+		row = new_row(&shown, site_now(site));
+		json_array_append_new(rows, row);
+		if (!put_waiting(row, site, err))
+			return false;
 	}
+	*out = json_incref(rows);
 	return true;
 }
 
@@ -180,7 +249,7 @@ json_t *sitekeys_new_request(const struct site *site, json_t *roles)
 
 /* ---- changes ---- */
 
-static bool commit(json_t **out, struct repository *repo, const struct site *site, struct err *err)
+static bool commit(json_t **out, struct repository *repo, struct site *site, struct err *err)
 {
 	enum repository_outcome outcome;
 	struct repository_role timestamp;
@@ -191,7 +260,7 @@ static bool commit(json_t **out, struct repository *repo, const struct site *sit
 	*out = json_object();
 	jsondoc_set_int(*out, "timestamp", timestamp.version);
 	jsondoc_set(*out, "waiting", sitekeys_waiting(repo));
-	return true;
+	return sitekeys_note_waiting(site, json_object_get(*out, "waiting"), err);
 }
 
 static bool open_for_change(int *lock_out, struct repository **out, enum siterole *role_out,
@@ -212,6 +281,77 @@ bool sitekeys_rotate(json_t **out, struct site *site, const char *role_name, str
 
 	return open_for_change(&lock, &repo, &role, site, role_name, err) &&
 	       repository_rotate(repo, role, err) && commit(out, repo, site, err);
+}
+
+/* {"format","role","key"}: nothing in it is secret. */
+static bool read_public(struct key **out, const char *role_name, const char *file, struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_auto_t *doc = NULL;
+	const char *role;
+	json_t *object;
+	int64_t format;
+
+	if (!path_read(&bytes, file, PUBLIC_MAX, err) ||
+	    !jsondoc_read(&doc, buf_span(&bytes), err) ||
+	    !jsondoc_need_int(&format, doc, "format", 1, PUBLIC_FORMAT, err) ||
+	    !jsondoc_need_text(&role, doc, "role", err) ||
+	    !jsondoc_need_object(&object, doc, "key", err))
+		return err_what(err, "cannot read the public key %s", file);
+	if (strcmp(role, role_name) != 0)
+		return err_set(err, ERR_REFUSED, "%s is a key for the role %.40s", file, role);
+	return keys_parse(out, object, err);
+}
+
+bool sitekeys_rotate_to(json_t **out, struct site *site, const char *role_name, const char *file,
+			struct err *err)
+{
+	SCOPED(repository) struct repository *repo = NULL;
+	SCOPED(key) struct key *key = NULL;
+	SCOPED_FD int lock = -1;
+	enum siterole role;
+
+	return read_public(&key, role_name, file, err) &&
+	       open_for_change(&lock, &repo, &role, site, role_name, err) &&
+	       repository_rotate_to(repo, role, key, err) && commit(out, repo, site, err);
+}
+
+static bool write_public(const char *file, const char *role_name, const struct key *key,
+			 struct err *err)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_auto_t *doc = json_object();
+
+	jsondoc_set_int(doc, "format", PUBLIC_FORMAT);
+	jsondoc_set_text(doc, "role", role_name);
+	jsondoc_set(doc, "key", keys_print(key));
+	jsondoc_write(&bytes, doc);
+	buf_put_text(&bytes, "\n");
+	return newfile_write(file, 0644, buf_span(&bytes), err);
+}
+
+bool sitekeys_make_key(char **name_out, const char *role_name, const char *keys, const char *file,
+		       struct err *err)
+{
+	SCOPED(signer) struct signer *signer = signer_generate();
+	SCOPED_TEXT char *name = NULL, *path = NULL;
+	enum siterole role;
+
+	if (!siterole_named(&role, role_name) || siterole_is_bin(role))
+		return err_set(err, ERR_NOT_FOUND, "no role has the name \"%s\"", role_name);
+	if (role >= SITEROLE_SNAPSHOT)
+		return err_set(
+			err, ERR_REFUSED,
+			"the site signs %s each time that it publishes: its key cannot be elsewhere",
+			role_name);
+	name = repository_key_name(role, signer_public(signer));
+	path = path_join(keys, name);
+	if (!path_make_dirs(keys, 0700, err) || !signer_save(signer, path, err) ||
+	    !write_public(file, role_name, signer_public(signer), err))
+		return false;
+	*name_out = name;
+	name = NULL;
+	return true;
 }
 
 bool sitekeys_set_threshold(json_t **out, struct site *site, const char *role_name,

@@ -32,10 +32,19 @@ bool sitekeys_open_repository(struct repository **out, const struct site *site, 
 
 /*
  * What `keys` shows: per role its version, expiry, days left, keys, threshold, how many secret keys
- * are on this machine, and whether that is enough to sign (`where`: "here" or "elsewhere"). The
- * caller owns it.
+ * are on this machine, whether that is enough to sign (`where`: "here" or "elsewhere"), and since
+ * when changes to it wait for a signature (`waiting_since`, null). The caller owns it.
  */
-bool sitekeys_list(json_t **out, const struct site *site, struct err *err) MUST_USE;
+bool sitekeys_list(json_t **out, struct site *site, struct err *err) MUST_USE;
+
+/*
+ * Say in one sentence that the role of a row waits, what it takes, and how long clients can do with
+ * what they have. NULL if it does not. The caller frees it.
+ */
+char *sitekeys_new_waiting(const json_t *row) MUST_USE;
+
+/* Keep since when the roles named in `waiting` (sitekeys_waiting) wait, and that others do not. */
+bool sitekeys_note_waiting(struct site *site, const json_t *waiting, struct err *err) MUST_USE;
 
 /*
  * True if a thief of this server could write code: the keys of `packages`, `targets` or `root` that
@@ -62,6 +71,22 @@ json_t *sitekeys_new_request(const struct site *site, json_t *roles) MUST_USE;
  */
 bool sitekeys_rotate(json_t **out, struct site *site, const char *role_name, struct err *err)
 	MUST_USE;
+
+/*
+ * The same, with a key that was made elsewhere (sitekeys_make_key) in the place of those of the
+ * role that are here, or of all where none is: its secret half was never on this machine. What
+ * names it is published together with what it has signed: a request has to be signed first.
+ */
+bool sitekeys_rotate_to(json_t **out, struct site *site, const char *role_name, const char *file,
+			struct err *err) MUST_USE;
+
+/*
+ * Make a key for a role in the folder `keys` on a machine that need not have a site, and write its
+ * public half to the new file `file`. `name_out` is the key file's name; the caller frees it.
+ */
+bool sitekeys_make_key(char **name_out, const char *role_name, const char *keys, const char *file,
+		       struct err *err) MUST_USE;
+
 bool sitekeys_set_threshold(json_t **out, struct site *site, const char *role_name,
 			    size_t threshold, struct err *err) MUST_USE;
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "trust/authority.h"
 
@@ -66,6 +67,24 @@ static bool is_used(json_t *holder, const char *keyid)
 	return false;
 }
 
+/* The id at `at` of the role's list goes, and its key with the last role that uses it. */
+static void drop_at(json_t *holder, json_t *keyids, size_t at)
+{
+	SCOPED_TEXT char *keyid = alloc_text(json_string_value(json_array_get(keyids, at)));
+
+	json_array_remove(keyids, at);
+	if (!is_used(holder, keyid))
+		json_object_del(json_object_get(holder, "keys"), keyid);
+}
+
+void keychange_drop_all(json_t *holder, const char *role_name)
+{
+	json_t *keyids = json_object_get(keychange_entry(holder, role_name), "keyids");
+
+	while (json_array_size(keyids) > 0)
+		drop_at(holder, keyids, 0);
+}
+
 bool keychange_drop(json_t *holder, const char *role_name, const struct key *key)
 {
 	json_t *entry = keychange_entry(holder, role_name);
@@ -77,8 +96,6 @@ bool keychange_drop(json_t *holder, const char *role_name, const struct key *key
 	digest_print(keyid, &id);
 	if (entry == NULL || !lists(entry, keyid, &at))
 		return false;
-	json_array_remove(json_object_get(entry, "keyids"), at);
-	if (!is_used(holder, keyid))
-		json_object_del(json_object_get(holder, "keys"), keyid);
+	drop_at(holder, json_object_get(entry, "keyids"), at);
 	return true;
 }

@@ -26,4 +26,7 @@ bool keychange_add(json_t *holder, const char *role_name, const struct key *key)
  */
 bool keychange_drop(json_t *holder, const char *role_name, const struct key *key);
 
+/* Let nobody sign the role any more: the caller adds a key. */
+void keychange_drop_all(json_t *holder, const char *role_name);
+
 #endif

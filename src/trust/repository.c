@@ -485,19 +485,24 @@ bool repository_waits(const struct repository *repo, enum siterole role)
 
 /* ---- changes of keys ---- */
 
+char *repository_key_name(enum siterole role, const struct key *key)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct digest id;
+
+	keys_id(&id, key);
+	digest_print(hex, &id);
+	return alloc_printf("%s-%.16s.key", siterole_name(role).text, hex);
+}
+
 /* A new key, in a file that is named after it. */
 static bool add_key(struct repository *repo, enum siterole role, struct err *err)
 {
 	const struct siterole_name role_name = siterole_name(role);
 	SCOPED(signer) struct signer *signer = signer_generate();
-	SCOPED_TEXT char *name = NULL, *path = NULL;
-	char hex[DIGEST_HEX_SIZE];
-	struct digest id;
+	SCOPED_TEXT char *name = repository_key_name(role, signer_public(signer));
+	SCOPED_TEXT char *path = path_join(repo->keys, name);
 
-	keys_id(&id, signer_public(signer));
-	digest_print(hex, &id);
-	name = alloc_printf("%s-%.16s.key", role_name.text, hex);
-	path = path_join(repo->keys, name);
 	if (!signer_save(signer, path, err))
 		return false;
 	if (!keychange_add(publication_signers(repo->pub, role), role_name.text,
@@ -506,6 +511,45 @@ static bool add_key(struct repository *repo, enum siterole role, struct err *err
 	hold_signer(repo, signer, name);
 	signer = NULL;
 	return true;
+}
+
+/* All keys of the role go; say how many were here. */
+static size_t retire_keys(struct repository *repo, enum siterole role, json_t *holder)
+{
+	const struct siterole_name name = siterole_name(role);
+	size_t retired = 0;
+
+	for (size_t i = 0; i < repo->signers.count; i++) {
+		if (!keychange_drop(holder, name.text, signer_public(repo->signers.items[i])))
+			continue;
+		ALLOC_GROW(repo->retired.items, repo->retired.count);
+		repo->retired.items[repo->retired.count++] = alloc_text(repo->signer_files[i]);
+		retired++;
+	}
+	return retired;
+}
+
+bool repository_rotate_to(struct repository *repo, enum siterole role, const struct key *key,
+			  struct err *err)
+{
+	const struct siterole_name name = siterole_name(role);
+	json_t *holder = publication_signers(repo->pub, role);
+	json_t *entry = keychange_entry(holder, name.text);
+	json_t *keyids = json_object_get(entry, "keyids");
+
+	if (role >= SITEROLE_SNAPSHOT)
+		return err_set(err, ERR_REFUSED, "the key of %s has to be on this machine",
+			       name.text);
+	if (retire_keys(repo, role, holder) == 0)
+		keychange_drop_all(holder, name.text);
+	if (!keychange_add(holder, name.text, key))
+		return err_set(err, ERR_INTERNAL, "role %s is not delegated to", name.text);
+	if ((int64_t)json_array_size(keyids) < jsondoc_int(entry, "threshold", 1))
+		return err_set(
+			err, ERR_REFUSED,
+			"more keys than one have to sign role %s: set its threshold to 1 first",
+			name.text);
+	return save_keychanges(repo, err);
 }
 
 bool repository_rotate(struct repository *repo, enum siterole role, struct err *err)

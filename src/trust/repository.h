@@ -99,6 +99,17 @@ bool repository_commit(enum repository_outcome *out, struct repository *repo, in
 bool repository_rotate(struct repository *repo, enum siterole role, struct err *err) MUST_USE;
 
 /*
+ * The same with one key whose secret half is elsewhere, in the place of the role's keys that are
+ * here, or of all if none is. ERR_REFUSED for snapshot and timestamp, and where one key is fewer
+ * than the threshold.
+ */
+bool repository_rotate_to(struct repository *repo, enum siterole role, const struct key *key,
+			  struct err *err) MUST_USE;
+
+/* The file of a new key, ROLE-<16 hex of its id>.key; the caller frees it. */
+char *repository_key_name(enum siterole role, const struct key *key) MUST_USE;
+
+/*
  * Let `threshold` keys have to sign the role, from the next commit on. Where it lists fewer, new
  * ones are made here, to be moved away. ERR_REFUSED for 0 or more than SITEROLE_KEYS_MAX.
  */

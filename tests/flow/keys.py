@@ -153,6 +153,59 @@ def _(t):
     need_no_secret(secrets_of(safe), site.dir)
 
 
+for role in ("packages", "targets", "root"):
+    @case(f"a key of {role} is born on another machine, and takes over with what it signed")
+    def _(t, role=role):
+        site, cap, client, package = settled(t)
+        safe, public, request = t.dir / "safe", t.dir / "public.json", t.dir / "request.json"
+        made = run(program("packway-site"), "--json", "keys", "make", role, public, "--keys", safe).json
+        equal([made["role"], (safe / made["key"]).stat().st_mode & 0o777], [role, 0o600], "made")
+        run(program("packway-site"), "keys", "make", "timestamp", t.dir / "none.json", "--keys", safe, check=False).want(1)
+        site("keys", "rotate", "site", "--to", public, check=False).want(1)  # a key for another role
+
+        # Named, but not in force: what it has to sign is not signed, and clients see nothing of it.
+        before = walk(cap, site.root)
+        delegator = "targets" if role == "packages" else "root"
+        equal(site.json("keys", "rotate", role, "--to", public)["waiting"], [delegator], "waiting")
+        equal(site.json("publish")["waiting"], [delegator], "waiting")
+        equal(walk(cap, site.root)["targets"], before["targets"], "targets")
+        client("sync")
+        row = roles(site)[delegator]
+        need(row["waiting_since"], "since when is not told", row)
+        said = site("status")
+        need(f"role {delegator} waits since" in said.out + said.err and "expires in" in said.out + said.err, "status", said.out)
+        need(any(f"role {delegator} waits since" in line for line in served(t, site)), "serve does not tell")
+
+        site("keys", "request", request)
+        equal([r["role"] for r in json.loads(request.read_text())["roles"]], [role], "asked for")
+        site("keys", "import", request, check=False).want(1)
+        run(program("packway-site"), "keys", "sign", request, "--keys", safe)
+        site("keys", "import", request)
+        site("publish")
+        found = walk(cap, site.root)
+        holder = found["targets"]["delegations"] if role == "packages" else found["root"]
+        entries = holder["roles"] if role == "packages" else [dict(holder["roles"][role], name=role)]
+        (entry,) = [e for e in entries if e["name"] == role]
+        key = json.loads(public.read_text())["key"]
+        equal([holder["keys"][i] for i in entry["keyids"]], [key], "who signs it now")
+        equal((roles(site)[role]["where"], roles(site)[delegator]["waiting_since"]), ("elsewhere", None), "after")
+        client("sync")
+        equal(client.json("fetch", package, "-o", t.dir / "got")["version"], 1, "fetched")
+        equal(client.json("status")["verdict"], "ok", "verdict")
+        need_no_secret(secrets_of(safe), site.dir, cap, client.state)
+
+
+def served(t, site):
+    """What `serve` writes about a publish."""
+    port = free_port()
+    process = t.spawn(program("packway-site"), "--site", site.dir, "serve", "--listen", f"127.0.0.1:{port}")
+    log = t.dir / f"process{len(t.processes) - 1}.log"
+    wait_for("serve to speak of the role", 30, lambda: "waits since" in log.read_text())
+    process.terminate()
+    process.wait(30)
+    return log.read_text().splitlines()
+
+
 @case("roles are renewed before they end, and the countdown is told where nobody here can")
 def _(t):
     site, cap, client, package = settled(t)

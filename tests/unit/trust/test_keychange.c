@@ -48,6 +48,23 @@ static void a_key_leaves_with_the_last_role_that_uses_it(void **state)
 	}
 }
 
+static void all_keys_of_a_role_go_at_once(void **state)
+{
+	json_auto_t *holder = new_holder(true);
+	SCOPED(signer) struct signer *one = signer_generate();
+	SCOPED(signer) struct signer *two = signer_generate();
+
+	(void)state;
+	assert_true(keychange_add(holder, "a", signer_public(one)));
+	assert_true(keychange_add(holder, "b", signer_public(one)));
+	assert_true(keychange_add(holder, "b", signer_public(two)));
+	keychange_drop_all(holder, "b");
+	assert_int_equal(count_of(holder, "b"), 0);
+	assert_int_equal(count_of(holder, "a"), 1);
+	assert_int_equal(json_object_size(json_object_get(holder, "keys")), 1);
+	keychange_drop_all(holder, "c");
+}
+
 static void a_role_that_is_none_is_told(void **state)
 {
 	json_auto_t *holder = new_holder(true);
@@ -60,4 +77,5 @@ static void a_role_that_is_none_is_told(void **state)
 }
 
 TESTING_MAIN(cmocka_unit_test(a_key_leaves_with_the_last_role_that_uses_it),
+	     cmocka_unit_test(all_keys_of_a_role_go_at_once),
 	     cmocka_unit_test(a_role_that_is_none_is_told))
