@@ -108,7 +108,10 @@ static bool remove_system(struct verb_call *call, enum marker_kind kind, struct 
 	SCOPED(site) struct site *site = NULL;
 	json_auto_t *doc = json_object();
 
-	if (!site_call_open(&site, call, err) || !system_remove(site, kind, name, err))
+	if (!site_call_open(&site, call, err) ||
+	    (kind == MARKER_CAP && !options_flag(call->options, "now") &&
+	     !system_check_overlap(site, name, err)) ||
+	    !system_remove(site, kind, name, err))
 		return false;
 	jsondoc_set_text(doc, "removed", name);
 	print_result(call->print, doc, "%s %s removed", marker_kind_name(kind), name);
@@ -148,6 +151,11 @@ static const struct option_spec cap_options[] = {
 	{ 0 },
 };
 
+static const struct option_spec cap_remove_options[] = {
+	{ .name = "now", .help = "even where clients know no other CAP yet" },
+	{ 0 },
+};
+
 static const struct option_spec dp_options[] = {
 	{ .name = "group", .type = OPTION_NAME, .value = "G", .help = "its boundary group" },
 	{ .name = "max-rate",
@@ -174,6 +182,7 @@ const struct verb site_system_verbs[] = {
 		.run = run_cap_remove,
 		.summary = "take a CAP out of policy",
 		.arguments = name_argument,
+		.options = cap_remove_options,
 	},
 	{
 		.name = "dp add",

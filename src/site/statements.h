@@ -66,6 +66,10 @@
 	X(SYSTEM_ADD_ADDRESS, "INSERT INTO system_address VALUES(?1, ?2, ?3)")                     \
 	X(SYSTEM_FIND, "SELECT id FROM system WHERE kind = ?1 AND name = ?2 AND removed IS NULL")  \
 	X(SYSTEM_NAME_IS_KNOWN, "SELECT 1 FROM system WHERE name = ?1 AND removed IS NULL LIMIT 1")\
+	X(SYSTEM_CREATED, "SELECT created FROM system WHERE kind = ?1 AND name = ?2"               \
+		" AND removed IS NULL")                                                            \
+	X(SYSTEM_OLDEST_OTHER, "SELECT min(created) FROM system WHERE kind = ?1"                   \
+		" AND name != ?2 AND removed IS NULL")                                             \
 	X(SYSTEM_REMOVE, "UPDATE system SET removed = ?2 WHERE id = ?1")                           \
 	X(SYSTEM_SET_OWN, "UPDATE system SET is_own = ?2 WHERE id = ?1")                           \
 	X(SYSTEM_SET_MOUNT, "UPDATE system SET mount = ?2 WHERE id = ?1")                          \

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/path.h"
 #include "common/random.h"
 #include "nal/provider.h"
@@ -245,6 +246,39 @@ static bool check_not_preferred(struct site *site, const char *name, struct err 
 		return db_rows_finish(&rows, err);
 	return err_set(err, ERR_IN_USE, "group \"%s\" prefers \"%s\"", db_rows_text(&rows, 0),
 		       name);
+}
+
+static bool orphans(const char *name, int64_t other, struct err *err)
+{
+	char when[CLOCK_TEXT_MAX];
+
+	if (other == 0)
+		return err_set(err, ERR_IN_USE, "%s is the only CAP, and clients know no other",
+			       name) ||
+		       err_fix(err,
+			       "add another, publish, and remove this one %d days later; or "
+			       "orphan them: cap remove %s --now",
+			       (int)(SYSTEM_OVERLAP_S / 86400), name);
+	clock_print(when, other + SYSTEM_OVERLAP_S);
+	return err_set(err, ERR_IN_USE, "clients that were away may know no other CAP than %s yet",
+		       name) ||
+	       err_fix(err, "remove it after %s; or orphan them: cap remove %s --now", when, name);
+}
+
+bool system_check_overlap(struct site *site, const char *name, struct err *err)
+{
+	int64_t clients, created, other;
+
+	if (!db_number(&clients, site->db, STMT_CLIENT_COUNT, DB_NO_ARGS, 0, err) ||
+	    !db_number(&created, site->db, STMT_SYSTEM_CREATED,
+		       DB_ARGS(db_text(marker_kind_name(MARKER_CAP)), db_text(name)), 0, err) ||
+	    !db_number(&other, site->db, STMT_SYSTEM_OLDEST_OTHER,
+		       DB_ARGS(db_text(marker_kind_name(MARKER_CAP)), db_text(name)), 0, err))
+		return false;
+	if (clients == 0 || created == 0 ||
+	    (other != 0 && (other <= created || site_now(site) - other >= SYSTEM_OVERLAP_S)))
+		return true;
+	return orphans(name, other, err);
 }
 
 bool system_remove(struct site *site, enum marker_kind kind, const char *name, struct err *err)

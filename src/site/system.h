@@ -35,6 +35,13 @@ struct system_spec {
 bool system_add(struct site *site, const struct system_spec *spec, char **note_out, struct err *err)
 	MUST_USE;
 
+/*
+ * True if every client that polls within SYSTEM_OVERLAP_S knows another CAP than `name` by now, or
+ * there are no clients. ERR_IN_USE says from when on that is so.
+ */
+#define SYSTEM_OVERLAP_S ((int64_t)14 * 86400) /* as long as a policy lives */
+bool system_check_overlap(struct site *site, const char *name, struct err *err) MUST_USE;
+
 /* Take it out of policy; what stands there is cleaned up later. ERR_NOT_FOUND, ERR_IN_USE. */
 bool system_remove(struct site *site, enum marker_kind kind, const char *name, struct err *err)
 	MUST_USE;

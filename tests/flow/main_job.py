@@ -174,4 +174,57 @@ def _(t):
     equal((t.dir / "ran").read_text(), "run\n", "the program's mark")
 
 
+@case("Q245170: an advertisement that cannot be judged is refused alone, and told; the others run")
+def _(t):
+    site = small_site(t)
+    # An integer overflow, but only where there is a row to look at.
+    site("collection", "add", "odd", "--query",
+         "SELECT client_id FROM os WHERE abs(length(name) - length(name) - 9223372036854775807 - 1) > 0")
+    for i, collection in enumerate(("all", "odd", "all")):
+        package = site.package(f"tool{i}", make_tree(t.dir / f"src{i}", files=2, seed=i))
+        site("program", "add", package, "install", "--command", f"sh -c 'echo run >> {t.dir}/ran{i}'")
+        site("advertise", package, "install", "--collection", collection, "--mandatory", "now")
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    equal([(t.dir / f"ran{i}").exists() for i in range(3)], [True, False, True], "what ran")
+    site("intake")
+    texts = [m["text"] for m in site.json("messages", "--client", client.id) if m["id"] == 10018]
+    need(len(texts) == 1 and "integer overflow" in texts[0], "the site is not told once", texts)
+    client("sync")
+    site("intake")
+    equal(len([m for m in site.json("messages", "--client", client.id) if m["id"] == 10018]), 1, "told again")
+
+
+@case("Q293187: a package that was removed is asked for no more, by anybody")
+def _(t):
+    site = t.site()
+    folders = {kind: t.new_dir(kind) for kind in ("cap", "dp")}
+    servers = {}
+    for kind, folder in folders.items():
+        folder.chmod(0o777)  # nginx started as root writes as nobody
+        servers[kind] = t.nginx(folder, server="dav_methods PUT DELETE; create_full_put_path on; client_max_body_size 0;")
+    site("cap", "add", "cap1", f"file://{folders['cap']}", servers["cap"].url)
+    site("dp", "add", "dp1", servers["dp"].url)
+    gone, stays = (site.package(f"tool{i}", make_tree(t.dir / f"src{i}", files=2, seed=i)) for i in range(2))
+    for package in (gone, stays):
+        site("program", "add", package, "install", "--command", f"sh -c 'echo {package} >> {t.dir}/ran'")
+    adv = site("advertise", gone, "install", "--collection", "all", "--mandatory", "now").out.strip()
+    site("publish")
+    client = t.client().enroll(site, servers["cap"].url)
+    equal((t.dir / "ran").read_text(), f"{gone}\n", "what ran")
+    site("advertisement", "remove", adv)
+    site("package", "remove", gone)
+    site("advertise", stays, "install", "--collection", "all", "--mandatory", "now")
+    site("publish")
+    asked = {kind: len(server.lines()) for kind, server in servers.items()}
+    for _ in range(3):
+        client("sync")
+    equal((t.dir / "ran").read_text(), f"{gone}\n{stays}\n", "what ran")
+    equal([o["package"] for o in client.json("list")], [stays], "what is offered")
+    client("fetch", gone, check=False).want(3)
+    for kind, server in servers.items():
+        lines = server.lines()[asked[kind]:]
+        equal([line for line in lines if any(gone in word for word in line)], [], f"what the {kind} was asked of it")
+
+
 main()

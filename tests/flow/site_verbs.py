@@ -350,5 +350,27 @@ def _(t):
     equal((rows["site"]["value"], rows["site"]["source"]), (str(site.dir), "flag"))
 
 
+@case("Q260824: the last CAP that all clients can know is not removed before another was there for two weeks")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    site("cap", "remove", "cap1")  # nobody knows it yet
+    site.folder_cap("cap2")
+    site("publish")
+    t.client().enroll(site, f"file://{t.dir}/cap2")
+    fails(site, 1, "PW-IN-USE", "cap", "remove", "cap2")
+    site.folder_cap("cap3")
+    site("publish")
+    fails(site, 1, "PW-IN-USE", "cap", "remove", "cap2")
+    site("cap", "remove", "cap3")  # the older one stays
+    site.folder_cap("cap4")
+    site.env["PACKWAY_FAKE_TIME"] = f"+{15 * 86400}"
+    site("cap", "remove", "cap2")
+    site.folder_cap("cap5")
+    fails(site, 1, "PW-IN-USE", "cap", "remove", "cap4")
+    site("cap", "remove", "cap4", "--now")
+    equal([c["name"] for c in site.json("cap", "list")], ["cap5"], "CAPs")
+
+
 if __name__ == "__main__":
     sys.exit(main())

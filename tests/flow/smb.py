@@ -551,4 +551,32 @@ def _(t):
     equal((smb.authentications(before), smb.trees(before)), ([], []), "logons and tree connects")
 
 
+@case("a new session takes the round trips of libsmbclient alone and one NEGOTIATE, and four commands at once share it")
+def _(t):
+    site, smb = t.site(), t.samba()
+    cap, line = site.folder_cap(), t.line(smb)
+    site("dp", "add", "dp1", line.url("dp"))
+    made = site.package("tool", make_tree(t.dir / "src"))
+    site("publish")
+    (smb.folder / "thing").write_bytes(t.rng.randbytes(100000))
+    client = t.client().join(site, cap)
+    client("sync")
+    line.commands.clear()
+    run("smbget", "-a", "-q", "-o", t.dir / "got", line.url("thing"), env={"HOME": str(t.dir)})
+    theirs = line.commands.index("READ") + 1
+    line.commands.clear()
+    before = smb.mark()
+    client("fetch", made)
+    ours = line.commands.index("READ") + 1
+    print(f"# smbget {theirs}, a fetch {ours} requests to the first byte")
+    need(ours <= theirs + 1, "requests to the first byte", ours, theirs)
+    equal(len(smb.setups(before)), 1, "session setups of one fetch")
+    client("cache", "--clear")
+    client.agent()
+    before = smb.mark()
+    at_once = [t.spawn(program("packway"), "--state", client.state, "fetch", made, env=client.env) for _ in range(4)]
+    equal([p.wait(60 * SLOW) for p in at_once], [0] * 4, "four fetches at once")
+    equal(len(smb.setups(before)), 1, "session setups of four at once")
+
+
 main()
