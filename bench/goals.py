@@ -15,8 +15,14 @@ import memory
 from measure import Cost, in_rounds, note, put_aside, timed
 
 class Bench:
-    def __init__(self, data, rounds, report):
-        self.data, self.rounds, self.report = data, rounds, report
+    def __init__(self, data, rounds, report, wide=False):
+        self.data, self.rounds, self.report, self.wide = data, rounds, report, wide
+
+    def pairs(self):
+        return corpus.wide_pairs(self.data) if self.wide else corpus.pairs(self.data)
+
+    def trees(self):
+        return {label: new for label, (_, new) in self.pairs().items()} if self.wide else corpus.trees(self.data)
 
 
 def tool(name):
@@ -65,7 +71,7 @@ class Publisher:
 
 
 def p1_publish(bench, t):
-    for label, tree in corpus.trees(bench.data).items():
+    for label, tree in bench.trees().items():
         files, size = corpus.summary(tree)
         bench.report.say(f"{label}: {files} files, {size / 1e6:.0f} MB")
         ours = Publisher(t, label)
@@ -94,7 +100,7 @@ def p1_publish(bench, t):
 
 def p2_size(bench, t):
     bench.report.say("packs alone; first-install streams stand with P3")
-    for label, tree in corpus.trees(bench.data).items():
+    for label, tree in bench.trees().items():
         ours = Publisher(t, label)
         ours.publish(tree)
         peer = t.dir / f"{label}.tar.zst"
@@ -161,7 +167,7 @@ class Update:
 
 
 def p3_update_bytes(bench, t):
-    for label, (old, new) in corpus.pairs(bench.data).items():
+    for label, (old, new) in bench.pairs().items():
         note(f"making patch and stream: {label}")
         update = Update(t, label, old, new)
         bench.report.at_most(f"{label}: patch / (zstd -12 --long=31 --patch-from)",
@@ -173,7 +179,7 @@ def p3_update_bytes(bench, t):
 
 
 def p4_update_time(bench, t):
-    for label, (old, new) in corpus.pairs(bench.data).items():
+    for label, (old, new) in bench.pairs().items():
         note(f"making patch and stream: {label}")
         update = Update(t, label, old, new)
         cost = in_rounds({"packway fetch, by the patch": update.update,

@@ -16,12 +16,13 @@ LOOK_S = 0.01
 MOVED = 1 << 20
 
 
-def ours():
-    """The processes that run our programs, whoever started them."""
+def at_work(folder):
+    """The processes that run our programs in the folder, which each is told of, whoever started them."""
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if os.readlink(entry / "exe").startswith(f"{flow.BUILD}/src/"):
+                if (os.readlink(entry / "exe").startswith(f"{flow.BUILD}/src/")
+                        and os.fsencode(folder) in (entry / "cmdline").read_bytes()):
                     yield entry
 
 
@@ -36,6 +37,9 @@ def anonymous_kib(process):
 class Watch:
     """Between enter and exit: the most that one process had at a look, in MiB."""
 
+    def __init__(self, folder):
+        self.folder = folder
+
     def __enter__(self):
         self.mib, self._end = 0.0, threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -44,15 +48,15 @@ class Watch:
 
     def _look(self):
         while not self._end.wait(LOOK_S):
-            self.mib = max([self.mib, *(anonymous_kib(p) / 1024 for p in ours())])
+            self.mib = max([self.mib, *(anonymous_kib(p) / 1024 for p in at_work(self.folder))])
 
     def __exit__(self, *_):
         self._end.set()
         self._thread.join()
 
 
-def watched(action):
-    with Watch() as watch:
+def watched(folder, action):
+    with Watch(folder) as watch:
         action()
     return watch.mib
 
@@ -99,7 +103,7 @@ class Journey:
         self.site("package", "distribute", self.package, "--all", "--no-patches")
 
     def make_patches(self):
-        self.site("package", "distribute", self.package, "--all")
+        timed([flow.program("packway-site"), "--site", self.site.dir, "package", "distribute", self.package, "--all"])
 
     def mount(self):
         at = self.t.dir / f"mount-{self.name}"
@@ -115,7 +119,7 @@ def travel(bench, t, name, made, with_patches):
 
     def limit(what, action, mib=LIMIT_MIB):
         note(f"{name}: {what}")
-        say.at_most(f"{name}: {what}", watched(action), mib, "MiB")
+        say.at_most(f"{name}: {what}", watched(t.dir, action), mib, "MiB")
 
     limit("publish", way.publish)
     way.join()
