@@ -19,6 +19,7 @@ enum option_id {
 	OPTION_NAME,
 	OPTION_MOUNTS,
 	OPTION_TLS_CA,
+	OPTION_WORKER_USER,
 	OPTION_ENROLL_DIR,
 };
 
@@ -31,6 +32,7 @@ static const struct option long_options[] = {
 	{ "name", required_argument, NULL, OPTION_NAME },
 	{ "mounts", required_argument, NULL, OPTION_MOUNTS },
 	{ "tls-ca", required_argument, NULL, OPTION_TLS_CA },
+	{ "worker-user", required_argument, NULL, OPTION_WORKER_USER },
 	{ "enroll-dir", required_argument, NULL, OPTION_ENROLL_DIR },
 	{ NULL, 0, NULL, 0 },
 };
@@ -75,6 +77,9 @@ static bool take_option(struct supervisor_options *out, struct job_settings *set
 		return true;
 	case OPTION_TLS_CA:
 		settings->tls_ca = optarg;
+		return true;
+	case OPTION_WORKER_USER:
+		settings->worker_user = optarg;
 		return true;
 	case OPTION_ENROLL_DIR:
 		settings->enroll_dir = optarg;

@@ -20,14 +20,14 @@ static char *name_of(uid_t uid)
 	return pw != NULL ? alloc_text(pw->pw_name) : NULL;
 }
 
-void context_init(struct context *c)
+void context_init(struct context *c, uid_t owner)
 {
 	*c = (struct context){
-		.system = { .uid = (int64_t)geteuid() },
+		.system = { .uid = (int64_t)owner },
 		.gvfs_box = TIMEBOX_EMPTY,
 	};
-	if (geteuid() != 0)
-		c->name = name_of(geteuid());
+	if (owner != 0)
+		c->name = name_of(owner);
 	c->system.user = c->name;
 }
 

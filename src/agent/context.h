@@ -32,7 +32,8 @@ struct context {
 	struct timebox gvfs_box; /* for the listing of shares; remembers one that hangs */
 };
 
-void context_init(struct context *c);
+/* `owner` is whose state it is: root's ways are the system's, another user's are that user's. */
+void context_init(struct context *c, uid_t owner);
 void context_release(struct context *c);
 
 /*

@@ -174,7 +174,7 @@ static char *inputs_of(const struct cycle *c)
 	json_auto_t *cap = NULL;
 	struct err ignored;
 
-	if (!state_read_json(&cap, c->job->state, "cap.json", &ignored))
+	if (!state_read_json(&cap, c->job->state, STATE_CAP, &ignored))
 		cap = NULL;
 	return alloc_printf("%s %" PRId64 " %016" PRIx64 " %s",
 			    generation != NULL ? generation : "-", jsondoc_int(cap, "root", 0),

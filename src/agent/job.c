@@ -12,6 +12,7 @@
 #include "agent/jobs.h"
 #include "agent/mountpoint.h"
 #include "agent/permit.h"
+#include "agent/workroom.h"
 #include "common/alloc.h"
 #include "common/helper.h"
 #include "common/log.h"
@@ -49,19 +50,25 @@ bool job_run(json_t **result_out, struct job *job, const json_t *request, struct
 	return err_set(err, ERR_USAGE, "there is no request \"%s\"", verb);
 }
 
-/* Arguments that carry the settings; texts in `numbers` live as long as the caller's frame. */
-static void put_arguments(const char **argv, char numbers[32], const struct job *job,
+struct argument_texts {
+	char linger[16];
+	char account[32]; /* "UID:GID"; empty: none */
+	char guest[16];
+};
+
+/* Arguments that carry the settings; `texts` lives as long as the caller's frame. */
+static void put_arguments(const char **argv, struct argument_texts *texts, const struct job *job,
 			  const char *path, bool offline)
 {
 	const struct job_settings *s = job->settings;
 	size_t n = 0;
 
-	snprintf(numbers, 32, "%u", s->linger_s);
+	snprintf(texts->linger, sizeof(texts->linger), "%u", s->linger_s);
 	argv[n++] = path;
 	argv[n++] = "--state";
 	argv[n++] = job->state->dir;
 	argv[n++] = "--linger";
-	argv[n++] = numbers;
+	argv[n++] = texts->linger;
 	if (offline)
 		argv[n++] = "--offline";
 	if (s->address != NULL) {
@@ -76,7 +83,40 @@ static void put_arguments(const char **argv, char numbers[32], const struct job 
 		argv[n++] = "--tls-ca";
 		argv[n++] = s->tls_ca;
 	}
+	if (texts->account[0] != '\0') {
+		argv[n++] = "--account";
+		argv[n++] = texts->account;
+	}
+	if (texts->guest[0] != '\0') {
+		argv[n++] = "--guest";
+		argv[n++] = texts->guest;
+	}
 	argv[n] = NULL;
+}
+
+/* Somebody may have emptied or removed a room since the worker was started. */
+static bool give_rooms(struct workroom_account *account_out, const struct job *job, struct err *err)
+{
+	workroom_find(account_out, job->settings->worker_user);
+	return workroom_give(job->state, account_out, err);
+}
+
+/* Whose account the worker takes on, and for whom alone it may act beyond its own. */
+static bool print_account(struct argument_texts *out, const struct job *job,
+			  enum job_worker_kind kind, struct err *err)
+{
+	struct workroom_account account;
+
+	out->account[0] = out->guest[0] = '\0';
+	if (!give_rooms(&account, job, err))
+		return false;
+	if (kind == JOB_WORKER_OFFLINE || !account.changes)
+		return true;
+	snprintf(out->account, sizeof(out->account), "%u:%u", (unsigned int)account.uid,
+		 (unsigned int)account.gid);
+	if (permit_is_guest(job->caller))
+		snprintf(out->guest, sizeof(out->guest), "%u", (unsigned int)job->caller);
+	return true;
 }
 
 bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
@@ -84,7 +124,7 @@ bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 {
 	const char *argv[WORKER_ARGS_MAX];
 	SCOPED_TEXT char *path = NULL;
-	char numbers[32];
+	struct argument_texts texts;
 	struct spawn s = {
 		.argv = argv,
 		.flags = SPAWN_NEW_GROUP | SPAWN_KEEP_STDERR | SPAWN_DIE_WITH_PARENT,
@@ -92,9 +132,10 @@ bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 	int pair[2];
 	bool started;
 
-	if (!helper_find(&path, "packway-worker", err) || !wire_pair(pair, err))
+	if (!helper_find(&path, "packway-worker", err) || !print_account(&texts, job, kind, err) ||
+	    !wire_pair(pair, err))
 		return false;
-	put_arguments(argv, numbers, job, path, kind == JOB_WORKER_OFFLINE);
+	put_arguments(argv, &texts, job, path, kind == JOB_WORKER_OFFLINE);
 	s.fds = &(struct spawn_fd){ .from = pair[1], .to = WORKER_FD };
 	s.fd_count = 1;
 	started = spawn_start(pid_out, &s, err);
@@ -182,6 +223,10 @@ static enum asked ask(json_t **result_out, struct job *job, int socket, const js
 
 bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
+	struct workroom_account account;
+
+	if (!give_rooms(&account, job, err))
+		return false;
 	for (;;) {
 		bool is_shared = job->worker >= 0 && job->worker_pid == 0;
 		enum asked asked;

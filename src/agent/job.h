@@ -22,13 +22,14 @@
 
 /* What configuration says to a job and to the workers that it starts. Texts are borrowed. */
 struct job_settings {
-	uint32_t linger_s;      /* of sessions after their last use */
-	const char *address;    /* replaces this machine's addresses, comma-separated; NULL: look */
-	const char *name;       /* replaces the host's name in inventory; NULL: look */
-	const char *mounts;     /* mount table to read; NULL: the process's own */
-	const char *tls_ca;     /* certificates to trust beside the system's; NULL: none */
-	const char *enroll_dir; /* bundles to enrol by, where there is no identity yet */
-	uint64_t quota_bytes;   /* of the content store; 0: none */
+	uint32_t linger_s;   /* of sessions after their last use */
+	const char *address; /* replaces this machine's addresses, comma-separated; NULL: look */
+	const char *name;    /* replaces the host's name in inventory; NULL: look */
+	const char *mounts;  /* mount table to read; NULL: the process's own */
+	const char *tls_ca;  /* certificates to trust beside the system's; NULL: none */
+	const char *worker_user; /* account of root's workers (workroom.h); NULL: the default */
+	const char *enroll_dir;  /* bundles to enrol by, where there is no identity yet */
+	uint64_t quota_bytes;    /* of the content store; 0: none */
 };
 
 /* Told of each event; `event` is borrowed for the call. False: nobody listens any more. */

@@ -64,6 +64,7 @@ enum option_id {
 	OPTION_ADDRESS,
 	OPTION_MOUNTS,
 	OPTION_TLS_CA,
+	OPTION_WORKER_USER,
 	OPTION_PACKAGE,
 	OPTION_VERSION,
 	OPTION_AT,
@@ -82,6 +83,7 @@ static const struct option long_options[] = {
 	{ "address", required_argument, NULL, OPTION_ADDRESS },
 	{ "mounts", required_argument, NULL, OPTION_MOUNTS },
 	{ "tls-ca", required_argument, NULL, OPTION_TLS_CA },
+	{ "worker-user", required_argument, NULL, OPTION_WORKER_USER },
 	{ "package", required_argument, NULL, OPTION_PACKAGE },
 	{ "version", required_argument, NULL, OPTION_VERSION },
 	{ "at", required_argument, NULL, OPTION_AT },
@@ -120,6 +122,9 @@ static bool take_setting(struct serve *s, int id, struct err *err)
 		return true;
 	case OPTION_TLS_CA:
 		s->settings.tls_ca = optarg;
+		return true;
+	case OPTION_WORKER_USER:
+		s->settings.worker_user = optarg;
 		return true;
 	default:
 		return err_set(err, ERR_USAGE, "unknown option");

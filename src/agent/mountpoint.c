@@ -49,6 +49,7 @@ static void put_settings(struct arguments *a, const char *helper, const struct j
 	put(a, "--address", s->address);
 	put(a, "--mounts", s->mounts);
 	put(a, "--tls-ca", s->tls_ca);
+	put(a, "--worker-user", s->worker_user);
 }
 
 static void put_request(struct arguments *a, const struct mountpoint_request *r)

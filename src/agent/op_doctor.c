@@ -2,17 +2,23 @@
  * The operation `doctor`: what a person would check by hand: clock, disk, DNS, proxy, trust, the
  * accounts for servers, and each CAP and DP, rung by rung.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "agent/logons.h"
 #include "agent/op.h"
 #include "agent/sandbox.h"
 #include "agent/scene.h"
+#include "agent/workroom.h"
 #include "common/alloc.h"
+#include "common/path.h"
 #include "nal/logon.h"
+#include "nal/mounts.h"
 #include "nal/probe.h"
 
 #define DISK_LOW_BYTES (512ull << 20)
@@ -61,6 +67,24 @@ static void check_sandbox(struct examination *e)
 	/* An old kernel is no fault of this machine's setup. */
 	add(e, "sandbox", "packway-worker", s != NULL,
 	    json_string(whole ? "capabilities, system calls and files are given up" : missing));
+}
+
+/* Root's alone it need not be: what a fault in it can write is then root's. */
+static void check_account(struct examination *e)
+{
+	if (e->w->state.owner != 0)
+		add(e, "worker", "packway-worker", true,
+		    json_sprintf("has your own account, %u: without root there is one",
+				 (unsigned int)geteuid()));
+	else if (geteuid() != 0)
+		add(e, "worker", "packway-worker", true,
+		    json_sprintf("has an account of its own, %u: what only root may enter or write "
+				 "is out of its reach",
+				 (unsigned int)geteuid()));
+	else
+		add(e, "worker", "packway-worker", true,
+		    json_string("is root: there is no account " WORKROOM_ACCOUNT_DEFAULT
+				", or worker-user says so"));
 }
 
 static void check_trust(struct examination *e)
@@ -131,6 +155,22 @@ static void check_name(struct examination *e, const struct locator *where)
 		freeaddrinfo(found);
 }
 
+/* An inbox that only root may write: records would wait for another CAP. */
+static void check_inbox(struct examination *e, const struct docs_system *s,
+			const struct locator *where)
+{
+	SCOPED_TEXT char *inbox = NULL;
+
+	if (s->kind != DOCS_CAP || s->inbox != NULL || where->scheme != LOCATOR_FILE)
+		return;
+	inbox = path_join(where->path, "inbox");
+	if (faccessat(AT_FDCWD, inbox, W_OK | X_OK, AT_EACCESS) != 0 && errno == EACCES)
+		add(e, "inbox", inbox, false,
+		    json_sprintf("the account %u may not write it: chmod 1733 makes it everybody's "
+				 "to write, worker-user = root in packway.conf makes it root",
+				 (unsigned int)geteuid()));
+}
+
 static void check_address(struct examination *e, const struct docs_system *s, const char *address)
 {
 	struct locator where = { 0 };
@@ -161,7 +201,43 @@ static void check_address(struct examination *e, const struct docs_system *s, co
 			 last != NULL ? probe_rung_name(last->rung) : "",
 			 last != NULL && last->err.why[0] != '\0' ? ": " : "",
 			 last != NULL ? last->err.why : ""));
+	/* It has answered: this does not hang. */
+	if (probe.presence == PROBE_PRESENT)
+		check_inbox(e, s, &where);
 	locator_release(&where);
+}
+
+static bool only_root_enters(const struct mounts *table, const char *at)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct mounts_entry *m = &table->entries[i];
+
+		if (strcmp(m->target, at) == 0 && !m->is_hidden && m->fuse_uid == 0)
+			return !m->allows_other;
+	}
+	return false;
+}
+
+/* The kernel lets nobody into a FUSE mount but who made it, whatever rights somebody else has. */
+static void check_mounts(struct examination *e)
+{
+	json_auto_t *rows = scene_connections(e->w->scene);
+	SCOPED(mounts) struct mounts table = { 0 };
+	const json_t *row;
+	struct err ignored;
+	size_t i;
+
+	if (e->w->state.owner != 0 || geteuid() == 0 ||
+	    !mounts_read(&table, e->w->options.mounts, &ignored))
+		return;
+	json_array_foreach (rows, i, row) {
+		const char *at = jsondoc_text(row, "at");
+
+		if (at != NULL && only_root_enters(&table, at))
+			add(e, "mount", at, false,
+			    json_string("only root may enter it: mount it with allow_other, or "
+					"set worker-user = root in packway.conf"));
+	}
 }
 
 static void check_systems(struct examination *e)
@@ -184,9 +260,11 @@ bool op_doctor(json_t **result_out, struct worker *w, const json_t *request UNUS
 	e.checks = json_array();
 	check_disk(&e);
 	check_sandbox(&e);
+	check_account(&e);
 	check_trust(&e);
 	check_proxy(&e);
 	check_accounts(&e);
+	check_mounts(&e);
 	check_systems(&e);
 	*result_out = json_object();
 	jsondoc_set(*result_out, "checks", e.checks);

@@ -22,7 +22,7 @@ bool op_receipts(json_t **result_out, struct worker *w, const json_t *request, s
 	};
 	SCOPED(scene_answer) struct scene_answer answer = { 0 };
 	SCOPED(way_object) struct way_object object = { 0 };
-	SCOPED_TEXT char *file = state_path(&w->state, "receipts.new");
+	SCOPED_TEXT char *file = state_path(&w->state, STATE_SHARD);
 	SCOPED_TEXT char *name = NULL;
 	const char *client;
 	struct approach *ap;

@@ -107,7 +107,7 @@ static void save_cap_doc(const struct refresh *r)
 {
 	struct err err;
 
-	if (!state_write_json(&r->w->state, "cap.json", r->cap_doc, &err))
+	if (!state_write_json(&r->w->state, STATE_CAP, r->cap_doc, &err))
 		log_debug("cap.json: %s", err.why);
 }
 
@@ -166,7 +166,7 @@ static void note_verdict(const struct refresh *r, enum verdict verdict, const st
 	struct err err;
 	int64_t now_s = clock_wall_s(r->w->clock);
 
-	if (!state_read_json(&status, &r->w->state, "status.json", &err) || status == NULL)
+	if (!state_read_json(&status, &r->w->state, STATE_STATUS, &err) || status == NULL)
 		status = json_object();
 	before = jsondoc_text(status, "verdict");
 	if (before == NULL || strcmp(before, name) != 0)
@@ -180,7 +180,7 @@ static void note_verdict(const struct refresh *r, enum verdict verdict, const st
 		jsondoc_set_time(status, "last_refresh", now_s);
 		jsondoc_set_int(status, "last_refresh_s", now_s);
 	}
-	if (!state_write_json(&r->w->state, "status.json", status, &err))
+	if (!state_write_json(&r->w->state, STATE_STATUS, status, &err))
 		log_debug("status.json: %s", err.why);
 }
 
@@ -194,7 +194,7 @@ static void note_silence(struct refresh *r, const struct err *fault)
 	const char *before;
 	struct err err;
 
-	if (r->cap != NULL || !state_read_json(&status, &r->w->state, "status.json", &err))
+	if (r->cap != NULL || !state_read_json(&status, &r->w->state, STATE_STATUS, &err))
 		return;
 	before = jsondoc_text(status, "verdict");
 	if (before == NULL || strcmp(before, verdict_name(VERDICT_OK)) == 0 ||
@@ -315,7 +315,7 @@ bool op_refresh(json_t **result_out, struct worker *w, const json_t *request, st
 
 	if (!state_lock(&lock, &w->state, "metadata", LOCK_WAIT_MS, err) ||
 	    (w->scene == NULL && !scene_new(&w->scene, w, err)) || !scene_look(w->scene, err) ||
-	    !state_read_json(&r.cap_doc, &w->state, "cap.json", err))
+	    !state_read_json(&r.cap_doc, &w->state, STATE_CAP, err))
 		return false;
 	if (r.cap_doc == NULL)
 		r.cap_doc = json_object();
@@ -338,7 +338,7 @@ void op_refresh_if_old(struct worker *w)
 	int64_t last, poll_s, now_s = clock_wall_s(w->clock);
 	struct err err;
 
-	if (!state_read_json(&status, &w->state, "status.json", &err))
+	if (!state_read_json(&status, &w->state, STATE_STATUS, &err))
 		return;
 	last = jsondoc_int(status, "last_refresh_s", 0);
 	site = w->scene != NULL ? scene_site(w->scene) : NULL;

@@ -72,7 +72,7 @@ static void put_trust(json_t *status, const struct state *st, const json_t *plan
 	int64_t expires_s = schedule_time(trusted, "expires");
 	struct err err;
 
-	if (!state_read_json(&met, st, "status.json", &err))
+	if (!state_read_json(&met, st, STATE_STATUS, &err))
 		met = NULL;
 	jsondoc_set_text(status, "policy",
 			 trusted == NULL      ? "none"

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <link.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -36,54 +38,117 @@
 #define LANDLOCK_TRUNCATE     (1ull << 14) /* newer than Debian 12's header */
 #define FAMILY_MAX            63           /* families end at 46 today */
 #define OFFLINE_FILE_MAX      ((rlim_t)1 << 30)
+#define PROCESSES_MAX         4096 /* all workers and packway-smb's together */
+#define FILES_MAX             4096
+#define GROUPS_MAX            1024
 
 /* Capabilities. */
 
-/* Guests' mounts are read by children with their accounts, which are killed when they hang; root's
- * own reading goes on where a folder says no. */
-static const int kept_capabilities[] = { CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_DAC_READ_SEARCH };
+/* A guest's mounts are read by children with the guest's account, which are killed when they hang;
+ * root's own reading goes on where a folder says no. The other rows are for that alone. */
+static const int for_reading[] = { CAP_DAC_READ_SEARCH };
+static const int for_guests[] = { CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL };
 
-static bool is_kept(int capability)
+/* Who serves guests: whoever is told so, and a worker that stays root, which serves all. */
+static bool serves_guests(enum sandbox_kind kind, const struct sandbox_account *account)
 {
-	for (size_t i = 0; i < COUNT_OF(kept_capabilities); i++)
-		if (kept_capabilities[i] == capability)
-			return true;
-	return false;
+	return kind == SANDBOX_NETWORK && (!account->changes || account->guest >= 0);
+}
+
+static uint64_t mask_of(const int *capabilities, size_t count)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < count; i++)
+		mask |= 1ull << capabilities[i];
+	return mask;
+}
+
+static uint64_t kept_mask(enum sandbox_kind kind, const struct sandbox_account *account)
+{
+	return serves_guests(kind, account) ? mask_of(for_guests, COUNT_OF(for_guests))
+					    : mask_of(for_reading, COUNT_OF(for_reading));
 }
 
 /* What leaves the bounding set does not come back by running a program as root. */
-static bool shrink_bounds(void)
+static bool shrink_bounds(uint64_t kept)
 {
 	bool done = true;
 
 	for (int c = 0; c < 64 && prctl(PR_CAPBSET_READ, c) >= 0; c++)
-		if (!is_kept(c))
+		if ((kept & 1ull << c) == 0)
 			done = prctl(PR_CAPBSET_DROP, c) == 0 && done;
 	return done;
 }
 
-static bool drop_capabilities(enum sandbox_kind kind)
+static uint64_t reading_mask(void)
+{
+	return mask_of(for_reading, COUNT_OF(for_reading));
+}
+
+static bool set_capabilities(uint64_t kept, bool inheritable)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[2] = { 0 };
-	bool bounded;
 
-	if (geteuid() != 0)
-		return true;
-	bounded = shrink_bounds();
 	if (syscall(SYS_capget, &header, sets) != 0)
 		return false;
 	for (size_t i = 0; i < COUNT_OF(sets); i++) {
-		uint32_t mask = 0;
-
-		for (size_t k = 0; kind == SANDBOX_NETWORK && k < COUNT_OF(kept_capabilities); k++)
-			if ((size_t)CAP_TO_INDEX(kept_capabilities[k]) == i)
-				mask |= (uint32_t)CAP_TO_MASK(kept_capabilities[k]);
-		sets[i].effective &= mask;
-		sets[i].permitted &= mask;
-		sets[i].inheritable = 0;
+		sets[i].permitted &= (uint32_t)(kept >> 32 * i);
+		sets[i].effective = sets[i].permitted;
+		sets[i].inheritable = inheritable ? sets[i].permitted &
+							    (uint32_t)(reading_mask() >> 32 * i)
+						  : 0;
 	}
-	return syscall(SYS_capset, &header, sets) == 0 && bounded;
+	return syscall(SYS_capset, &header, sets) == 0;
+}
+
+/* packway-smb reads root's tickets; it has no use for the rest, which do not pass to it. Where a
+ * container's root has no such right there is none to pass on. */
+static void pass_reading_on(void)
+{
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0);
+}
+
+static bool drop_capabilities(enum sandbox_kind kind, const struct sandbox_account *account,
+			      bool was_root)
+{
+	if (!was_root)
+		return true;
+	if (!set_capabilities(kept_mask(kind, account), account->changes))
+		return false;
+	if (account->changes)
+		pass_reading_on();
+	return true;
+}
+
+/* The account. */
+
+static int find_groups(gid_t *groups, int64_t guest)
+{
+	const struct passwd *pw = guest >= 0 ? getpwuid((uid_t)guest) : NULL;
+	int count = GROUPS_MAX;
+
+	if (pw == NULL)
+		return 0;
+	return getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) >= 0 ? count : GROUPS_MAX;
+}
+
+/* The guest's groups come along: then no child has to set any, which no filter could judge. */
+static bool take_account(const struct sandbox_account *account, struct err *err)
+{
+	gid_t groups[GROUPS_MAX];
+	int count = find_groups(groups, account->guest);
+
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups((size_t)count, groups) != 0 ||
+	    setresgid(account->gid, account->gid, account->gid) != 0 ||
+	    setresuid(account->uid, account->uid, account->uid) != 0)
+		return err_sys(err, ERR_PERMISSION, errno, "take on the account %u",
+			       (unsigned int)account->uid);
+	/* A sanitizer looks for leaks with a child that traces us. */
+	if (HAS_SANITIZER)
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return true;
 }
 
 /* System calls. */
@@ -198,14 +263,41 @@ static bool refuse_tracing(scmp_filter_ctx filter)
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ptrace), 0) == 0;
 }
 
-static bool filter_syscalls(enum sandbox_kind kind)
+/* A guest's worker may become the guest, for good, and nobody else. */
+static bool refuse_other_accounts(scmp_filter_ctx filter, uid_t uid, gid_t gid)
+{
+	const int others[] = {
+		NO(setuid),   NO(setgid),   NO(setreuid),  NO(setregid),
+		NO(setfsuid), NO(setfsgid), NO(setgroups),
+	};
+	bool done = refuse(filter, others, COUNT_OF(others));
+
+	for (unsigned int i = 0; i < 3; i++)
+		done = done &&
+		       seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), NO(setresuid), 1,
+					SCMP_CMP(i, SCMP_CMP_NE, uid)) == 0 &&
+		       seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), NO(setresgid), 1,
+					SCMP_CMP(i, SCMP_CMP_NE, gid)) == 0;
+	return done;
+}
+
+static bool limit_accounts(scmp_filter_ctx filter, const struct sandbox_account *account)
+{
+	const struct passwd *pw = account->guest >= 0 ? getpwuid((uid_t)account->guest) : NULL;
+
+	return !account->changes || account->guest < 0 ||
+	       refuse_other_accounts(filter, (uid_t)account->guest,
+				     pw != NULL ? pw->pw_gid : (gid_t)-1);
+}
+
+static bool filter_syscalls(enum sandbox_kind kind, const struct sandbox_account *account)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	bool done = filter != NULL && refuse(filter, never, COUNT_OF(never)) &&
 		    (HAS_SANITIZER || refuse_tracing(filter));
 
 	if (done && kind == SANDBOX_NETWORK)
-		done = refuse_families(filter);
+		done = refuse_families(filter) && limit_accounts(filter, account);
 	if (done && kind == SANDBOX_OFFLINE)
 		done = refuse(filter, never_offline, COUNT_OF(never_offline)) &&
 		       (HAS_SANITIZER || refuse_children(filter));
@@ -303,19 +395,36 @@ static void set_limit(int resource, rlim_t value)
 	(void)setrlimit((__rlimit_resource_t)resource, &limit);
 }
 
-void sandbox_enter(struct sandbox *out, enum sandbox_kind kind, const char *state_dir)
+/* What a process of an account of its own may have at once; threads count. */
+static void limit_load(const struct sandbox_account *account)
 {
+	if (account->changes)
+		set_limit(RLIMIT_NPROC, PROCESSES_MAX);
+	set_limit(RLIMIT_NOFILE, FILES_MAX);
+}
+
+bool sandbox_enter(struct sandbox *out, enum sandbox_kind kind, const char *state_dir,
+		   const struct sandbox_account *account, struct err *err)
+{
+	bool was_root = geteuid() == 0;
+	bool bounded = !was_root || shrink_bounds(kept_mask(kind, account));
+
 	set_limit(RLIMIT_CORE, 0);
 	/* What goes without network writes records and a plan; content only in the other. */
 	if (kind == SANDBOX_OFFLINE)
 		set_limit(RLIMIT_FSIZE, OFFLINE_FILE_MAX);
 	*out = (struct sandbox){ 0 };
+	if (account->changes && !take_account(account, err))
+		return false;
+	limit_load(account);
+	out->account = geteuid() != 0;
 	out->no_new_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-	out->capabilities = drop_capabilities(kind);
+	out->capabilities = drop_capabilities(kind, account, was_root) && bounded;
 	out->files = confine_files(kind, state_dir);
-	out->syscalls = filter_syscalls(kind);
-	log_debug("sandbox: capabilities %d, system calls %d, files %d", out->capabilities,
-		  out->syscalls, out->files);
+	out->syscalls = filter_syscalls(kind, account);
+	log_debug("sandbox: account %u, capabilities %d, system calls %d, files %d",
+		  (unsigned int)geteuid(), out->capabilities, out->syscalls, out->files);
+	return true;
 }
 
 bool sandbox_is_whole(const char **missing_out, const struct sandbox *s)

@@ -12,7 +12,10 @@
 #define AGENT_SANDBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
+#include "common/error.h"
 #include "common/macros.h"
 
 enum sandbox_kind {
@@ -20,19 +23,31 @@ enum sandbox_kind {
 	SANDBOX_OFFLINE,
 };
 
+/* Whom a process of root's becomes. */
+struct sandbox_account {
+	bool changes; /* false: it stays who it is */
+	uid_t uid;
+	gid_t gid;
+	int64_t guest; /* uid of the one user whose account its children may take on; -1: nobody's
+			*/
+};
+
 /* What is in force. */
 struct sandbox {
 	bool no_new_privileges;
 	bool capabilities; /* root's are dropped; true for others, who have none */
 	bool syscalls;
-	bool files; /* Landlock */
+	bool files;   /* Landlock */
+	bool account; /* not root's any more; true for others */
 };
 
 /*
  * Enter it, for this process and all that it starts; there is no way back. Call before there is a
- * second thread. `state_dir` is where a process without network may write.
+ * second thread. `state_dir` is where a process without network may write. False: the account could
+ * not be taken on, and nothing else may be done.
  */
-void sandbox_enter(struct sandbox *out, enum sandbox_kind kind, const char *state_dir);
+bool sandbox_enter(struct sandbox *out, enum sandbox_kind kind, const char *state_dir,
+		   const struct sandbox_account *account, struct err *err) MUST_USE;
 
 /* True if every part is in force; else `missing_out` names the first that is not. */
 bool sandbox_is_whole(const char **missing_out, const struct sandbox *s) MUST_USE;

@@ -54,7 +54,7 @@ static void forget_policy(struct scene *s)
 
 static void see_memory_file(struct stat *out, const struct scene *s)
 {
-	SCOPED_TEXT char *path = state_path(&s->w->state, "nal.json");
+	SCOPED_TEXT char *path = state_path(&s->w->state, STATE_NAL);
 
 	if (stat(path, out) != 0)
 		*out = (struct stat){ 0 };
@@ -62,7 +62,7 @@ static void see_memory_file(struct stat *out, const struct scene *s)
 
 static bool load_memory(struct scene *s, struct err *err)
 {
-	SCOPED_TEXT char *path = state_path(&s->w->state, "nal.json");
+	SCOPED_TEXT char *path = state_path(&s->w->state, STATE_NAL);
 	SCOPED(buf) struct buf bytes = { 0 };
 
 	see_memory_file(&s->memory_file, s);
@@ -77,7 +77,7 @@ static bool load_memory(struct scene *s, struct err *err)
 
 static void save_memory(struct scene *s)
 {
-	SCOPED_TEXT char *path = state_path(&s->w->state, "nal.json");
+	SCOPED_TEXT char *path = state_path(&s->w->state, STATE_NAL);
 	SCOPED(buf) struct buf bytes = { 0 };
 	struct err err;
 
@@ -125,7 +125,7 @@ bool scene_new(struct scene **out, const struct worker *w, struct err *err)
 	options.linger_ms = w->options.linger_s * 1000;
 	options.owner = "agent";
 	options.limits.tls_ca_file = w->options.tls_ca;
-	context_init(&s->context);
+	context_init(&s->context, w->state.owner);
 	read_boot_id(s);
 	if (!load_memory(s, err)) {
 		context_release(&s->context);
@@ -321,7 +321,8 @@ static bool has_users_ticket(struct credential *out, const struct asking *ask,
 static enum logon log_on(struct credential *out, const struct locator *where, void *ctx)
 {
 	const struct asking *ask = ctx;
-	const struct credential_context context = { .uid = geteuid() };
+	const struct credential_context context = { .uid = ask->scene->w->state.owner,
+						    .is_own = true };
 
 	if (has_users_ticket(out, ask, where))
 		return LOGON_READY;

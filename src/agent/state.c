@@ -22,7 +22,12 @@ static const char *const enrolment_names[] = {
 };
 
 static const char *const rooms[] = {
-	"lock", "metadata", "policy", "store", "journal", "outbox", "decisions",
+	"lock", "metadata", "policy", "store", "journal", "outbox", "decisions", "worker",
+};
+
+/* Where versions before 0.2 kept the worker's documents: in the folder itself. */
+static const char *const moved[] = {
+	STATE_NAL, STATE_CAP, STATE_STATUS, STATE_SESSIONS, STATE_SHARD, STATE_KEY,
 };
 
 const char *state_enrolment_name(enum state_enrolment e)
@@ -44,6 +49,18 @@ static bool let_through(const char *folder, struct err *err)
 	return chmod(folder, 0711) == 0 || err_sys(err, ERR_IO, errno, "folder %s", folder);
 }
 
+static void move_documents(const char *dir)
+{
+	for (size_t i = 0; i < COUNT_OF(moved); i++) {
+		SCOPED_TEXT char *from = path_join(dir, path_base(moved[i]));
+		SCOPED_TEXT char *to = path_join(dir, moved[i]);
+
+		/* One that does not move is learned again. */
+		if (path_exists(from) && rename(from, to) != 0)
+			log_debug("%s: %s", from, strerror(errno));
+	}
+}
+
 static bool make_rooms(const char *dir, struct err *err)
 {
 	SCOPED_TEXT char *store = path_join(dir, "store");
@@ -56,10 +73,11 @@ static bool make_rooms(const char *dir, struct err *err)
 		if (!path_make_dirs(room, 0700, err))
 			return err_what(err, "cannot make the state folder %s", dir);
 	}
+	move_documents(dir);
 	return let_through(dir, err) && let_through(store, err);
 }
 
-static bool is_ours(const char *dir, struct err *err)
+static bool is_ours(struct state *st, const char *dir, enum state_open_mode mode, struct err *err)
 {
 	struct stat info;
 
@@ -72,6 +90,9 @@ static bool is_ours(const char *dir, struct err *err)
 	}
 	if (!S_ISDIR(info.st_mode))
 		return err_set(err, ERR_IO, "state folder %s is no folder", dir);
+	st->owner = info.st_uid;
+	if (mode == STATE_SERVE && info.st_uid == 0)
+		return true;
 	if (info.st_uid != geteuid())
 		return err_set(err, ERR_PERMISSION,
 			       "state folder %s belongs to user %u, this command runs as %u", dir,
@@ -130,7 +151,7 @@ bool state_open(struct state *st, const char *dir, enum state_open_mode mode, st
 
 	if (mode == STATE_CREATE && !make_rooms(dir, err))
 		return false;
-	if (!is_ours(dir, err))
+	if (!is_ours(st, dir, mode, err))
 		return false;
 	/* Rooms that newer versions added; a folder that cannot be written tells its user later. */
 	if (mode == STATE_READ && !make_rooms(dir, &ignored))

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/error.h"
 #include "common/jsondoc.h"
@@ -18,7 +19,15 @@
 #define STATE_DEFAULT       "/var/lib/packway"
 #define STATE_DOC_MAX       ((size_t)WIRE_FRAME_MAX) /* bytes of a JSON file: a plan of 19,000 rows */
 #define STATE_ADDRESSES_MAX 16
-#define STATE_SESSIONS      "sessions.json" /* {"leaks"}: leases that nobody gave back, ever */
+
+/* Documents of the worker, which writes them; in a room of its own (workroom.h). */
+#define STATE_NAL      "worker/nal.json"       /* what was learned of servers */
+#define STATE_CAP      "worker/cap.json"       /* what the last refresh left */
+#define STATE_STATUS   "worker/status.json"    /* what the last cycle met */
+#define STATE_SESSIONS "worker/sessions.json"  /* {"leaks"}: leases that nobody gave back, ever */
+#define STATE_SHARD    "worker/receipts.new"   /* receipts as received, not checked yet */
+#define STATE_TICKET   "worker/ticket"         /* a copy of root's ticket cache */
+#define STATE_KEY      "worker/credential.key" /* of the fingerprints of credentials */
 
 enum state_enrolment {
 	STATE_NONE,     /* no identity: enroll has never been run, or reset was */
@@ -46,12 +55,14 @@ static inline void state_identity_scoped(struct state_identity *id)
 
 struct state {
 	char *dir;
+	uid_t owner; /* of the folder: whom this process acts for, whatever its own account */
 };
 
 /* Whether a folder that is missing is made. */
 enum state_open_mode {
 	STATE_READ,   /* must exist */
 	STATE_CREATE, /* is made with its rooms, 0700 */
+	STATE_SERVE,  /* must exist, and may be root's: for a worker with an account of its own */
 };
 
 /*

@@ -24,6 +24,7 @@
 #include "agent/orphan.h"
 #include "agent/permit.h"
 #include "agent/state.h"
+#include "agent/workroom.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
@@ -68,6 +69,7 @@ struct supervisor {
 	uint64_t next_mount_ms; /* mounts come and go by the hundred on some machines: not before */
 	int64_t plan_time_s;    /* of the plan.json that plan_poll_s is from */
 	uint32_t plan_poll_s;
+	bool splits_guests; /* workers have an account of their own, which is nobody's to change */
 	bool stopping;
 };
 
@@ -318,6 +320,10 @@ static bool has_line(const struct task *task)
 /* A guest's fetch may take its time: nobody else waits for the worker that does it. */
 static bool may_share(const struct supervisor *s, uid_t caller)
 {
+	/* The shared worker takes on nobody's account; one of the guest's own takes on the guest's.
+	 */
+	if (s->splits_guests && permit_is_guest(caller))
+		return false;
 	for (size_t i = 0; i < s->task_count; i++) {
 		const struct task *other = &s->tasks[i];
 
@@ -686,8 +692,11 @@ bool supervisor_serve(const struct supervisor_options *options, struct err *err)
 		.worker = -1,
 		.mounts = { .fd = -1 },
 	};
+	struct workroom_account account;
 	bool started = start(&s, err);
 
+	workroom_find(&account, options->settings->worker_user);
+	s.splits_guests = account.changes;
 	if (started)
 		loop(&s);
 	stop(&s);

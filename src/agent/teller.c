@@ -102,7 +102,7 @@ void teller_policy(struct teller *t, const json_t *before, const json_t *now)
 
 	if (version == jsondoc_int(json_object_get(before, "trusted"), "timestamp", 0))
 		return;
-	if (!state_read_json(&status, t->job->state, "status.json", &err))
+	if (!state_read_json(&status, t->job->state, STATE_STATUS, &err))
 		return;
 	record = new_record(t, 11001,
 			    json_sprintf("policy version %" PRId64 " from %s", version,

@@ -194,7 +194,8 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 			    .peer = -1 };
 	struct peers peers = { .count = 0 };
 
-	if (!state_open(&w.state, options->state_dir, STATE_READ, err))
+	if (!state_open(&w.state, options->state_dir,
+			options->account.changes ? STATE_SERVE : STATE_READ, err))
 		return false;
 	attach(&peers, socket);
 	keep_memory();

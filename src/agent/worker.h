@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/sandbox.h"
 #include "agent/state.h"
 #include "common/clock.h"
 #include "common/error.h"
@@ -20,7 +21,6 @@
 
 #define WORKER_PEERS_MAX 64
 
-struct sandbox;
 struct scene;
 struct demand;
 
@@ -32,6 +32,7 @@ struct worker_options {
 	const char *address; /* replaces this machine's addresses; comma-separated, NULL for none */
 	const char *mounts;  /* mount table to read; NULL for this process's own */
 	const char *tls_ca;  /* file of certificates to trust beside the system's; NULL for none */
+	struct sandbox_account account;
 	const struct sandbox *sandbox; /* what this process gave up; NULL: it did not */
 	const struct clock *clock; /* NULL for the system's; the network's timeouts never ask it */
 };

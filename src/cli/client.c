@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/bundle.h"
+#include "agent/workroom.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
@@ -24,6 +25,8 @@ const struct config_key client_keys[] = {
 	{ "quota", CONFIG_SIZE, "20GB", "content that the store keeps at most" },
 	{ "mounts", CONFIG_PATH, NULL, "mount table to read in place of the kernel's" },
 	{ "tls-ca", CONFIG_PATH, NULL, "file of certificates to trust beside the system's" },
+	{ "worker-user", CONFIG_TEXT, WORKROOM_ACCOUNT_DEFAULT,
+	  "account of root's workers, by name or number; root: they stay root" },
 	{ "enroll-dir", CONFIG_PATH, BUNDLE_FOLDER_DEFAULT,
 	  "folder of bundles that the agent enrols by at its start" },
 	{ NULL },
@@ -37,6 +40,7 @@ void client_settings(struct job_settings *out, const struct config *config)
 		.name = config_text(config, "name"),
 		.mounts = config_text(config, "mounts"),
 		.tls_ca = config_text(config, "tls-ca"),
+		.worker_user = config_text(config, "worker-user"),
 		.enroll_dir = config_text(config, "enroll-dir"),
 		.quota_bytes = config_number(config, "quota", 0),
 	};

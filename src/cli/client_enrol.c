@@ -63,10 +63,9 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 static bool verb_reset(struct verb_call *call, struct err *err)
 {
 	static const char *const of_identity[] = {
-		"client.key", "identity.json", "metadata",      "policy",         "cap.json",
-		"plan.json",  "told.json",     "waits.json",    "quiet.json",     "journal",
-		"outbox",     "receipts.json", "receipts.new",  "inventory.json", "decisions",
-		"nal.json",   "status.json",   "enrolment.env", "credential.key",
+		"client.key", "identity.json", "metadata",       "policy",     "worker",
+		"plan.json",  "told.json",     "waits.json",     "quiet.json", "journal",
+		"outbox",     "receipts.json", "inventory.json", "decisions",  "enrolment.env",
 	};
 	SCOPED(client) struct client c = { 0 };
 	SCOPED_FD int lock = -1;

@@ -61,6 +61,7 @@ static bool verb_agent(struct verb_call *call, struct err *err)
 	PASS("--name", s.name)
 	PASS("--mounts", s.mounts)
 	PASS("--tls-ca", s.tls_ca)
+	PASS("--worker-user", s.worker_user)
 	PASS("--enroll-dir", s.enroll_dir)
 #undef PASS
 	argv[n] = NULL;

@@ -357,6 +357,11 @@ static bool lock_file(int *fd_out, const char *path, int how, uint32_t wait_ms, 
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
+	/* Another account's file that may be read: flock asks for no more. */
+	if (fd < 0 && errno == EACCES) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		errno = EACCES; /* and not that there is none to read */
+	}
 	if (fd < 0)
 		return err_sys(err, ERR_IO, errno, "lock %s", path);
 	for (uint32_t waited = 0; flock(fd, how | LOCK_NB) != 0; waited += LOCK_POLL_MS) {

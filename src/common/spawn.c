@@ -3,15 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/path.h"
 
+#define GROUPS_MAX    1024
 #define FD_TARGET_MAX 64 /* targets lie below, copies on their way above */
 
 /* What the new process tells about a failed start. */
@@ -129,13 +132,48 @@ static bool set_limits(const struct spawn *s)
 	return true;
 }
 
+static bool has_group(const gid_t *groups, int count, gid_t wanted)
+{
+	for (int i = 0; i < count; i++)
+		if (groups[i] == wanted)
+			return true;
+	return false;
+}
+
+static bool has_groups(const struct spawn_user *u)
+{
+	gid_t have[GROUPS_MAX];
+	int count = getgroups(GROUPS_MAX, have);
+
+	if (count < 0 || (size_t)count != u->group_count)
+		return false;
+	for (size_t i = 0; i < u->group_count; i++)
+		if (!has_group(have, count, u->groups[i]))
+			return false;
+	return true;
+}
+
+/* Between two accounts that are not root's the kernel leaves a process its capabilities. */
+static bool drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	/* An old kernel has no ambient ones. */
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return syscall(SYS_capset, &header, none) == 0;
+}
+
+bool spawn_take_account(const struct spawn_user *u)
+{
+	return (has_groups(u) || setgroups(u->group_count, u->groups) == 0) &&
+	       setresgid(u->gid, u->gid, u->gid) == 0 && setresuid(u->uid, u->uid, u->uid) == 0 &&
+	       (u->uid == 0 || drop_capabilities());
+}
+
 static bool take_account(const struct spawn *s)
 {
-	const struct spawn_user *u = s->user;
-
-	if (u != NULL &&
-	    (setgroups(u->group_count, u->groups) != 0 || setresgid(u->gid, u->gid, u->gid) != 0 ||
-	     setresuid(u->uid, u->uid, u->uid) != 0))
+	if (s->user != NULL && !spawn_take_account(s->user))
 		return false;
 	return (s->flags & SPAWN_NO_NEW_PRIVILEGES) == 0 ||
 	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;

@@ -79,6 +79,13 @@ struct spawn {
  */
 bool spawn_start(pid_t *pid_out, const struct spawn *s, struct err *err) MUST_USE;
 
+/*
+ * Take on an account in this process, for good: groups, ids, and no capability left unless it is
+ * root's. Groups that are there already are not set, which a filter may forbid. False, with errno:
+ * the process must end. For a new process; async-signal-safe.
+ */
+bool spawn_take_account(const struct spawn_user *user) MUST_USE;
+
 enum spawn_wait {
 	SPAWN_ENDED,   /* the process was reaped, its wait status is stored */
 	SPAWN_RUNNING, /* still there at the deadline */

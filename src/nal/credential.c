@@ -18,7 +18,9 @@
 #include "common/path.h"
 #include "common/random.h"
 #include "common/text.h"
+#include "nal/ticketcopy.h"
 
+#define FILE_CACHE  "FILE:"
 #define KEY_SIZE    32
 #define NAME_MAX_   200 /* bytes of a file's name before ".conf" */
 #define CACHE_BEGIN 512 /* bytes of a ticket's file: shorter than any ticket */
@@ -49,6 +51,7 @@ struct credential_set {
 	size_t fault_count;
 	uint8_t *key; /* KEY_SIZE bytes, memory of secret_memory_new */
 	char *ccache; /* the name that KRB5CCNAME gave; NULL: there is none */
+	char *copy;   /* "FILE:" and the path of a copy; NULL: none is made */
 };
 
 static const char *const kind_names[] = {
@@ -313,6 +316,8 @@ struct credential_set *credential_set_load(const struct credential_places *place
 		if (places->folders[i] != NULL)
 			load_folder(set, places->folders[i]);
 	set->ccache = alloc_text(secure_getenv("KRB5CCNAME"));
+	if (places->ticket_copy != NULL)
+		set->copy = alloc_printf(FILE_CACHE "%s", places->ticket_copy);
 	return set;
 }
 
@@ -332,6 +337,7 @@ void credential_set_free(struct credential_set *set)
 	free(set->files);
 	free(set->faults);
 	free(set->ccache);
+	free(set->copy);
 	free(set);
 }
 
@@ -451,7 +457,7 @@ static bool ccache_path(char *dst, size_t size, const char *name)
 
 	if (name[0] == '/')
 		return snprintf(dst, size, "%s", name) < (int)size;
-	if (strncmp(name, "FILE:", 5) == 0)
+	if (strncmp(name, FILE_CACHE, strlen(FILE_CACHE)) == 0)
 		return snprintf(dst, size, "%s", colon + 1) < (int)size;
 	if (strncmp(name, "DIR:", 4) == 0)
 		return snprintf(dst, size, "%s%s", colon + 1 + (colon[1] == ':'),
@@ -466,14 +472,19 @@ static bool find_ticket(struct credential *c, struct cache *cache, const struct 
 	char path[4096];
 
 	*cache = (struct cache){ 0 };
-	if (context->uid == geteuid() && set != NULL && set->ccache != NULL) {
+	if (context->is_own && set != NULL && set->ccache != NULL) {
 		c->ccache = set->ccache;
 		if (!ccache_path(path, sizeof(path), set->ccache))
 			return true;
 	} else {
 		snprintf(path, sizeof(path), "/tmp/krb5cc_%u", (unsigned int)context->uid);
 	}
-	return look_at_cache(cache, path, context->uid);
+	if (!look_at_cache(cache, path, context->uid))
+		return false;
+	if (!context->is_own || set == NULL || set->copy == NULL)
+		return true;
+	c->ccache = set->copy;
+	return ticketcopy_make(set->copy + strlen(FILE_CACHE), path, context->uid);
 }
 
 static void be_account(struct credential *c, const struct account *a)

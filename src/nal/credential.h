@@ -54,12 +54,15 @@ struct credential {
 /* Whose ways: this decides whose ticket counts. */
 struct credential_context {
 	uid_t uid;
+	bool is_own; /* this process's environment is that user's */
 };
 
 /* Where to read. */
 struct credential_places {
 	const char *folders[2]; /* the first that names a server counts; NULL: none */
 	const char *key_path; /* the fingerprints' key, made if missing; NULL: for this set only */
+	const char *ticket_copy; /* where a cache of another account is copied to (ticketcopy.h);
+				    NULL: tickets are this process's own */
 };
 
 struct credential_set;

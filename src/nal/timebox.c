@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/spawn.h"
 #include "common/wire.h"
 
 #define REAP_MS 50
@@ -55,8 +55,11 @@ static void close_others(int socket, const int keep[TIMEBOX_KEEP_MAX])
 /* For good: no saved id is left to go back to. What fails here must not go on with our rights. */
 static void take_account(const struct timebox_user *as)
 {
-	if (setgroups(as->group_count, as->groups) != 0 ||
-	    setresgid(as->gid, as->gid, as->gid) != 0 || setresuid(as->uid, as->uid, as->uid) != 0)
+	const struct spawn_user user = {
+		.uid = as->uid, .gid = as->gid, .groups = as->groups, .group_count = as->group_count
+	};
+
+	if (!spawn_take_account(&user))
 		_exit(1);
 }
 

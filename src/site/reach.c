@@ -77,7 +77,7 @@ static enum nal_class say_refused(const struct credential *c, const struct way_t
 enum nal_class reach_acquire(struct way **out, struct site *site, struct conntab *tab,
 			     const struct way_target *target, const void *user, struct err *err)
 {
-	const struct credential_context context = { .uid = geteuid() };
+	const struct credential_context context = { .uid = geteuid(), .is_own = true };
 	SCOPED(credential_set) struct credential_set *set = NULL;
 	SCOPED(memory) struct memory *memory = NULL;
 	struct way_target full = *target;

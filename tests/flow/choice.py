@@ -75,7 +75,7 @@ def _(t):
 @case("a system is read at its second address where the first is another machine's folder")
 def _(t):
     m = Mounted(t)
-    (m.client.state / "packway.conf").write_text("name = client1\naddress = 10.1.0.1\n")
+    (m.client.state / "packway.conf").write_text(f"name = client1\naddress = 10.1.0.1\n{WORKER_USER}")
     m.client("prefer", "web", "--dp")
     got = m.client.json("fetch", m.package)
     equal((got["server"], got["way"]), ("web", "new"), "server and way")
@@ -230,7 +230,7 @@ def _(t):
     site("publish")
     client = t.client().join(site, cap)
     for why, addresses, server in BOUNDARIES:
-        (client.state / "packway.conf").write_text(f"name = client1\naddress = {addresses}\n")
+        (client.state / "packway.conf").write_text(f"name = client1\naddress = {addresses}\n{WORKER_USER}")
         decision = client.json("locate", package)
         equal((decision["chosen"] or {}).get("server"), server, f"{why} ({addresses})")
         equal(row_of(decision, server)["tier"], 1, f"{why}: tier")
@@ -238,7 +238,7 @@ def _(t):
 
 def power_off(client):
     """Time that passes from here on is the time of another boot, not a clock that was set."""
-    path = client.state / "nal.json"
+    path = client.state / "worker/nal.json"
     memory = json.loads(path.read_text())
     path.write_text(json.dumps({**memory, "boot": "another"}))
 

@@ -69,7 +69,7 @@ def prepare(w, kind):
     shutil.rmtree(w.client.state / "store", ignore_errors=True)
     if kind == "patch":
         shutil.copytree(w.kept, w.client.state / "store", symlinks=True)
-    (w.client.state / "nal.json").unlink(missing_ok=True)
+    (w.client.state / "worker/nal.json").unlink(missing_ok=True)
     w.cap.behaviour = w.dp.behaviour = hostile.honest
     w.cap.forget()
     w.dp.forget()
@@ -107,7 +107,7 @@ def size_of(w, kind):
 def completes(w, kind, name):
     """The server is well again: what came before is used, and all is right."""
     w.cap.behaviour = w.dp.behaviour = hostile.honest
-    (w.client.state / "nal.json").unlink(missing_ok=True)
+    (w.client.state / "worker/nal.json").unlink(missing_ok=True)
     out = w.t.dir / "again"
     w.client("fetch", w.plain if kind == "ranges" else w.package, "-o", out)
     same_tree(w.source, out)

@@ -241,7 +241,7 @@ def _(t):
     client("fetch", w.package)
     names = sorted(p for folder in ("metadata", "policy") for p in (client.state / folder).rglob("*")
                    if p.is_file() and p.name != "root.json")
-    names += [client.state / n for n in ("nal.json", "cap.json", "status.json", "plan.json")]
+    names += [client.state / n for n in ("worker/nal.json", "worker/cap.json", "worker/status.json", "plan.json")]
     for path in names:
         for change in (lambda b: b[:len(b) // 2], lambda b: b[:40] + b"#" + b[41:], None):
             if not path.exists():
@@ -471,7 +471,7 @@ def _(t):
     ]
     for why, name, config, env in rows:
         client = t.client(name.replace("/", "_"), config="")
-        (client.state / "packway.conf").write_text(f"address = 10.1.0.1\n{config}\n")
+        (client.state / "packway.conf").write_text(f"address = 10.1.0.1\n{WORKER_USER}{config}\n")
         client.env = {**client.env, **env}
         try:
             client.enroll(w.site, w.cap)

@@ -454,7 +454,7 @@ def _(t):
         site("group", "add", f"g{number}")
         site("publish")
         bad.hide(), good.hide()
-        (client.state / "nal.json").unlink()  # or the liar of before would be tried last
+        (client.state / "worker/nal.json").unlink()  # or the liar of before would be tried last
         bad.behaviour = behaviour
         good.forget()
         client("sync")

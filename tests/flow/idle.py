@@ -105,7 +105,7 @@ def flat(before, after, kib, more_fds):
 
 
 def refreshed_after(client, since):
-    last = json.loads((client.state / "status.json").read_text()).get("last_refresh_s", 0)
+    last = json.loads((client.state / "worker/status.json").read_text()).get("last_refresh_s", 0)
     return last if last >= since else 0
 
 

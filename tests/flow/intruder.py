@@ -2,14 +2,16 @@
 
 PACKWAY_TEST_SWAPS says how often they swap files, links and folders (10^5 in the deep suite).
 """
+import contextlib
 import json
 import os
 import pathlib
 import pwd
 import random
+import shutil
 import subprocess
 
-from flow import SEED, case, main, need
+from flow import SEED, WORKER_ID, WORKER_USER, case, equal, main, need, wait_for
 
 SWAPS = int(os.environ.get("PACKWAY_TEST_SWAPS", "3000"))
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -142,6 +144,80 @@ def _(t):
     refused = client("sync", check=False)
     need(refused.code == 5 and "PW-PERMISSION" in refused.err and str(client.state.parent) in
          refused.err, "refused, with the folder's name", refused.code, refused.err)
+
+
+def status_of(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {k: v.split() for k, _, v in (line.partition(":") for line in lines)}
+
+
+def workers_below(pid):
+    """Processes named packway-worker with that parent, any generation down."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            it = status_of(stat.parent.name)
+            if it["Name"] == ["packway-worker"] and it["PPid"] == [str(pid)]:
+                found.append(it)
+    return found
+
+
+def owners(state):
+    """{uid: names of the state's files and folders}, without what is gone by now."""
+    out = {}
+    for path in [state, *state.rglob("*")]:
+        with contextlib.suppress(FileNotFoundError):
+            out.setdefault(path.lstat().st_uid, set()).add(str(path.relative_to(state)))
+    return out
+
+
+@case("root's worker has an account of its own and owns its rooms alone; an older state is made over, and back")
+def _(t):
+    if os.geteuid() != 0:
+        return print("# not run: needs root")
+    site, source = t.site(), t.dir / "source"
+    source.mkdir()
+    (source / "install").write_text(f"#!/bin/sh\nid -u >>{t.dir}/ran\n")
+    (source / "install").chmod(0o755)
+    cap = f"file://{site.folder_cap('cap1')}"
+    site.folder_dp("dp1")
+    package = site.package("tool", source)
+    site("program", "add", package, "install", "--command", "./install", "--rerun", "always")
+    site("advertise", package, "install", "--collection", "all", "--available", "now")
+    site("publish")
+    client = t.client().enroll(site, cap)
+    state, rooms = client.state, ("worker", "metadata", "policy", "decisions", "store")
+    agent = client.agent()
+    client("fetch", package)
+    (worker,) = wait_for("the worker", 10, lambda: workers_below(agent.pid))
+    equal((set(worker["Uid"]), set(worker["Gid"]), worker["Groups"]), ({str(WORKER_ID)}, {str(WORKER_ID)}, []), "who it is")
+    equal((int(worker["CapEff"][0], 16), int(worker["CapBnd"][0], 16), worker["NoNewPrivs"]), (4, 4, ["1"]), "its rights")
+    client("run", package, "install")
+    equal((t.dir / "ran").read_text().split(), ["0"], "who the program is")
+    by = owners(state)
+    equal({n for n in by.pop(WORKER_ID) if n.split("/")[0] not in rooms}, set(), "what is the worker's elsewhere")
+    equal(set(by), {0}, "others who own something")
+    need({"client.key", "identity.json", "plan.json", "journal", "outbox", "lock"} <= by[0], "what is root's", by[0])
+    agent.terminate()
+    agent.wait(20)
+    # As an older version left it: all root's, and the worker's documents in the state itself.
+    subprocess.run(["chown", "-R", "-h", "0:0", state], check=True)
+    for document in (state / "worker").iterdir():
+        document.rename(state / document.name)
+    shutil.rmtree(state / "worker")
+    client("sync")
+    client("run", package, "install")
+    need((state / "worker/nal.json").exists() and not (state / "nal.json").exists(), "documents moved")
+    equal({p.stat().st_uid for p in [state / r for r in rooms] + list((state / "store").rglob("install"))}, {WORKER_ID}, "made over")
+    (t.dir / "cap1/inbox").chmod(0o700)
+    (row,) = [r for r in client.json("doctor", check=False) if r["check"] == "inbox"]
+    need(row["result"] == "failed" and "chmod 1733" in row["text"], "doctor on an inbox that root alone may write", row)
+    (state / "packway.conf").write_text((state / "packway.conf").read_text().replace(WORKER_USER, "worker-user = root\n"))
+    client("sync")
+    client("run", package, "install")
+    equal(set(owners(state)), {0}, "owners after the way back")
+    (row,) = [r for r in client.json("doctor", check=False) if r["check"] == "worker"]
+    need("is root" in row["text"], "doctor says so", row)
 
 
 main()

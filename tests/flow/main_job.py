@@ -86,7 +86,7 @@ def _(t):
     out.mkdir()
     out.chmod(0o777)
     t.dir.chmod(0o711)
-    see = "id -un; cat d0/* | wc -c; cat ../../../client.key ../../../nal.json ../../../policy/current"
+    see = "id -un; cat d0/* | wc -c; cat ../../../client.key ../../../worker/nal.json ../../../policy/current"
     _, package, adv = advertised(t, site, f"sh -c '({see}; ls ../../..; true) > {out}/told 2>&1'",
                                  "--mandatory", "+1h")
     site("program", "add", package, "other", "--command", f"sh -c '({see}; ls ../../..; true) > {out}/told 2>&1'",

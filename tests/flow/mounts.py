@@ -15,15 +15,16 @@ def is_mounted(at):
     return f" {at} " in pathlib.Path("/proc/self/mountinfo").read_text()
 
 
-def mount(t, what, at, source, user=None):
+def mount(t, what, at, source, user=None, for_all=IS_ROOT):
     """Mount a remote of rclone, or a folder, as that user. Its source names server and share, as a kernel's cifs does."""
+    open_to = ["--allow-other"] if for_all and not user else []
     more = dict(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[]) if user else {}
     cache = t.new_dir("rclone")
     at.mkdir(exist_ok=True)
     for folder in (at, cache) if user else ():
         shutil.chown(folder, user)
     process = t.spawn("rclone", "mount", what, at, "--devname", source, "--config", "/dev/null", "--cache-dir", cache,
-                      "--vfs-cache-mode", "off", "--dir-cache-time", "1s", **more)
+                      "--vfs-cache-mode", "off", "--dir-cache-time", "1s", *open_to, **more)
     t.mounts.append(at)
     wait_for("the mount", 30, lambda: is_mounted(at))
     return process
@@ -124,7 +125,7 @@ def _(t):
     equal(dps.strangers(marks), [], "servers that saw a session")
     unmount(t, at)
     equal(mounts_of(client.json("connections")), [], "connections without the mount")
-    (client.state / "nal.json").unlink()  # the last success is nothing to hold on to here
+    (client.state / "worker/nal.json").unlink()  # the last success is nothing to hold on to here
     drawn = [chosen(client, package, "--seed", str(seed)) for seed in range(20)]
     equal({c.get("way") for c in drawn}, {"new"}, "ways without the mount")
     need(len({c["server"] for c in drawn}) > 1, "no draw without the mount", drawn)
@@ -132,6 +133,27 @@ def _(t):
     marks = dps.marks()
     got = client.json("fetch", package)
     equal(dps.strangers(marks), [got["server"]], "the server that saw a session without the mount")
+
+
+@case("a mount that root alone may enter is passed over, and doctor says what to do")
+def _(t):
+    if not IS_ROOT:
+        return print("# not run: needs root")
+    site, dps, package, source, cap = site_of_dps(t)
+    client = t.client().join(site, cap)
+    at = t.dir / "mnt"
+    mount(t, dps.folders["dp3"][1], at, source_of(dps.servers["dp3"]), for_all=False)
+    got = client.json("fetch", package)
+    same_tree(source, got["path"])
+    tried = client.json("explain", package)["attempts"]
+    equal([a["class"] for a in tried if a["way"] == "mount"], ["denied"], "the attempt through it")
+    (row,) = [r for r in client.json("doctor", check=False) if r["check"] == "mount"]
+    need(row["subject"] == str(at) and "worker-user" in row["text"], "what doctor says", row)
+    conf = client.state / "packway.conf"
+    conf.write_text(conf.read_text().replace(WORKER_USER, "worker-user = root\n"))
+    need("mount" not in [r["check"] for r in client.json("doctor", check=False)], "a worker that is root may")
+    forget_content(client)
+    equal(client.json("fetch", package)["way"], "mount", "root's worker goes in")
 
 
 @case("policy is read and records are dropped through the mount of a CAP, and no other CAP sees a connection")
@@ -273,7 +295,7 @@ def _(t):
     u.ask("games", "fetch", u.package, check=False)
     attempts = u.client.json("explain")["attempts"]
     need(any(a["way"] == "mount" and a["class"] == "corrupt" for a in attempts), "the mount was not tried", attempts)
-    remembered = json.loads((u.client.state / "nal.json").read_text())["servers"].get("dp2", {})
+    remembered = json.loads((u.client.state / "worker/nal.json").read_text())["servers"].get("dp2", {})
     equal(remembered.get("quarantined", {}), {}, "what is quarantined of dp2")
     need(remembered.get("class") in (None, "ok"), "the server is remembered for it", remembered)
     need(11007 not in [m.get("id") for m in u.client.json("messages")], "the site was told that the server is at fault")

@@ -471,7 +471,7 @@ def _(t):
     equal(len(denied), 1, "choices in which the user's ticket was refused")
     equal(o.logged_on(), {"reader"}, "who connected the share")
     same_tree(o.source, o.client.json("fetch", o.package)["path"])
-    remembered = json.loads((o.client.state / "nal.json").read_text())["servers"].get("dp1", {})
+    remembered = json.loads((o.client.state / "worker/nal.json").read_text())["servers"].get("dp1", {})
     equal(remembered.get("back_off_until", 0), 0, "the server is remembered for it")
 
 

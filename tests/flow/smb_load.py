@@ -43,7 +43,7 @@ class Shares:
 
 
 def remembered(client):
-    return json.loads((client.state / "nal.json").read_text())
+    return json.loads((client.state / "worker/nal.json").read_text())
 
 
 def forget_content(client):
@@ -62,11 +62,11 @@ def _(t):
     equal(remembered(client)["sticky"]["dp"]["server"], "full", "what it sticks to")
     client("prefer", "--clear")
     equal(client.json("locate", w.package)["chosen"]["server"], "full", "the choice of who sticks to it")
-    learnt = (client.state / "nal.json").read_bytes()
+    learnt = (client.state / "worker/nal.json").read_bytes()
     end = w.hold("full", 1)
     drawn = set()
     for seed in range(8):
-        (client.state / "nal.json").write_bytes(learnt)
+        (client.state / "worker/nal.json").write_bytes(learnt)
         forget_content(client)
         client("fetch", w.package, "--seed", str(seed))
         record = client.json("explain", w.package)
@@ -141,7 +141,7 @@ def _(t):
     w.limit("desk", LIMIT)
     for client in clients:
         client("prefer", "--clear")
-        (client.state / "nal.json").unlink()
+        (client.state / "worker/nal.json").unlink()
     stop, most = threading.Event(), [0]
 
     def watch():

@@ -14,6 +14,8 @@ static const struct option long_options[] = {
 	{ "state", required_argument, NULL, 's' },
 	{ "linger", required_argument, NULL, 'l' },
 	{ "address", required_argument, NULL, 'a' },
+	{ "account", required_argument, NULL, 'u' },
+	{ "guest", required_argument, NULL, 'u' },
 	{ "offline", no_argument, NULL, 'o' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -29,6 +31,8 @@ static bool take_option(struct worker_options *out, int letter)
 		return true;
 	case 'a':
 		out->address = optarg;
+		return true;
+	case 'u': /* it stays who it is: its folders are the test's own */
 		return true;
 	case 'o':
 		out->offline = true;

@@ -17,6 +17,7 @@ import http.client
 import json
 import os
 import pathlib
+import pwd
 import queue
 import random
 import shutil
@@ -34,6 +35,19 @@ SLOW = float(os.environ.get("PACKWAY_TEST_SLOW", "4"))  # sanitizers stretch eve
 STRETCH = float(os.environ.get("PACKWAY_TEST_SLOW", "1"))  # for bounds that a test is about
 SEED = int(os.environ.get("PACKWAY_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
 _cases, _shared = [], []
+
+
+def _unused_id():
+    """A number that no account has: the workers of root's clients become it."""
+    for number in range(64000, 65000):
+        with contextlib.suppress(KeyError):
+            pwd.getpwuid(number)
+            continue
+        return number
+
+
+WORKER_ID = _unused_id() if os.geteuid() == 0 else os.geteuid()
+WORKER_USER = f"worker-user = {WORKER_ID}\n" if os.geteuid() == 0 else ""  # a line of packway.conf
 
 
 class Failed(AssertionError):
@@ -171,7 +185,7 @@ class Client:
         self.state.mkdir()
         self.state.chmod(0o700)
         self.env = {"PACKWAY_MACHINE_ID": hashlib.md5(name.encode()).hexdigest()}
-        (self.state / "packway.conf").write_text(f"address = {address}\nname = {name}\n{config}")
+        (self.state / "packway.conf").write_text(f"address = {address}\nname = {name}\n{WORKER_USER}{config}")
 
     def __call__(self, *args, **more):
         more["env"] = {**self.env, **more.pop("env", {})}

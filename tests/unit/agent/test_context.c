@@ -18,7 +18,7 @@ static void without_a_user_the_systems_ways_count(void **state UNUSED)
 	struct context c;
 	const struct mounts_entry ours = rclone((int64_t)geteuid());
 
-	context_init(&c);
+	context_init(&c, geteuid());
 	context_set(&c, CONTEXT_NOBODY);
 	assert_false(c.has_user);
 	assert_true(mountmatch_counts(&ours, &c.system));
@@ -41,7 +41,7 @@ static void root_acts_for_a_user_with_that_account(void **state UNUSED)
 		skip();
 	users = rclone(pw->pw_uid);
 	others = rclone((int64_t)pw->pw_uid + 1);
-	context_init(&c);
+	context_init(&c, geteuid());
 	context_set(&c, pw->pw_uid);
 	assert_true(c.has_user);
 	assert_string_equal(context_name(&c), "nobody");
@@ -67,7 +67,7 @@ static void a_uid_without_account_gets_the_systems_ways(void **state UNUSED)
 
 	if (geteuid() != 0 || getpwuid(3999999) != NULL)
 		skip();
-	context_init(&c);
+	context_init(&c, geteuid());
 	context_set(&c, 3999999);
 	assert_false(c.has_user);
 	assert_string_equal(context_name(&c), "system");

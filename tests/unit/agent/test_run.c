@@ -221,13 +221,16 @@ static void environment_is_built_from_nothing(void **state)
 	json_auto_t *record = NULL;
 	SCOPED_TEXT char *want = NULL;
 	const struct passwd *pw = getpwuid(geteuid());
+	mode_t before;
 
 	setenv("LD_PRELOAD_TEST", "leaks", 1);
-	run_and_collect(p, "sh -c 'pwd; /usr/bin/env | LC_ALL=C sort'", 60);
+	before = umask(0);
+	run_and_collect(p, "sh -c 'umask; pwd; /usr/bin/env | LC_ALL=C sort'", 60);
+	umask(before);
 	record = record_of(p, 1, 10008);
 	assert_non_null(record);
 	want = alloc_printf(
-		"%s\nHOME=%s\nLANG=C.UTF-8\nPACKWAY_ADVERTISEMENT=" ADV
+		"0022\n%s\nHOME=%s\nLANG=C.UTF-8\nPACKWAY_ADVERTISEMENT=" ADV
 		"\nPACKWAY_CLIENT=00112233445566778899aabbccddeeff\nPACKWAY_CONTENT=%s\n"
 		"PACKWAY_PACKAGE=LON00001\nPACKWAY_PROGRAM=install\nPACKWAY_VERSION=2\n"
 		"PACKWAY_WAY=mount\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"

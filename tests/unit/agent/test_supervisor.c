@@ -102,7 +102,7 @@ static bool fake_worker(int *socket_out, pid_t *pid_out, const struct job *job U
 }
 
 static const struct supervisor_hooks hooks = { .run = fake_run, .spawn_worker = fake_worker };
-static const struct job_settings settings = { 0 };
+static const struct job_settings settings = { .worker_user = "root" };
 
 static pid_t start_agent(const struct place *p, uint32_t poll_s)
 {

@@ -95,6 +95,7 @@ static void set_up(struct place *p)
 	assert_done(path_make_dirs(deep, 0750, &err), &err);
 	write_outside(p, "file");
 	write_outside(p, "dir/file");
+	assert_int_equal(chmod(deep, 0550), 0); /* whoever makes it usable has followed something */
 	assert_done(store_open(&p->store, p->packages, clock_system(), &err), &err);
 	assert_true(store_id_make(&p->id, "LON00001", 1));
 	p->partial = store_partial_path(p->store, &p->id);
@@ -103,6 +104,9 @@ static void set_up(struct place *p)
 
 static void tear_down(struct place *p)
 {
+	SCOPED_TEXT char *deep = path_join(p->outside, "dir");
+
+	(void)chmod(deep, 0750);
 	store_close(p->store);
 	free(p->partial);
 	free(p->packages);

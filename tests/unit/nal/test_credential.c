@@ -234,7 +234,8 @@ static void a_users_ticket_gives_way_to_what_is_configured(void **state UNUSED)
 
 static void a_ticket_counts_in_its_own_context_and_changes_when_renewed(void **state UNUSED)
 {
-	const struct credential_context mine = { .uid = geteuid() }, theirs = { .uid = 12345 };
+	const struct credential_context mine = { .uid = geteuid(), .is_own = true },
+					theirs = { .uid = 12345 };
 	SCOPED(locator) struct locator where = { 0 };
 	struct world w;
 	struct credential c;
