@@ -125,12 +125,17 @@ static bool report(const struct way_put *put, size_t bytes)
 	return put->sent == NULL || put->sent(bytes, put->ctx);
 }
 
+static size_t piece_of(const struct way_put *put)
+{
+	return put->piece > 0 ? MIN_OF(put->piece, FILEIO_PIECE) : FILEIO_PIECE;
+}
+
 static int write_span(int fd, const struct way_put *put)
 {
 	struct span rest = put->bytes;
 
 	while (rest.size > 0) {
-		size_t n = MIN_OF(rest.size, FILEIO_PIECE);
+		size_t n = MIN_OF(rest.size, piece_of(put));
 		int fault = write_all(fd, rest.data, n);
 
 		if (fault != 0)
@@ -149,7 +154,7 @@ static int write_from_fd(int fd, const struct way_put *put)
 	int fault = 0;
 
 	while (left > 0 && fault == 0) {
-		size_t n = (size_t)MIN_OF(left, FILEIO_PIECE);
+		size_t n = (size_t)MIN_OF(left, piece_of(put));
 		ssize_t got = path_read_fd(put->fd, piece, n);
 
 		if (got != (ssize_t)n)

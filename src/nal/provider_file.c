@@ -87,7 +87,7 @@ struct job {
 	const struct way_put *put;
 	int socket;
 	size_t max_entries;
-	size_t piece; /* bytes that are read at a time, at most FILEIO_PIECE */
+	size_t piece; /* bytes that are moved at a time, at most FILEIO_PIECE */
 };
 
 static bool start(struct way *way, struct job *job, timebox_fn *work, enum nal_class *class,
@@ -393,6 +393,7 @@ static void put_in_child(int socket, void *ctx)
 	job->socket = socket;
 	put.sent = tell_progress;
 	put.ctx = job;
+	put.piece = job->piece;
 	said.fault = fileio_put(job->base_fd, job->name, &put);
 	(void)timebox_write(socket, &said, sizeof(said), -1);
 }
@@ -450,7 +451,11 @@ static bool count_sent(uint64_t bytes, void *ctx)
 static enum nal_class file_put(struct way *way, const char *name, const struct way_put *put,
 			       struct err *err)
 {
-	struct job job = { .name = name, .put = put };
+	struct job job = {
+		.name = name,
+		.put = put,
+		.piece = (size_t)way_ahead(way, FILEIO_PIECE, 0),
+	};
 	struct direct_put d = { .way = way, .put = put };
 	struct way_put counted = *put;
 
@@ -459,6 +464,7 @@ static enum nal_class file_put(struct way *way, const char *name, const struct w
 		return put_boxed(way, &job, err);
 	counted.sent = count_sent;
 	counted.ctx = &d;
+	counted.piece = job.piece;
 	return put_result(fileio_put(session_of(way)->base_fd, name, &counted), name, err);
 }
 

@@ -343,6 +343,8 @@ struct sending {
 	uint64_t left;
 	size_t asked, taken;
 	uint64_t sizes[SLOTS_MAX];
+	uint64_t piece_max;
+	size_t slot_count;
 	bool stopped; /* by put->sent */
 };
 
@@ -365,11 +367,11 @@ static bool fill(uint8_t *slot, struct sending *se, size_t size, struct err *err
 static bool send_ahead(struct sending *se, bool *failed, struct err *err)
 {
 	struct smbsession *s = session_of(se->way);
-	size_t slot = se->asked % SLOTS_MAX;
-	size_t size = (size_t)MIN_OF(se->left, PIECE_WRITE);
+	size_t slot = se->asked % se->slot_count;
+	size_t size = (size_t)MIN_OF(se->left, se->piece_max);
 	struct smbwire_request r = { .op = SMBWIRE_WRITE, .size = size, .at = slot * PIECE_WRITE };
 
-	if (se->left == 0 || se->asked - se->taken == SLOTS_MAX)
+	if (se->left == 0 || se->asked - se->taken == se->slot_count)
 		return false;
 	if (!fill(smbsession_area(s) + slot * PIECE_WRITE, se, size, err)) {
 		*failed = true;
@@ -384,7 +386,7 @@ static bool send_ahead(struct sending *se, bool *failed, struct err *err)
 
 static enum nal_class sent_piece(struct sending *se, struct err *err)
 {
-	uint64_t size = se->sizes[se->taken++ % SLOTS_MAX], before;
+	uint64_t size = se->sizes[se->taken++ % se->slot_count], before;
 	struct smbsession *s = session_of(se->way);
 	struct smbwire_reply reply;
 	enum nal_class class = smbsession_receive(&reply, s, &se->pace, se->name, err);
@@ -424,6 +426,9 @@ static enum nal_class write_held(bool *stopped, struct way *way, const char *nam
 		.name = name,
 		.rest = put->bytes,
 		.left = put->bytes.data != NULL ? put->bytes.size : put->size,
+		.piece_max = way_ahead(way, PIECE_WRITE, smbsession_rtt_us(session_of(way))),
+		/* A limited rate allows for no queue. */
+		.slot_count = way->rate_bps > 0 ? 1 : SLOTS_MAX,
 	};
 	struct smbwire_reply reply;
 	struct err ignored;

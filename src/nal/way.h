@@ -94,8 +94,9 @@ struct way {
 	struct locator where;    /* the folder; for mounts its address, not the mount point */
 	struct way_limits limits;
 	/*
-	 * Bytes a second that whoever reads will take, set by him for a while; 0: any. A provider
-	 * then reads ahead no more than way_ahead, so that the rate holds on the wire as well.
+	 * Bytes a second that whoever reads will take, or whoever writes wants sent, set by him for
+	 * a while; 0: any. A provider then runs ahead of him by no more than way_ahead, so that the
+	 * rate holds on the wire as well.
 	 */
 	uint64_t rate_bps;
 	const char *fingerprint; /* of the credential in use; "": none, or a guest. Borrowed */
@@ -165,6 +166,7 @@ struct way_put {
 	uint64_t size;     /* with fd only */
 	way_sent_fn *sent; /* NULL: nobody wants to know */
 	void *ctx;
+	size_t piece; /* for providers: at most so many bytes between two calls; 0: as they like */
 };
 
 struct way_entry {

@@ -27,9 +27,9 @@ struct work {
 
 static void count_moved(uint64_t bytes, void *ctx)
 {
-	struct dpcopy_counts *counts = ctx;
+	const struct work *w = ctx;
 
-	atomic_fetch_add(&counts->done_bytes, bytes);
+	atomic_fetch_add(&w->options->counts->done_bytes, bytes);
 }
 
 static bool is_validated(bool *out, const struct work *w, const char *name, struct err *err)
@@ -106,18 +106,31 @@ static bool window_is_open(const struct work *w)
 	       clock_window_is_open(&window, site_now(w->site));
 }
 
+static bool may_go(void *ctx)
+{
+	struct work *w = ctx;
+
+	w->is_late = !window_is_open(w);
+	return !w->is_late;
+}
+
 static bool bring_if_missing(void *ctx, const char *name, const struct index_object *object,
 			     struct err *err)
 {
 	struct work *w = ctx;
-	bool is_there = false;
+	bool is_there = false, done;
 
 	if (!is_validated(&is_there, w, name, err))
 		return false;
 	if (is_there)
 		return true;
-	w->is_late = !window_is_open(w);
-	return !w->is_late && bring_object(w, name, object, err);
+	if (!may_go(w))
+		return false;
+	w->outlet.may_go_on = may_go;
+	done = bring_object(w, name, object, err);
+	w->outlet.may_go_on = NULL;
+	w->is_late = !done && w->outlet.was_stopped;
+	return done;
 }
 
 static bool record_valid(struct work *w, const struct wanted *item, struct err *err)
@@ -242,9 +255,9 @@ static bool open_outlet(struct work *w, struct err *err)
 {
 	if (!outlet_open(&w->outlet, w->site, w->dp, err))
 		return false;
-	w->outlet.max_rate = w->dp->max_rate;
+	w->outlet.pace.rate_bps = w->dp->max_rate;
 	w->outlet.moved = count_moved;
-	w->outlet.ctx = w->options->counts;
+	w->outlet.ctx = w;
 	return outlet_claim(&w->outlet, err) && (!w->outlet.is_new || forget_all(w, err)) &&
 	       check_marked(w, err);
 }
@@ -283,14 +296,6 @@ static bool bring_all(struct work *w, const struct wanted_list *due, struct err 
 }
 
 /* ---- plain copies ---- */
-
-static bool may_go(void *ctx)
-{
-	struct work *w = ctx;
-
-	w->is_late = !window_is_open(w);
-	return !w->is_late;
-}
 
 static bool keep_trees(struct work *w, struct err *err)
 {

@@ -74,11 +74,14 @@ static bool add_cost(void *ctx, const char *name, const struct index_object *obj
 	return true;
 }
 
+/* Its rate holds for what goes there and for what is read back. */
 static json_t *seconds_of(const struct system *dp, int64_t bytes)
 {
+	uint64_t moved = 2 * (uint64_t)bytes;
+
 	if (dp->max_rate == 0)
 		return json_null();
-	return json_integer((json_int_t)(((uint64_t)bytes + dp->max_rate - 1) / dp->max_rate));
+	return json_integer((json_int_t)((moved + dp->max_rate - 1) / dp->max_rate));
 }
 
 static json_t *row_of(const struct system *dp, const struct wanted *item, const struct cost *cost)

@@ -33,7 +33,6 @@ bool outlet_open(struct outlet *out, struct site *site, struct system *system, s
 		.uuid = system->uuid,
 	};
 	class = reach_acquire(&out->way, site, out->tab, &target, out, err);
-	out->began_ms = clock_mono_ms(site->clock);
 	return class == NAL_CLASS_OK;
 }
 
@@ -179,29 +178,36 @@ bool outlet_claim(struct outlet *o, struct err *err)
 	return (o->system->is_removed || may_replace(o, &there, err)) && claim_anew(o, err);
 }
 
-/* Hold the rate: sleep until the bytes so far fit the time so far. */
+/* Hold the rate: sleep as long as these bytes take. False: the rest may not move now. */
+static bool keep_pace(struct outlet *o, uint64_t bytes)
+{
+	uint64_t wait_ms = transfer_pace_wait_ms(&o->pace, bytes, clock_mono_ms(o->site->clock));
+	struct timespec wait = {
+		.tv_sec = (time_t)(wait_ms / 1000),
+		.tv_nsec = (long)(wait_ms % 1000) * 1000000,
+	};
+
+	if (wait_ms > 0)
+		nanosleep(&wait, NULL);
+	o->was_stopped = o->may_go_on != NULL && !o->may_go_on(o->ctx);
+	return !o->was_stopped;
+}
+
 static bool pace(uint64_t bytes, void *ctx)
 {
 	struct outlet *o = ctx;
-	uint64_t due_ms, now_ms;
 
-	o->sent_bytes += bytes;
 	if (o->moved != NULL)
 		o->moved(bytes, o->ctx);
-	if (o->max_rate == 0)
-		return true;
-	due_ms = o->began_ms + o->sent_bytes * 1000 / o->max_rate;
-	now_ms = clock_mono_ms(o->site->clock);
-	if (due_ms > now_ms) {
-		uint64_t wait_ms = due_ms - now_ms;
-		struct timespec wait = {
-			.tv_sec = (time_t)(wait_ms / 1000),
-			.tv_nsec = (long)(wait_ms % 1000) * 1000000,
-		};
+	return keep_pace(o, bytes);
+}
 
-		nanosleep(&wait, NULL);
-	}
-	return true;
+/* What was stopped is no fault of the way, which knows of none. */
+static bool is_done(const struct outlet *o, enum nal_class class, struct err *err)
+{
+	if (o->was_stopped)
+		return err_set(err, ERR_INTERRUPTED, "it may go on later");
+	return class == NAL_CLASS_OK;
 }
 
 bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *source,
@@ -230,17 +236,20 @@ bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *
 	} else if (ask.bytes.data == NULL) {
 		ask.bytes = span_of("", 0);
 	}
+	o->way->rate_bps = o->pace.rate_bps;
 	class = way_put(o->way, name, &ask, err);
+	o->way->rate_bps = 0;
 	o->was_there = class == NAL_CLASS_CONFLICT && mode == OUTLET_CREATE;
 	if (o->was_there) {
 		err_clear(err);
 		return true;
 	}
-	return class == NAL_CLASS_OK;
+	return is_done(o, class, err);
 }
 
 /* An object on its way back. */
 struct reading {
+	struct outlet *outlet;
 	struct pack_check check;
 	struct err *err;
 	bool is_wrong;
@@ -251,7 +260,7 @@ static bool take_piece(size_t range UNUSED, struct span piece, void *ctx)
 	struct reading *r = ctx;
 
 	r->is_wrong = !pack_check_feed(&r->check, piece, r->err);
-	return !r->is_wrong;
+	return !r->is_wrong && keep_pace(r->outlet, piece.size);
 }
 
 static bool read_back(struct outlet *o, const char *name, uint64_t size, struct reading *r,
@@ -259,20 +268,25 @@ static bool read_back(struct outlet *o, const char *name, uint64_t size, struct 
 {
 	const struct way_range whole = { .offset = 0, .size = size };
 	struct way_stat stat;
+	enum nal_class class;
 
 	if (way_stat(&stat, o->way, name, err) != NAL_CLASS_OK)
 		return false;
 	if (stat.size != size)
 		return err_set(err, ERR_CORRUPT, "%s has %" PRIu64 " bytes there, not %" PRIu64,
 			       name, stat.size, size);
-	return size == 0 ||
-	       way_read_ranges(o->way, name, &whole, 1, take_piece, r, err) == NAL_CLASS_OK;
+	if (size == 0)
+		return true;
+	o->way->rate_bps = o->pace.rate_bps;
+	class = way_read_ranges(o->way, name, &whole, 1, take_piece, r, err);
+	o->way->rate_bps = 0;
+	return is_done(o, class, err);
 }
 
 bool outlet_check(struct outlet *o, const char *name, uint64_t size, const struct digest *expected,
 		  struct err *err)
 {
-	struct reading r = { .err = err };
+	struct reading r = { .outlet = o, .err = err };
 	bool done;
 
 	pack_check_init(&r.check, expected, size);

@@ -8,6 +8,7 @@
 #define SITE_OUTLET_H
 
 #include "common/digest.h"
+#include "content/transfer.h"
 #include "nal/conntab.h"
 #include "site/system.h"
 
@@ -17,11 +18,11 @@ struct outlet {
 	struct conntab *tab;
 	struct locator where;
 	struct way *way;
-	bool is_new;       /* outlet_claim found no marker of ours: nothing we put is there */
-	bool was_there;    /* the last outlet_put kept what stood under the name */
-	uint64_t max_rate; /* bytes a second; 0: none */
-	uint64_t began_ms; /* of the time that max_rate is counted over */
-	uint64_t sent_bytes;
+	bool is_new;    /* outlet_claim found no marker of ours: nothing we put is there */
+	bool was_there; /* the last outlet_put kept what stood under the name */
+	struct transfer_pace pace; /* its rate holds for what is written and read back together */
+	bool was_stopped;          /* by may_go_on */
+	bool (*may_go_on)(void *ctx);             /* asked in mid-object; NULL: always */
 	void (*moved)(uint64_t bytes, void *ctx); /* told of bytes written; may be NULL */
 	void *ctx;
 };

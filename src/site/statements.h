@@ -324,7 +324,9 @@
 	X(DP_VERSION_NEXT, "SELECT next_attempt FROM dp_version"                                   \
 		" WHERE system = ?1 AND package = ?2 AND version = ?3")                            \
 	X(DP_STATUS, "SELECT s.name AS dp, v.package, v.version,"                                  \
-		" coalesce(d.state, 'waiting') AS state, d.attempts, d.reason,"                    \
+		" coalesce(d.state, 'waiting') AS state, d.attempts,"                              \
+		" coalesce(d.reason, iif(d.state IS NULL, 'its hours are ' || s.window, NULL))"    \
+		" AS reason,"                                                                      \
 		" iif(d.state = 'failed', d.next_attempt, NULL) AS \"next_attempt:time\","         \
 		" d.changed AS \"changed:time\","                                                  \
 		" iif(w.tree, coalesce((SELECT t.state || coalesce(': ' || t.reason, '')"          \

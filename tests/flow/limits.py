@@ -31,7 +31,7 @@ class Meter(threading.Thread):
 
     def __init__(self, client, server=None):
         super().__init__(daemon=True)
-        self.state, self.server, self.samples, self.done = str(client.state), server, [], False
+        self.state, self.server, self.samples, self.done = client and str(client.state), server, [], False
         self.start()
 
     def worker(self):
@@ -150,6 +150,58 @@ def clock_text(seconds):
     return time.strftime("%H:%M", time.localtime(time.time() + seconds))
 
 
+class Filling(Meter):
+    """Samples of (time, bytes) of what stands in folders, temporary files included."""
+
+    def __init__(self, *folders):
+        self.folders = folders
+        super().__init__(None)
+
+    def run(self):
+        while not self.done:
+            count = 0
+            for folder in self.folders:
+                for path in folder.rglob("*"):
+                    with contextlib.suppress(OSError):
+                        count += path.stat().st_size if path.is_file() else 0
+            self.samples.append((time.monotonic(), count))
+            time.sleep(0.05)
+
+
+@case("a DP's rate holds within a tenth over any five seconds for what the site writes there: folder, web server, share")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    web = t.new_dir("web")
+    web.chmod(0o777)  # nginx started as root writes as nobody
+    nginx = t.nginx(web, server="dav_methods PUT DELETE; create_full_put_path on; client_max_body_size 0;")
+    smb = t.samba()
+    places = {"folder": (site.folder_dp("folder", "--max-rate", "2MB/s"),), "web": (web, nginx.home / "t1"), "share": (smb.folder,)}
+    site("dp", "add", "web", nginx.url, "--max-rate", "2MB/s")
+    site("dp", "add", "share", smb.url(), "--max-rate", "2MB/s")
+    (t.dir / "source").mkdir()
+    (t.dir / "source" / "noise").write_bytes(random.Random(1).randbytes(22_000_000))
+    package = site.package("tool", t.dir / "source", distribute=False)
+    meters = {name: Filling(*folders) for name, folders in places.items()}
+    site("package", "distribute", package, "--all", "--no-patches")
+    for name, meter in meters.items():
+        holds(f"writing to a {name}", meter)
+
+
+@case("outside a DP's hours nothing is written there, and it says until when")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    window = f"{clock_text(3600)}-{clock_text(7200)}"
+    closed = site.folder_dp("closed", "--window", window)
+    opened = site.folder_dp("opened", "--window", f"{clock_text(-3600)}-{clock_text(3600)}")
+    package = site.package("tool", make_tree(t.dir / "source"), distribute=False)
+    told = site("package", "distribute", package, "--all", "--no-patches", check=False)
+    need(told.code in (0, 4) and window in told.out + told.err, "no word of the hours", told.code, told.out, told.err)
+    need(list(opened.rglob("*.pack")), "the other DP got nothing")
+    equal(list(closed.rglob("*.pack")), [], "what was written outside the hours")
+
+
 @case("outside a group's hours nothing moves, and it says until when")
 def _(t):
     window = f"{clock_text(3600)}-{clock_text(7200)}"
@@ -171,16 +223,22 @@ def _(t):
     need(not list((client.state / "store").rglob("noise")), "something moved for the mount")
 
 
-@case("a window that closes ends a fetch")
+@case("a window that closes ends a fetch, and what the site writes to a DP, in the middle of an object")
 def _(t):
-    site, folder, package = limited_site(t, 30_000_000, "--window", f"{clock_text(-60)}-{clock_text(60)}",
-                                         "--max-rate", "400kB/s")
+    hours = ("--window", f"{clock_text(-60)}-{clock_text(60)}", "--max-rate", "400kB/s")
+    site, folder, package = limited_site(t, 30_000_000, *hours)
     client = t.client().enroll(site, f"file://{t.dir}/cap1")
     client("sync")
+    late = site.folder_dp("late", *hours)
+    writes = t.spawn(program("packway-site"), "--site", site.dir, "package", "distribute", package, "--dp", "late", "--no-patches")
     error = client("fetch", package, "--json", check=False, timeout=90).want(4).json["error"]
     need("hours of group" in error["why"], "the error", error)
     moved = sum(p.stat().st_blocks * 512 for p in (client.state / "store").rglob("*") if p.is_file())
     need(moved < 29_000_000, "it went on", moved)
+    equal(writes.wait(20 * SLOW), 0, "the site's command")
+    equal([p for p in late.rglob("*.pack") if not p.name.startswith(".")], [], "what stands on the DP")
+    (row,) = site.json("dp", "status", "late")
+    need(row["state"] == "waiting" and hours[1] in row["reason"], "the DP's state", row)
 
 
 main()
