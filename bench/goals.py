@@ -122,6 +122,7 @@ class Update:
         self.site("dp", "add", "dp1", f"file://{self.dp}")
         self.package = self.site.json("package", "create", "tree", "--source", old)["id"]
         self.distribute()
+        self.old_packs = self.packs()
         self.client = t.client(f"client-{label}").join(self.site, f"file://{cap}")
         self.fetch()
         self.site("package", "update", self.package, "--source", new)
@@ -162,6 +163,9 @@ class Update:
         found = (self.dp / self.package / "patches").glob(f"{begins}-2-*")
         return sum(p.stat().st_size for p in found)
 
+    def packs(self):
+        return sum(p.stat().st_size for p in self.dp.rglob("*.pack"))
+
     def peer_size(self, name):
         return (self.work / name).stat().st_size
 
@@ -170,10 +174,17 @@ def p3_update_bytes(bench, t):
     for label, (old, new) in bench.pairs().items():
         note(f"making patch and stream: {label}")
         update = Update(t, label, old, new)
-        bench.report.at_most(f"{label}: patch / (zstd -12 --long=31 --patch-from)",
-                             update.size("1") / update.peer_size("patch.zst"), 1.0)
-        bench.report.at_most(f"{label}: stream / (tar | zstd -12 --long=27)",
-                             update.size("none") / update.peer_size("new.tar.zst"), 1.05)
+        whole = update.peer_size("new.tar.zst")
+        if update.size("1") > 0:
+            bench.report.at_most(f"{label}: patch / (zstd -12 --long=31 --patch-from)",
+                                 update.size("1") / update.peer_size("patch.zst"), 1.0)
+        else:
+            bench.report.at_most(f"{label}: no patch is worth it; new packs / (tar | zstd -12)",
+                                 (update.packs() - update.old_packs) / whole, 1.0)
+        if update.size("none") > 0:
+            bench.report.at_most(f"{label}: stream / (tar | zstd -12 --long=27)", update.size("none") / whole, 1.05)
+        else:
+            bench.report.row(f"{label}: stream", "none is worth it")
         bench.report.row(f"{label}: making both, CPU", f"{update.making.cpu:.0f} s")
         remove(update.work)
 
@@ -272,6 +283,13 @@ def p13_mount(bench, t):
     def read(path):
         return timed(f"cat {path} >/dev/null")[0]
 
+    def read_again(path):
+        """A second read, as of the mount: the kernel's own work on pages that are read again is part of both."""
+        with open(path, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        read(path)
+        return read(path)
+
     def first():
         empty_store()
         client("mount", package, at)
@@ -281,12 +299,12 @@ def p13_mount(bench, t):
         "packway fetch": fetch,
         "mount, first read": first,
         "mount, second read": lambda: read(at / "file.bin"),
-        "reading the file": lambda: read(source / "file.bin"),
+        "reading the file again": lambda: read_again(source / "file.bin"),
     }, bench.rounds)
     bench.report.at_least("mount, first read, MB/s / fetch",
                           cost["packway fetch"].wall / cost["mount, first read"].wall, 0.5)
-    bench.report.at_least("mount, second read, MB/s / reading the file",
-                          cost["reading the file"].wall / cost["mount, second read"].wall, 0.8)
+    bench.report.at_least("mount, second read, MB/s / reading the file again",
+                          cost["reading the file again"].wall / cost["mount, second read"].wall, 0.8)
     client("unmount", at)
 
 
