@@ -419,7 +419,8 @@ class Offered:
         return {w[0] for w in words if w[3:5] == ["connect", "ok"] and w[5] == "packway"}
 
     def forget(self):
-        shutil.rmtree(self.client.state / "store")
+        store = self.client.state / "store"  # the agent may be about to make a folder there
+        wait_for("an empty store", 10, lambda: shutil.rmtree(store, ignore_errors=True) or not store.exists())
 
 
 def uids_of_sessions():
