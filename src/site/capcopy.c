@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/alloc.h"
 #include "common/digest.h"
@@ -20,6 +21,9 @@
 #define INBOX      "inbox"
 #define INBOX_MODE 01733 /* everybody may put a file and nobody may look or remove */
 #define INBOX_OWN  0700  /* serve puts them there */
+
+#define SECOND_LOOK_MS 20
+#define SECOND_LOOKS   60
 
 #define ADDED_AT_ONCE 16 /* files that are recorded together */
 
@@ -247,11 +251,29 @@ static bool open_outlet(struct copy *c, struct err *err)
 	return outlet_open(&c->outlet, c->site, c->cap, err);
 }
 
+/*
+ * A plain web server over the folder makes its entity tag of the size and the second of the change:
+ * two timestamps of one second would be one to clients that ask whether it has changed.
+ */
+static void await_another_second(const struct copy *c)
+{
+	const struct timespec moment = { .tv_nsec = SECOND_LOOK_MS * 1000000 };
+	const char *folder = outlet_folder(&c->outlet);
+	SCOPED_TEXT char *path = folder != NULL ? path_join(folder, TIMESTAMP) : NULL;
+	struct stat st;
+
+	if (path == NULL || stat(path, &st) != 0)
+		return;
+	for (int i = 0; i < SECOND_LOOKS && time(NULL) == st.st_mtime; i++)
+		nanosleep(&moment, NULL);
+}
+
 /* That of this publication: the file in SITE/published may be a later one's by now. */
 static bool put_timestamp(struct copy *c, struct err *err)
 {
 	const struct outlet_source source = { .bytes = c->job->timestamp };
 
+	await_another_second(c);
 	return outlet_put(&c->outlet, TIMESTAMP, &source, OUTLET_REPLACE, err);
 }
 
