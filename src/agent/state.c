@@ -25,7 +25,7 @@ static const char *const rooms[] = {
 	"lock", "metadata", "policy", "store", "journal", "outbox", "decisions", "worker",
 };
 
-/* Where versions before 0.2 kept the worker's documents: in the folder itself. */
+/* Where they stood before there was a room of the worker's: in the folder itself. */
 static const char *const moved[] = {
 	STATE_NAL, STATE_CAP, STATE_STATUS, STATE_SESSIONS, STATE_SHARD, STATE_KEY,
 };
