@@ -141,6 +141,21 @@ static bool collect(struct run_summary *summary, struct cycle *c, struct err *er
 	return done;
 }
 
+/* Nothing is refused for it: the time of the last accepted policy is used instead. */
+static void warn_of_clock(const struct cycle *c, int64_t behind_s)
+{
+	int64_t now_s = clock_wall_s(c->job->clock);
+	char now[CLOCK_TEXT_MAX], seen[CLOCK_TEXT_MAX];
+
+	if (behind_s <= STATE_CLOCK_FAR_BEHIND)
+		return;
+	clock_print(now, now_s);
+	clock_print(seen, now_s + behind_s);
+	log_warn("this machine's clock says %s, and policy was accepted at %s, which is used "
+		 "instead: set the clock [PW-CLOCK]",
+		 now, seen);
+}
+
 static bool refresh(struct cycle *c, const json_t *targets, struct err *err)
 {
 	json_auto_t *question = json_pack("{s:s,s:b}", "op", "refresh", "for_person",
@@ -152,6 +167,8 @@ static bool refresh(struct cycle *c, const json_t *targets, struct err *err)
 	if (!job_ask_worker(&answer, c->job, question, err))
 		return false;
 	c->changed = c->changed || jsondoc_flag(answer, "changed", false);
+	if (targets == NULL)
+		warn_of_clock(c, jsondoc_int(answer, "clock_behind_s", 0));
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include "agent/approach.h"
 #include "agent/generation.h"
 #include "agent/op.h"
+#include "agent/policyset.h"
 #include "agent/renewal.h"
 #include "agent/scene.h"
 #include "common/alloc.h"
@@ -172,6 +173,7 @@ static void note_verdict(const struct refresh *r, enum verdict verdict, const st
 	if (before == NULL || strcmp(before, name) != 0)
 		jsondoc_set_time(status, "verdict_since", now_s);
 	jsondoc_set_text(status, "verdict", name);
+	jsondoc_set_int(status, "clock_behind_s", policyset_clock_behind(&r->w->state, now_s));
 	jsondoc_set_text(status, "verdict_attack", verdict_attack(verdict));
 	jsondoc_set_text(status, "verdict_server", r->cap);
 	jsondoc_set_text(status, "verdict_text",
@@ -299,6 +301,8 @@ static bool run(json_t **result_out, struct refresh *r, struct err *err)
 	}
 	*result_out = json_object();
 	jsondoc_set_flag(*result_out, "changed", r->changed);
+	jsondoc_set_int(*result_out, "clock_behind_s",
+			policyset_clock_behind(&r->w->state, clock_wall_s(r->w->clock)));
 	jsondoc_set_text(*result_out, "cap", r->cap);
 	jsondoc_set_text(*result_out, "verdict", "ok");
 	jsondoc_set(*result_out, "decision", decision);

@@ -80,6 +80,10 @@ static void put_trust(json_t *status, const struct state *st, const json_t *plan
 					      : "in force");
 	jsondoc_set(status, "policy_version", json_integer(jsondoc_int(trusted, "timestamp", 0)));
 	jsondoc_set_text(status, "policy_expires", jsondoc_text(trusted, "expires"));
+	jsondoc_set_text(status, "clock",
+			 jsondoc_int(met, "clock_behind_s", 0) > STATE_CLOCK_FAR_BEHIND
+				 ? "behind what was seen before [PW-CLOCK]"
+				 : "fine");
 	jsondoc_set_text(status, "verdict", jsondoc_text(met, "verdict"));
 	jsondoc_set_text(status, "verdict_since", jsondoc_text(met, "verdict_since"));
 	jsondoc_set_text(status, "verdict_attack", jsondoc_text(met, "verdict_attack"));

@@ -100,6 +100,14 @@ void policyset_close(struct policyset *p)
 	free(p);
 }
 
+int64_t policyset_clock_behind(const struct state *st, int64_t now_s)
+{
+	SCOPED_TEXT char *metadata = state_path(st, "metadata");
+	int64_t floor_s = localmeta_floor(metadata);
+
+	return MAX_OF(floor_s - now_s, 0);
+}
+
 void policyset_state(struct updater_state *out, struct policyset *p)
 {
 	updater_state(out, p->updater);

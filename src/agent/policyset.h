@@ -40,6 +40,12 @@ static inline void policyset_scoped(struct policyset **p)
 }
 
 /* Versions, earliest expiry and its role; borrowed texts live as long as `p`. */
+/*
+ * How far, in seconds, `now_s` is behind the time when policy was last accepted, which is then used
+ * in its place; 0 if it is not.
+ */
+int64_t policyset_clock_behind(const struct state *st, int64_t now_s);
+
 void policyset_state(struct updater_state *out, struct policyset *p);
 
 /* The bytes of the target `path`, checked. ERR_NOT_FOUND: not listed or not here (yet). */

@@ -19,6 +19,9 @@
 #define STATE_DEFAULT       "/var/lib/packway"
 #define STATE_DOC_MAX       ((size_t)WIRE_FRAME_MAX) /* bytes of a JSON file: a plan of 19,000 rows */
 #define STATE_ADDRESSES_MAX 16
+/* Seconds behind the last accepted policy from which on somebody should set the clock (PW-CLOCK).
+ */
+#define STATE_CLOCK_FAR_BEHIND 86400
 
 /* Documents of the worker, which writes them; in a room of its own (workroom.h). */
 #define STATE_NAL      "worker/nal.json"       /* what was learned of servers */

@@ -17,6 +17,7 @@ static const struct print_column status_columns[] = {
 	{ "policy", PRINT_TEXT, NULL },
 	{ "policy_version", PRINT_TEXT, NULL },
 	{ "policy_expires", PRINT_TEXT, NULL },
+	{ "clock", PRINT_TEXT, NULL },
 	{ "verdict", PRINT_TEXT, "trust" },
 	{ "verdict_attack", PRINT_TEXT, "as in an attack by" },
 	{ "verdict_since", PRINT_TEXT, "since" },
