@@ -88,6 +88,19 @@ static void print_number(char *dst, size_t size, json_int_t value, enum print_ki
 	snprintf(dst, size, "%" JSON_INTEGER_FORMAT, value);
 }
 
+/* JSON escapes less than a terminal needs. */
+static void put_object(struct buf *out, const json_t *value)
+{
+	SCOPED(buf) struct buf text = { 0 };
+	char *safe;
+
+	jsondoc_write(&text, value);
+	safe = alloc_zeroed(4 * text.size + 1, 1);
+	text_escape_span(safe, 4 * text.size + 1, buf_span(&text));
+	buf_put_text(out, safe);
+	free(safe);
+}
+
 static void put_value(struct buf *out, const json_t *value, enum print_kind kind)
 {
 	char text[CELL_MAX];
@@ -118,7 +131,7 @@ static void put_value(struct buf *out, const json_t *value, enum print_kind kind
 		}
 		return;
 	case JSON_OBJECT:
-		jsondoc_write(out, value);
+		put_object(out, value);
 		return;
 	case JSON_NULL:
 		return;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Length of the valid UTF-8 character at the front of `s`, 0 if there is none. */
-static size_t utf8_char(struct span s)
+/* Length of the valid UTF-8 character at the front of `s`, 0 if there is none; its code point. */
+static size_t utf8_char(struct span s, uint32_t *point_out)
 {
 	const uint8_t *p = s.data;
 	uint32_t point;
@@ -15,6 +15,7 @@ static size_t utf8_char(struct span s)
 
 	if (s.size == 0)
 		return 0;
+	*point_out = p[0];
 	if (p[0] < 0x80)
 		return 1;
 	if (p[0] >= 0xc2 && p[0] <= 0xdf)
@@ -37,13 +38,15 @@ static size_t utf8_char(struct span s)
 		return 0;
 	if (need == 4 && (point < 0x10000 || point > 0x10ffff))
 		return 0;
+	*point_out = point;
 	return need;
 }
 
 bool text_is_utf8(struct span bytes)
 {
 	while (bytes.size > 0) {
-		size_t n = utf8_char(bytes);
+		uint32_t point;
+		size_t n = utf8_char(bytes, &point);
 
 		if (n == 0)
 			return false;
@@ -52,10 +55,24 @@ bool text_is_utf8(struct span bytes)
 	return true;
 }
 
-/* C1 controls (U+0080 to U+009F) steer terminals as well as C0 ones do. */
-static bool is_control(const uint8_t *p, size_t n)
+/*
+ * What steers a terminal (C1 as well as C0) or how its neighbours are shown: separators of lines,
+ * marks of direction, what is invisible, and tags. Joiners are letters' business and stay.
+ */
+static bool is_control(uint32_t point)
 {
-	return p[0] < 0x20 || p[0] == 0x7f || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{ 0x00, 0x1f },     { 0x7f, 0x9f },     { 0xad, 0xad },     { 0x61c, 0x61c },
+		{ 0x180e, 0x180e }, { 0x200b, 0x200b }, { 0x200e, 0x200f }, { 0x2028, 0x202e },
+		{ 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe0fff },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(ranges); i++)
+		if (point >= ranges[i].first && point <= ranges[i].last)
+			return true;
+	return false;
 }
 
 static size_t escape_byte(char out[5], uint8_t byte)
@@ -75,12 +92,13 @@ void text_escape_span(char *dst, size_t size, struct span src)
 
 	assert(size > 0);
 	while (src.size > 0) {
-		size_t n = utf8_char(src);
+		uint32_t point = 0;
+		size_t n = utf8_char(src, &point);
 		char escaped[5];
 		const void *piece = src.data;
 		size_t piece_size = n;
 
-		if (n == 0 || is_control(src.data, n)) {
+		if (n == 0 || is_control(point)) {
 			n = 1;
 			piece_size = escape_byte(escaped, src.data[0]);
 			piece = escaped;
@@ -97,6 +115,25 @@ void text_escape_span(char *dst, size_t size, struct span src)
 void text_escape_line(char *dst, size_t size, const char *src)
 {
 	text_escape_span(dst, size, span_of_text(src));
+}
+
+void text_cut(char *dst, size_t size, const char *src)
+{
+	struct span rest = span_of_text(src);
+	size_t used = 0;
+	uint32_t point;
+
+	assert(size > 0);
+	while (rest.size > 0) {
+		size_t n = MAX_OF(utf8_char(rest, &point), (size_t)1);
+
+		if (used + n >= size)
+			break;
+		memcpy(dst + used, rest.data, n);
+		used += n;
+		rest = span_skip(rest, n);
+	}
+	dst[used] = '\0';
 }
 
 void text_hex(char *dst, const uint8_t *src, size_t size)

@@ -13,12 +13,16 @@
 #include "common/span.h"
 
 /*
- * Copy `src` as one printable line: control characters, DEL, and bytes that are not valid
- * UTF-8 become \n, \t or \xNN. At most `size` - 1 bytes are written, then a terminator; an
- * escape or character that does not fit whole is left out.
+ * Copy `src` as one printable line: control characters (C0, DEL, C1, and those of Unicode that turn
+ * or hide what stands beside them), and bytes that are not valid UTF-8 become \n, \t or \xNN. At
+ * most `size` - 1 bytes are written, then a terminator; an escape or character that does not fit
+ * whole is left out.
  */
 void text_escape_line(char *dst, size_t size, const char *src);
 void text_escape_span(char *dst, size_t size, struct span src);
+
+/* Copy `src` as it is; a character that does not fit whole into `size` - 1 bytes ends it. */
+void text_cut(char *dst, size_t size, const char *src);
 
 /* True if `bytes` is valid UTF-8 (RFC 3629: no surrogates, no overlong forms). NUL is allowed. */
 bool text_is_utf8(struct span bytes);

@@ -80,7 +80,7 @@ static void name_of(char *dst, size_t size, const json_t *record, const char *cl
 	const char *name = jsondoc_text(record, "name");
 
 	if (name != NULL && name[0] != '\0' && strlen(name) <= CLIENT_NAME_MAX)
-		text_escape_line(dst, size, name);
+		text_cut(dst, size, name);
 	else
 		snprintf(dst, size, "%.12s", client);
 }
@@ -90,7 +90,7 @@ static bool enrol_as(struct site *site, const struct envelope *e, const char *st
 {
 	const json_t *record = json_array_get(e->records, 0);
 	const char *client = e->header.client;
-	char name[4 * CLIENT_NAME_MAX + 1], key[2 * KEYS_ED25519_SIZE + 1];
+	char name[CLIENT_NAME_MAX + 1], key[2 * KEYS_ED25519_SIZE + 1];
 
 	name_of(name, sizeof(name), record, client);
 	text_hex(key, keys_ed25519_bytes(e->enrol_key), KEYS_ED25519_SIZE);
@@ -284,7 +284,7 @@ static bool read_message(struct message *m, const json_t *record, const char **r
 	m->record = record;
 	m->id = jsondoc_int(record, "id", 0);
 	m->time = time != NULL && clock_parse(&time_s, time) ? db_int(time_s) : db_null();
-	text_escape_line(m->text, sizeof(m->text), text != NULL ? text : "");
+	text_cut(m->text, sizeof(m->text), text != NULL ? text : "");
 	m->data = NULL;
 	if (json_is_object(data)) {
 		jsondoc_write(&bytes, data);

@@ -15,6 +15,16 @@ static void control_characters_are_escaped(void **state UNUSED)
 		{ "UTF-8 stays", "n\xc3\xa4s", "n\xc3\xa4s" },
 		{ "a lone continuation byte is shown", "\x80", "\\x80" },
 		{ "a C1 control is shown byte by byte", "\xc2\x9b", "\\xc2\\x9b" },
+		{ "what turns its neighbours is shown",
+		  "a\xe2\x80\xae"
+		  "b",
+		  "a\\xe2\\x80\\xaeb" },
+		{ "what cannot be seen is shown",
+		  "a\xe2\x80\x8b"
+		  "b",
+		  "a\\xe2\\x80\\x8bb" },
+		{ "a separator of lines is shown", "\xe2\x80\xa8", "\\xe2\\x80\\xa8" },
+		{ "letters that join stay", "\xe2\x80\x8d", "\xe2\x80\x8d" },
 		{ "overlong forms are no UTF-8", "\xc0\xaf", "\\xc0\\xaf" },
 	};
 	char out[64];
