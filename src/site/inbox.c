@@ -7,6 +7,7 @@
 #include "common/random.h"
 #include "common/text.h"
 #include "site/capcopy.h"
+#include "site/fairlist.h"
 #include "site/own.h"
 #include "site/reach.h"
 
@@ -69,50 +70,158 @@ static bool same_client(const struct inbox_entry *a, const struct inbox_entry *b
 	       strcmp(a->promised.client, b->promised.client) == 0;
 }
 
-void inbox_sort(struct inbox_entry *entries, size_t count, uint64_t salt)
+size_t inbox_sort(struct inbox_entry *entries, size_t count, uint64_t salt)
 {
+	size_t senders = 0;
+
 	if (count == 0)
-		return;
+		return 0;
 	qsort(entries, count, sizeof(*entries), compare_clients);
 	for (size_t i = 0; i < count; i++) {
 		bool follows = i > 0 && same_client(&entries[i], &entries[i - 1]);
 
 		entries[i].turn = follows ? entries[i - 1].turn + 1 : 0;
 		entries[i].lot = lot_of(&entries[i], salt);
+		entries[i].sender = follows ? senders - 1 : senders++;
 	}
 	qsort(entries, count, sizeof(*entries), compare_turns);
+	return senders;
 }
 
 /* ---- listing ---- */
 
-struct listing {
-	struct inbox *inbox;
-	size_t max;
+/* Objects of one class, each in its place. */
+struct pool {
+	struct fairlist *list;
+	struct inbox_entry *entries;
+	size_t count;
 };
 
-static enum inbox_class class_of(struct envelope_name *promised, const char *name)
+struct listing {
+	struct site *site;
+	const struct system *cap;
+	struct pool pools[INBOX_CLASS_COUNT_];
+	size_t looked;
+	bool is_cut;
+};
+
+/* Found in the database; a fault of it counts as no. */
+static bool is_found(struct site *site, size_t statement, const struct db_value *args, size_t count)
 {
-	if (!envelope_name_parse(promised, name))
+	SCOPED(db_rows) struct db_rows rows = db_query(site->db, statement, args, count);
+
+	return db_rows_next(&rows);
+}
+
+static bool is_noted(const struct listing *l, const char *name)
+{
+	return is_found(l->site, STMT_INCOMPLETE_SINCE, DB_ARGS(db_int(l->cap->id), db_text(name)));
+}
+
+static bool is_known(const struct listing *l, const char *client)
+{
+	return is_found(l->site, STMT_CLIENT_STATE, DB_ARGS(db_text(client)));
+}
+
+static bool is_in_stream(const struct listing *l, const struct envelope_name *name)
+{
+	return is_found(l->site, STMT_STREAM_FIND,
+			DB_ARGS(db_text(name->client), db_text(name->stream)));
+}
+
+static enum inbox_class class_of(struct inbox_entry *entry, const struct listing *l)
+{
+	if (!envelope_name_parse(&entry->promised, entry->name))
 		return INBOX_FOREIGN;
-	return promised->first == 0 ? INBOX_ENROLMENT : INBOX_RECORDS;
+	if (entry->size != entry->promised.length || is_noted(l, entry->name))
+		return INBOX_WAITING;
+	if (entry->promised.first == 0)
+		return INBOX_ENROLMENT;
+	if (is_in_stream(l, &entry->promised))
+		return INBOX_RECORDS;
+	return is_known(l, entry->promised.client) ? INBOX_STRANGERS : INBOX_OUTSIDERS;
+}
+
+/* Anybody can write any name, or ask to be let in: then whose it is tells nothing. */
+static bool is_shared(enum inbox_class class)
+{
+	return class == INBOX_ENROLMENT || class == INBOX_OUTSIDERS || class == INBOX_FOREIGN;
+}
+
+/* Whose share of its class it takes. */
+static const char *sender_of(const struct inbox_entry *entry, const struct listing *l)
+{
+	if (is_shared(entry->class) ||
+	    (entry->class == INBOX_WAITING && !is_known(l, entry->promised.client)))
+		return "";
+	return entry->promised.client;
+}
+
+static void put_in_place(struct pool *pool, size_t place, struct inbox_entry *entry)
+{
+	if (place == pool->count) {
+		ALLOC_GROW(pool->entries, pool->count);
+		pool->entries[pool->count++] = (struct inbox_entry){ 0 };
+	}
+	free(pool->entries[place].name);
+	entry->name = alloc_text(entry->name);
+	pool->entries[place] = *entry;
 }
 
 static bool note_entry(const struct way_entry *found, void *ctx)
 {
 	struct listing *l = ctx;
-	struct inbox *inbox = l->inbox;
-	struct inbox_entry entry = { .size = found->size, .mtime_s = found->mtime_s };
+	struct inbox_entry entry = {
+		.name = (char *)(uintptr_t)found->name, /* copied if it gets a place */
+		.size = found->size,
+		.mtime_s = found->mtime_s,
+	};
+	struct pool *pool;
+	size_t place;
 
 	if (found->is_folder)
 		return true;
-	inbox->is_cut = inbox->count == l->max;
-	if (inbox->is_cut)
+	l->is_cut = l->looked++ == INBOX_LOOK_MAX;
+	if (l->is_cut)
 		return false;
-	entry.name = alloc_text(found->name);
-	entry.class = class_of(&entry.promised, found->name);
-	ALLOC_GROW(inbox->entries, inbox->count);
-	inbox->entries[inbox->count++] = entry;
+	entry.class = class_of(&entry, l);
+	pool = &l->pools[entry.class];
+	place = fairlist_place(pool->list, sender_of(&entry, l));
+	if (place != FAIRLIST_NONE)
+		put_in_place(pool, place, &entry);
 	return true;
+}
+
+static void begin_listing(struct listing *l, const struct inbox_limits *limits)
+{
+	for (size_t i = 0; i < INBOX_CLASS_COUNT_; i++) {
+		uint64_t seed;
+
+		random_bytes(&seed, sizeof(seed));
+		l->pools[i].list = fairlist_new(
+			limits->max[i], is_shared(i) ? limits->max[i] : limits->share, seed);
+	}
+}
+
+/* Hands what has a place to the inbox. */
+static void end_listing(struct inbox *inbox, struct listing *l)
+{
+	inbox->is_cut = l->is_cut;
+	for (size_t i = 0; i < INBOX_CLASS_COUNT_; i++) {
+		struct pool *pool = &l->pools[i];
+
+		for (size_t k = 0; k < pool->count; k++) {
+			if (!fairlist_is_live(pool->list, k)) {
+				free(pool->entries[k].name);
+				continue;
+			}
+			ALLOC_GROW(inbox->entries, inbox->count);
+			inbox->entries[inbox->count++] = pool->entries[k];
+		}
+		inbox->is_cut |= fairlist_is_cut(pool->list);
+		free(pool->entries);
+		fairlist_free(pool->list);
+	}
 }
 
 static enum nal_class reach(struct inbox *inbox, struct site *site, struct system *cap,
@@ -126,24 +235,28 @@ static enum nal_class reach(struct inbox *inbox, struct site *site, struct syste
 	return reach_acquire(&inbox->way, site, inbox->tab, &target, site, err);
 }
 
-bool inbox_open(struct inbox *out, struct site *site, struct system *cap, size_t max,
-		struct err *err)
+bool inbox_open(struct inbox *out, struct site *site, struct system *cap,
+		const struct inbox_limits *limits, struct err *err)
 {
-	struct listing listing = { .inbox = out, .max = max };
+	struct listing listing = { .site = site, .cap = cap };
 	enum nal_class class;
 	uint64_t salt;
 
 	*out = (struct inbox){ .site = site, .tab = own_new_table(site) };
 	class = reach(out, site, cap, err);
-	if (class == NAL_CLASS_OK)
+	if (class == NAL_CLASS_OK) {
+		begin_listing(&listing, limits);
 		/* Folders count too, and a listing that hits its own limit breaks the way. */
-		class = way_list(out->way, "", 2 * max + 1, note_entry, &listing, err);
+		class = way_list(out->way, "", 2 * (size_t)INBOX_LOOK_MAX, note_entry, &listing,
+				 err);
+		end_listing(out, &listing);
+	}
 	if (class == NAL_CLASS_NOT_FOUND) {
 		err_clear(err);
 		return true;
 	}
 	random_bytes(&salt, sizeof(salt));
-	inbox_sort(out->entries, out->count, salt);
+	out->sender_count = inbox_sort(out->entries, out->count, salt);
 	return class == NAL_CLASS_OK;
 }
 

@@ -29,6 +29,13 @@ struct item {
 	enum ingest_result result;
 };
 
+/* What one client had of this sweep: only what it signed itself counts. */
+struct sender {
+	size_t objects;
+	size_t bytes;
+	bool is_over; /* its quota of the day */
+};
+
 /* How often a reason occurred, and where first. */
 struct tally {
 	const char *reason;
@@ -49,6 +56,11 @@ struct sweep {
 	size_t batch_bytes;
 	const char **fresh; /* names that are incomplete and were not so before; borrowed */
 	size_t fresh_count;
+	const char **gone; /* names that were noted and are refused now; borrowed */
+	size_t gone_count;
+	struct sender *senders; /* by the entries' numbers */
+	size_t noted;           /* objects that wait here, by the database */
+	size_t waiting_bytes;   /* of those that were read again */
 	struct tally tallies[REASONS_MAX];
 	size_t tally_count;
 	struct key *key; /* of the client that was asked for last */
@@ -116,7 +128,7 @@ static bool tell_refusals(struct sweep *s, struct err *err)
 
 /*
  * Since when an object has stood there: as long as we know it, or as its own date says where that
- * is longer. 0: never seen before.
+ * is longer. 0: never seen before, and so many wait that this one is not to.
  */
 static bool first_seen(int64_t *out, struct sweep *s, const struct inbox_entry *entry,
 		       struct err *err)
@@ -124,12 +136,13 @@ static bool first_seen(int64_t *out, struct sweep *s, const struct inbox_entry *
 	if (!db_number(out, s->site->db, STMT_INCOMPLETE_SINCE,
 		       DB_ARGS(db_int(s->cap->id), db_text(entry->name)), 0, err))
 		return false;
-	if (*out == 0) {
+	if (*out == 0 && s->noted < INTAKE_NOTED_MAX) {
 		ALLOC_GROW(s->fresh, s->fresh_count);
 		s->fresh[s->fresh_count++] = entry->name;
+		s->noted++;
 		*out = site_now(s->site);
 	}
-	if (entry->mtime_s > 0)
+	if (*out > 0 && entry->mtime_s > 0)
 		*out = MIN_OF(*out, entry->mtime_s);
 	return true;
 }
@@ -144,8 +157,11 @@ static bool let_wait(bool *stays_out, struct sweep *s, const struct inbox_entry 
 	if (!first_seen(&since, s, entry, err))
 		return false;
 	*stays_out = site_now(s->site) - since < patience;
-	if (!*stays_out)
-		refuse_unread(s, entry, reason);
+	if (*stays_out)
+		return true;
+	refuse_unread(s, entry, reason);
+	ALLOC_GROW(s->gone, s->gone_count);
+	s->gone[s->gone_count++] = entry->name;
 	return true;
 }
 
@@ -160,6 +176,7 @@ static void drop_batch(struct sweep *s)
 	s->item_count = 0;
 	s->batch_bytes = 0;
 	s->fresh_count = 0;
+	s->gone_count = 0;
 }
 
 static bool store_item(struct sweep *s, struct ingest_counts *counts, struct item *item,
@@ -183,7 +200,12 @@ static bool store_fresh(struct sweep *s, struct err *err)
 				    db_int(site_now(s->site))),
 			    err))
 			return false;
+	for (size_t i = 0; i < s->gone_count; i++)
+		if (!db_run(s->site->db, STMT_INCOMPLETE_REMOVE,
+			    DB_ARGS(db_int(s->cap->id), db_text(s->gone[i])), err))
+			return false;
 	s->fresh_count = 0;
+	s->gone_count = 0;
 	return db_run(s->site->db, STMT_INCOMPLETE_FORGET,
 		      DB_ARGS(db_int(s->cap->id), db_int(before)), err);
 }
@@ -193,7 +215,7 @@ static bool store_batch(struct sweep *s, struct err *err)
 	SITE_UNDO struct site *undo = s->site;
 	struct ingest_counts counts = s->result->counts;
 
-	if (s->item_count == 0 && s->fresh_count == 0)
+	if (s->item_count == 0 && s->fresh_count == 0 && s->gone_count == 0)
 		return true;
 	if (!site_begin(s->site, err))
 		return false;
@@ -217,6 +239,7 @@ static bool settle(struct sweep *s, const struct item *item, struct err *err)
 		return true;
 	case INGEST_PENDING:
 	case INGEST_OVER_QUOTA:
+		s->senders[item->entry->sender].is_over |= item->result == INGEST_OVER_QUOTA;
 		if (!let_wait(&stays, s, item->entry, ingest_result_name(item->result), err))
 			return false;
 		s->result->waiting += stays;
@@ -239,7 +262,7 @@ static bool flush(struct sweep *s, struct err *err)
 	for (size_t i = 0; done && i < s->item_count; i++)
 		done = settle(s, &s->items[i], err);
 	/* Those that wait for the first time are noted. */
-	if (done && s->fresh_count > 0) {
+	if (done && (s->fresh_count > 0 || s->gone_count > 0)) {
 		size_t count = s->item_count;
 
 		s->item_count = 0;
@@ -258,6 +281,8 @@ static bool add_item(struct sweep *s, const struct inbox_entry *entry, struct wa
 
 	*item = (struct item){ .entry = entry, .bytes = object->bytes, .envelope = envelope };
 	object->bytes = (struct buf){ 0 };
+	s->senders[entry->sender].objects++;
+	s->senders[entry->sender].bytes += item->bytes.size;
 	s->batch_bytes += item->bytes.size;
 	if (s->item_count < INTAKE_BATCH_OBJECTS && s->batch_bytes < INTAKE_BATCH_BYTES)
 		return true;
@@ -310,6 +335,15 @@ static bool take_object(struct sweep *s, const struct inbox_entry *entry, struct
 	return true;
 }
 
+/* What waits was read before: its bytes must not take the time of what is new. */
+static bool may_read_again(struct sweep *s, const struct inbox_entry *entry)
+{
+	if (entry->class != INBOX_WAITING)
+		return true;
+	s->waiting_bytes += entry->size;
+	return s->waiting_bytes <= INTAKE_WAITING_BYTES;
+}
+
 static bool take_entry(struct sweep *s, const struct inbox_entry *entry, struct err *err)
 {
 	SCOPED(way_object) struct way_object object = { 0 };
@@ -322,12 +356,21 @@ static bool take_entry(struct sweep *s, const struct inbox_entry *entry, struct 
 		refuse_unread(s, entry, envelope_verdict_name(ENVELOPE_TOO_LARGE));
 		return true;
 	}
-	if (entry->size != entry->promised.length)
+	if (entry->size != entry->promised.length || !may_read_again(s, entry))
 		return wait_for_rest(s, entry, err);
 	if (inbox_read(&object, &s->inbox, entry->name, &s->why) == NAL_CLASS_OK)
 		return take_object(s, entry, &object, err);
 	/* It may be gone, or be readable next time. */
 	return true;
+}
+
+/* True if this object's client had its share of the sweep. What is over its quota waits unread. */
+static bool had_its_share(const struct sweep *s, const struct inbox_entry *entry)
+{
+	const struct sender *sender = &s->senders[entry->sender];
+
+	return sender->objects >= INTAKE_PER_CLIENT_MAX ||
+	       sender->bytes >= INTAKE_PER_CLIENT_BYTES || sender->is_over;
 }
 
 /* Enrolments come first and are stored before the records that they let in. */
@@ -340,8 +383,8 @@ static bool take_all(struct sweep *s, struct err *err)
 
 		if (way_is_broken(s->inbox.way))
 			break;
-		if (entry->turn >= INTAKE_PER_CLIENT_MAX) {
-			s->result->is_more = true;
+		if (had_its_share(s, entry)) {
+			s->result->is_more |= !s->senders[entry->sender].is_over;
 			continue;
 		}
 		if (entry->class != class && !flush(s, err))
@@ -364,8 +407,18 @@ static void note_failure(struct intake_result *result, const struct system *cap,
 
 static bool sweep_inbox(struct sweep *s, struct err *err)
 {
-	bool done = take_all(s, err) && tell_refusals(s, err);
+	int64_t noted;
+	bool done;
 
+	if (!db_number(&noted, s->site->db, STMT_INCOMPLETE_COUNT, DB_ARGS(db_int(s->cap->id)), 0,
+		       err))
+		return false;
+	s->noted = (size_t)noted;
+	s->waiting_bytes = 0;
+	s->senders = alloc_zeroed(MAX_OF(s->inbox.sender_count, (size_t)1), sizeof(*s->senders));
+	done = take_all(s, err) && tell_refusals(s, err);
+	free(s->senders);
+	s->senders = NULL;
 	if (s->inbox.count > 0 && way_is_broken(s->inbox.way))
 		note_failure(s->result, s->cap, &s->why);
 	s->result->is_more |= s->inbox.is_cut;
@@ -375,11 +428,20 @@ static bool sweep_inbox(struct sweep *s, struct err *err)
 /* An inbox that cannot be read is the CAP's failure; a database that cannot be written is ours. */
 static bool sweep_cap(struct sweep *s, struct system *cap, struct err *err)
 {
+	static const struct inbox_limits limits = {
+		.max = { [INBOX_ENROLMENT] = INTAKE_ENROL_MAX,
+			 [INBOX_RECORDS] = INTAKE_LIST_MAX,
+			 [INBOX_STRANGERS] = INTAKE_LIST_MAX,
+			 [INBOX_WAITING] = INTAKE_WAITING_MAX,
+			 [INBOX_OUTSIDERS] = INTAKE_OUTSIDERS_MAX,
+			 [INBOX_FOREIGN] = INTAKE_FOREIGN_MAX },
+		.share = INTAKE_PER_CLIENT_MAX,
+	};
 	struct err why = { 0 };
 	bool done = true;
 
 	s->cap = cap;
-	if (!inbox_open(&s->inbox, s->site, cap, INTAKE_LIST_MAX, &why))
+	if (!inbox_open(&s->inbox, s->site, cap, &limits, &why))
 		note_failure(s->result, cap, &why);
 	else
 		done = sweep_inbox(s, err);
@@ -416,6 +478,7 @@ static bool sweep(struct intake_result *result, struct site *site, struct system
 	done = sweep_all(s, caps, err);
 	keys_free(s->key);
 	free(s->fresh);
+	free(s->gone);
 	free(s);
 	return done;
 }

@@ -8,6 +8,10 @@
  * that comes twice is stored once. So a kill at any point loses and doubles nothing. An inbox is a
  * folder that anybody may write to: no object is believed, none stops the others, and what is
  * refused goes to the quarantine with its reason.
+ *
+ * Nor does a flood stop others: clients take turns, and a sweep takes so much from one and no more;
+ * what was seen before and waits comes behind what is new, and where very much waits, halves are
+ * refused rather than waited for.
  */
 #ifndef SITE_INTAKE_H
 #define SITE_INTAKE_H
@@ -15,11 +19,19 @@
 #include "site/ingest.h"
 #include "site/site.h"
 
-#define INTAKE_LIST_MAX       20000 /* objects of one inbox that one sweep looks at */
-#define INTAKE_PER_CLIENT_MAX 500   /* objects of one client in one sweep */
-#define INTAKE_BATCH_OBJECTS  256   /* in one transaction, at most */
-#define INTAKE_BATCH_BYTES    ((size_t)4 << 20)
-#define INTAKE_PATIENCE_S     86400 /* for the rest of half an object, or an admin's word */
+#define INTAKE_LIST_MAX      20000 /* objects of one inbox that one sweep looks at */
+#define INTAKE_ENROL_MAX     2000  /* enrolments of them, more */
+#define INTAKE_OUTSIDERS_MAX 500   /* of clients that the site does not know, more */
+#define INTAKE_WAITING_MAX   2000  /* that are not whole, or wait for an admin or tomorrow, more */
+#define INTAKE_FOREIGN_MAX   500   /* that are no uploads at all, more */
+#define INTAKE_PER_CLIENT_MAX \
+	64 /* objects of one client in one sweep: as many as an outbox seals */
+#define INTAKE_PER_CLIENT_BYTES ((size_t)8 << 20)  /* likewise */
+#define INTAKE_WAITING_BYTES    ((size_t)64 << 20) /* of those that wait, read again in one sweep */
+#define INTAKE_NOTED_MAX        20000              /* objects of one inbox that may wait */
+#define INTAKE_BATCH_OBJECTS    256                /* in one transaction, at most */
+#define INTAKE_BATCH_BYTES      ((size_t)4 << 20)
+#define INTAKE_PATIENCE_S       86400 /* for the rest of half an object, or an admin's word */
 #define INTAKE_PATIENCE_SHORT_S \
 	900 /* the same in an inbox that is so full that the listing was cut */
 

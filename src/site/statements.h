@@ -486,6 +486,7 @@
 	X(ALERT_ADD, "INSERT INTO alert(time, client_id, text) VALUES(?1, ?2, ?3)")                \
 	X(ALERT_TRIM, "DELETE FROM alert WHERE id <= (SELECT max(id) FROM alert) - ?1")            \
 	X(INCOMPLETE_ADD, "INSERT OR IGNORE INTO incomplete VALUES(?1, ?2, ?3)")                   \
+	X(INCOMPLETE_COUNT, "SELECT count(*) FROM incomplete WHERE system = ?1")                   \
 	X(INCOMPLETE_SINCE, "SELECT first_seen FROM incomplete WHERE system = ?1 AND name = ?2")   \
 	X(INCOMPLETE_REMOVE, "DELETE FROM incomplete WHERE system = ?1 AND name = ?2")             \
 	X(INCOMPLETE_FORGET, "DELETE FROM incomplete WHERE system = ?1 AND first_seen < ?2")       \

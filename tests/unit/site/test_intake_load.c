@@ -188,7 +188,9 @@ static void fifty_kills_lose_nothing_and_double_nothing(void **state UNUSED)
 	}
 	print_message("%zu kills in %zu rounds\n", kills, rounds);
 	assert_int_equal(kills, KILLS);
-	assert_done(intake_run(&result, box.site, &err), &err);
+	do
+		assert_done(intake_run(&result, box.site, &err), &err);
+	while (result.is_more);
 	assert_int_equal(result.caps_failed, 0);
 	assert_int_equal(sitebox_count_files(&box, "cap/inbox"), 0);
 	assert_int_equal(sitebox_count_files(&box, "site/quarantine"), 0);
