@@ -16,6 +16,7 @@
 #define OUTBOX_WAIT_MS 10000
 /* Without a receipt for so long an envelope is sent anew; at once where somebody waits. */
 #define SEND_AGAIN_S 900
+#define OVERDUE_S    60 /* since a CAP had it: sent again, it goes to another */
 
 static bool open_outbox(struct outbox **out, const struct job *job, const char *stream,
 			struct err *err)
@@ -223,6 +224,17 @@ static bool collect_due(struct outbox_envelopes *due, uint64_t *waiting_out, str
 	return true;
 }
 
+/* A CAP took something a while ago, and no receipt came of it. */
+static bool is_overdue(const struct job *job, const struct outbox_envelopes *due)
+{
+	int64_t before_s = clock_wall_s(job->clock) - OVERDUE_S;
+
+	for (size_t i = 0; i < due->count; i++)
+		if (due->items[i].sent_s != 0 && due->items[i].sent_s <= before_s)
+			return true;
+	return false;
+}
+
 static json_t *new_upload(const struct job *job, const struct outbox_envelopes *due)
 {
 	json_t *question = json_object(), *list = json_array();
@@ -237,6 +249,7 @@ static json_t *new_upload(const struct job *job, const struct outbox_envelopes *
 	jsondoc_set_text(question, "op", "upload");
 	jsondoc_set(question, "envelopes", list);
 	jsondoc_set_flag(question, "for_person", job->for_person);
+	jsondoc_set_flag(question, "overdue", is_overdue(job, due));
 	return question;
 }
 
@@ -350,10 +363,11 @@ static bool take_state(struct state_identity *id, struct job *job, const char *s
 	return jobs_record(job, record, err);
 }
 
-static bool take_receipts(struct job *job, struct state_identity *id, struct err *err)
+static bool take_receipts(struct job *job, struct state_identity *id, bool overdue, struct err *err)
 {
-	json_auto_t *question = json_pack("{s:s,s:s,s:b}", "op", "receipts", "client", id->client,
-					  "for_person", job->for_person);
+	json_auto_t *question = json_pack("{s:s,s:s,s:b,s:b}", "op", "receipts", "client",
+					  id->client, "for_person", job->for_person, "overdue",
+					  overdue);
 	json_auto_t *answer = NULL;
 	json_auto_t *check = NULL;
 	json_auto_t *checked = NULL;
@@ -385,7 +399,7 @@ bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, 
 		return false;
 	if (id->enrolment != STATE_PENDING && waiting == 0)
 		return true;
-	return take_receipts(job, id, err);
+	return take_receipts(job, id, is_overdue(job, &due), err);
 }
 
 /* ---- questions to a worker ---- */

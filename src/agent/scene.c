@@ -498,6 +498,19 @@ bool scene_choose(struct scene_answer *out, struct scene *s, const struct scene_
 	return true;
 }
 
+bool scene_choose_another(struct scene_answer *out, struct scene *s, struct scene_question *q,
+			  const struct scene_answer *best)
+{
+	struct err ignored;
+	uint64_t lot;
+
+	if (best->result.usable < 2)
+		return false;
+	random_bytes(&lot, sizeof(lot));
+	q->only = best->result.rows[lot % best->result.usable].candidate->name;
+	return scene_choose(out, s, q, &ignored);
+}
+
 void scene_answer_release(struct scene_answer *a)
 {
 	select_result_release(&a->result);

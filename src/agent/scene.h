@@ -94,6 +94,13 @@ static inline void scene_answer_scoped(struct scene_answer *a)
 	scene_answer_release(a);
 }
 
+/*
+ * The same choice, of one server alone that is drawn from all that could be used: for what the best
+ * one may have kept to itself. False where there is no other. `out` is to be released after true.
+ */
+bool scene_choose_another(struct scene_answer *out, struct scene *s, struct scene_question *q,
+			  const struct scene_answer *best) MUST_USE;
+
 /* The record of the choice, without attempts; the caller frees it. */
 struct decision *scene_record(const struct scene *s, const struct scene_question *q,
 			      const struct scene_answer *a, uint32_t version) MUST_USE;

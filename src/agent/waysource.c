@@ -24,9 +24,11 @@ static enum transfer_result read_object(void *ctx, const char *name, uint64_t ca
 	struct waysource *ws = ctx;
 	SCOPED_TEXT char *path = path_join(ws->package, name);
 	SCOPED(way_object) struct way_object object = { 0 };
+	/* Nothing but the index is read as a whole: what is longer than policy says is none. */
+	uint64_t max = ws->index_size > 0 ? MIN_OF(cap, ws->index_size) : cap;
 	const struct way_get ask = {
-		.max = cap < WAY_GET_MAX ? (size_t)cap : WAY_GET_MAX,
-		.size = ws->index_size, /* nothing else is read as a whole */
+		.max = MIN_OF(max, WAY_GET_MAX),
+		.size = ws->index_size,
 	};
 	enum nal_class class = way_get(&object, ws->way, path, &ask, err);
 

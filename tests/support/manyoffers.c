@@ -4,7 +4,8 @@
  *     manyoffers SITE PACKAGE PROGRAM COLLECTIONS ADVERTISEMENTS
  *
  * Every collection is a query of its own that holds on any Linux machine; the advertisements go
- * round them. The site is a throw-away: nothing is synced.
+ * round them. No COLLECTIONS (0): all are for the collection `all`. The site is a throw-away:
+ * nothing is synced.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -26,10 +27,9 @@ static bool add_collection(struct site *site, unsigned int i, struct err *err)
 	return collection_add(site, &spec, err);
 }
 
-static bool add_offer(struct site *site, const char *package, const char *program,
-		      unsigned int collection, struct err *err)
+static bool add_offer(struct site *site, const char *package, const char *program, const char *name,
+		      struct err *err)
 {
-	SCOPED_TEXT char *name = alloc_printf("many-%03u", collection);
 	struct advertisement_spec spec = {
 		.package = package,
 		.program = program,
@@ -51,9 +51,14 @@ static bool fill(struct site *site, char **argv, struct err *err)
 	for (unsigned int i = 0; i < collections; i++)
 		if (!add_collection(site, i, err))
 			return false;
-	for (unsigned int i = 0; i < advertisements; i++)
-		if (!add_offer(site, argv[2], argv[3], i % collections, err))
+	for (unsigned int i = 0; i < advertisements; i++) {
+		SCOPED_TEXT char *name = collections == 0
+						 ? alloc_text("all")
+						 : alloc_printf("many-%03u", i % collections);
+
+		if (!add_offer(site, argv[2], argv[3], name, err))
 			return false;
+	}
 	return true;
 }
 
@@ -62,7 +67,7 @@ int main(int argc, char **argv)
 	SCOPED(site) struct site *site = NULL;
 	struct err err;
 
-	if (argc != 6 || atoi(argv[4]) < 1) {
+	if (argc != 6 || atoi(argv[4]) < 0) {
 		fprintf(stderr,
 			"usage: manyoffers SITE PACKAGE PROGRAM COLLECTIONS ADVERTISEMENTS\n");
 		return 2;

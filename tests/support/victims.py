@@ -1,0 +1,56 @@
+"""Processes of clients, to be killed while they work."""
+from flow import *
+
+
+def processes():
+    """(pid, argv) of everything that runs."""
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (argv := (entry / "cmdline").read_bytes().split(b"\0"))[0]:
+                yield int(entry.name), [a.decode(errors="replace") for a in argv]
+
+
+def of_client(client, kind):
+    """Processes of one kind: agent (jobs included), worker, or a run's parent (reaper)."""
+    state = str(client.state)
+    for pid, argv in processes():
+        name = os.path.basename(argv[0])
+        if kind == "worker" and name == "packway-worker" and state in argv:
+            yield pid
+        elif kind == "agent" and name == "packway-agent" and state in argv:
+            yield pid
+        elif kind == "reaper" and "--reap" in argv and argv[-2].startswith(state + "/"):
+            yield pid
+        elif kind == "command" and name == "packway" and state in argv:
+            yield pid
+
+
+def kill_one(t, client, kind):
+    victims = list(of_client(client, kind))
+    if not victims:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(t.rng.choice(victims), signal.SIGKILL)
+        return True
+    return False
+
+
+class Keeper(threading.Thread):
+    """Has an agent run for a client, again and again, and commands beside it, until told to stop."""
+
+    def __init__(self, t, client):
+        super().__init__(daemon=True)
+        self.t, self.client, self.over, self.starts = t, client, threading.Event(), 0
+
+    def run(self):
+        agent = None
+        while not self.over.is_set():
+            if agent is None or agent.poll() is not None:
+                agent = self.t.spawn(program("packway"), "--state", self.client.state, "agent", env=self.client.env)
+                self.starts += 1
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.client("sync", "--quiet", check=False, timeout=30)
+            self.over.wait(0.05)
+        if agent is not None and agent.poll() is None:
+            agent.terminate()
+            agent.wait(20)
