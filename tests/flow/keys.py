@@ -4,7 +4,8 @@ import shutil
 from flow import *
 
 try:
-    from tufwalk import walk
+    from tufwalk import encode_canonical, walk
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 except ImportError:
     print("1..0 # SKIP python3-securesystemslib is not installed")
     raise SystemExit(0)
@@ -227,6 +228,43 @@ def _(t):
     site("keys", "sign", request, "--keys", t.dir / "safe")
     site("keys", "import", request)
     need(roles(site)["packages"]["days_left"] > 700, "not renewed")
+
+
+def signed_anew(document, secret):
+    """By that key alone, as its thief would."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(secret))
+    document["signatures"][0]["sig"] = key.sign(encode_canonical(document["signed"]).encode()).hex()
+    return json.dumps(document).encode()
+
+
+@case("whoever has the key of packages alone makes no client take a program")
+def _(t):
+    site, cap, client, package = settled(t)
+    (secret,) = secrets_of_role(site, "packages")
+    role = max(cap.glob("metadata/*.packages.json"), key=lambda p: int(p.name.split(".")[0]))
+    document = json.loads(role.read_bytes())
+    path = f"package/{package}.json"
+    target = document["signed"]["targets"][path]
+    (old,) = (cap / "targets" / "package").glob(f"{target['hashes']['sha256']}.{package}.json")
+    evil = old.read_bytes().replace(b"./install", b"./evil.sh")
+    target["hashes"]["sha256"] = hashlib.sha256(evil).hexdigest()
+    old.with_name(f"{target['hashes']['sha256']}.{package}.json").write_bytes(evil)
+    role.write_bytes(signed_anew(document, secret))  # under the version that is published
+    document["signed"]["version"] += 1
+    role.with_name(f"{document['signed']['version']}.packages.json").write_bytes(signed_anew(document, secret))  # and the next
+    fresh = t.client("fresh")
+    fresh("enroll", "--cap", f"file://{cap}", "--root", site.root, "--token", site.token(), check=False).want(1)
+    client("sync")
+    for program_of in (client, fresh):
+        told = program_of("fetch", package, check=False)
+        need(not any(b"evil.sh" in p.read_bytes() for p in program_of.state.rglob("*") if p.is_file()), "it was taken", told.err)
+    site("publish")  # says nothing new: what stands on a CAP is the site's own
+    client("sync")
+
+
+def secrets_of_role(site, role):
+    return [line.split()[1] for file in (site.dir / "keys").glob(f"{role}*.key") for line in file.read_text().splitlines()
+            if line.startswith("secret ")]
 
 
 main()
