@@ -45,7 +45,7 @@ static void end(struct world *w)
 
 static enum logon find(struct credential *c, const struct world *w, const char *url)
 {
-	const struct credential_context context = { .uid = geteuid() };
+	const struct credential_context context = { .uid = geteuid(), .is_own = true };
 	SCOPED(locator) struct locator where = { 0 };
 	struct err err;
 
