@@ -171,7 +171,8 @@ def slow_mount(w, name, rate):
     at.mkdir()
     process = t.spawn("rclone", "mount", f":smb,host={smb.host},port={smb.port},user=guest,pass={run('rclone', 'obscure', 'x').out.strip()}:packway",
                       at, "--devname", f"//{smb.host}/packway", "--config", "/dev/null", "--vfs-cache-mode", "off",
-                      "--cache-dir", t.new_dir("cache"), "--bwlimit", rate, "--buffer-size", "0")
+                      "--cache-dir", t.new_dir("cache"), "--bwlimit", rate, "--buffer-size", "0",
+                      *(["--allow-other"] if os.geteuid() == 0 else []))  # the worker is not root
     t.mounts.append(at)
     t.defer(process.kill)
     wait_for("the mount", 30, lambda: f" {at} " in pathlib.Path("/proc/self/mountinfo").read_text())
