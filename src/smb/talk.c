@@ -313,7 +313,7 @@ static bool settle_configuration(void)
 		SCOPED_TEXT char *home = path_join(own, folders[i]);
 		SCOPED_TEXT char *file = path_join(home, ".smb/smb.conf");
 
-		if (access(file, R_OK) == 0)
+		if (faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) == 0)
 			return setenv("HOME", home, 1) == 0 && unsetenv("SMB_CONF_PATH") == 0;
 	}
 	return false;
