@@ -138,8 +138,7 @@ def _(t):
 
 @case("another user gets what is offered to their group and nothing else")
 def _(t):
-    if os.geteuid() != 0:
-        return
+    skip_unless(os.geteuid() == 0, "root")
     site, _, (mine, theirs) = web_site(t, 2)
     group = grp.getgrgid(65534).gr_name
     site("advertise", theirs, "install", "--collection", "all", "--available", "now", "--offer-to", group)
@@ -160,8 +159,7 @@ def _(t):
 
 @case("another user's slow fetch holds up neither the owner nor the schedule")
 def _(t):
-    if os.geteuid() != 0:
-        return
+    skip_unless(os.geteuid() == 0, "root")
     slow = t.dir / "slow"
     t.dir.chmod(0o755)
     site, nginx, (package,) = web_site(t, 1, size=100000, server=f"if (-f {slow}) {{ set $limit_rate 4k; }}")

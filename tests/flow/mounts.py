@@ -272,8 +272,7 @@ def reads_as_its_user(u, name, at):
 
 @case("a user's FUSE mount that claims a DP's share never attracts the system's agent, and serves its user")
 def _(t):
-    if not IS_ROOT:
-        return
+    skip_unless(IS_ROOT, "root")
     u = Users(t)
     at = t.dir / "mnt"
     mount(t, u.dps.folders["dp2"][1], at, source_of(u.dps.servers["dp2"]), user="games")
@@ -283,8 +282,7 @@ def _(t):
 
 @case("what a user's mount does is no fault of the server whose name it bears")
 def _(t):
-    if not IS_ROOT:
-        return
+    skip_unless(IS_ROOT, "root")
     u = Users(t)
     false = shutil.copytree(u.dps.folders["dp2"][1], t.dir / "false")
     for path in false.rglob("*"):
@@ -303,8 +301,7 @@ def _(t):
 
 @case("a desktop's share (GVFS) counts for its user, and for nobody else")
 def _(t):
-    if not IS_ROOT:
-        return
+    skip_unless(IS_ROOT, "root")
     u = Users(t)
     runtime, home = t.dir / "runtime", t.dir / "home"
     for folder in (runtime, home):

@@ -12,7 +12,7 @@ import time
 
 import hostile
 from flow import (STRETCH, case, equal, free_port, main, make_tree, need, program, run, same_tree,
-                  wait_for)
+                  skip_unless, wait_for)
 
 NO_CALL = "rpc start on demand helpers = no"  # NetServerGetInfo finds no service behind its pipe
 
@@ -45,8 +45,7 @@ def on_the_usual_port(smb):
 @case("a server that answers is present, by NetServerGetInfo")
 def _(t):
     smb = t.samba()
-    if not on_the_usual_port(smb):
-        return
+    skip_unless(on_the_usual_port(smb), "port 445, which only root may use")
     # Its RPC services start with the first call, which on a busy machine outlasts the deadline.
     wait_for("NetServerGetInfo", 30, lambda: probe(smb.url())["rung"] == "netservergetinfo")
     before = smb.mark()
@@ -62,8 +61,7 @@ def _(t):
 @case("where NetServerGetInfo does not work, IPC$ answers and is released")  # Q226113, Q207429
 def _(t):
     smb = t.samba(glob=NO_CALL)
-    if not on_the_usual_port(smb):
-        return
+    skip_unless(on_the_usual_port(smb), "port 445, which only root may use")
     best = None
     for _ in range(5):
         before = smb.mark()
@@ -158,12 +156,10 @@ def _(t):
 @case("packets that are dropped cost a second")
 def _(t):
     """A real black hole: a network of its own, whose packet filter drops what goes to one address."""
-    if os.geteuid() != 0 or not shutil.which("nft"):
-        return
+    skip_unless(os.geteuid() == 0 and shutil.which("nft"), "root and nft")
     name = f"packway{os.getpid()}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True)
-    if made.returncode != 0:
-        return
+    skip_unless(made.returncode == 0, "network namespaces")
     t.defer(subprocess.run, ["ip", "netns", "del", name])
     inside = ["ip", "netns", "exec", name]
     rules = t.dir / "rules"
@@ -183,8 +179,7 @@ def _(t):
 @case("a call that hangs is ended, and IPC$ asked")
 def _(t):
     smb = t.samba()
-    if not on_the_usual_port(smb):
-        return
+    skip_unless(on_the_usual_port(smb), "port 445, which only root may use")
     wait_for("NetServerGetInfo", 30, lambda: probe(smb.url())["rung"] == "netservergetinfo")
     helpers = [p for p in smb.pids() if b"smbd" not in command_of(p).split(b"\0")[0]]
     need(helpers, "processes behind the call's pipe")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from flow import case, equal, main, need, program, run
+from flow import case, equal, main, need, program, run, skip_unless
 
 
 def fails(site, code, name, *args):
@@ -221,8 +221,7 @@ def _(t):
     source = tree(t, "source", {"setup.sh": "exit 0\n"})
     disk, at = t.dir / "disk", t.dir / "at"
     disk.mkdir()
-    if not t.bind_mount(disk, at):
-        return
+    skip_unless(t.bind_mount(disk, at), "bind mounts")
     site("dp", "add", "dp1", f"file://{at}")
     site.package("tool", source)
     need((disk / "packway-dp.json").exists(), "no marker")

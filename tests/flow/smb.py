@@ -329,13 +329,12 @@ class Realm:
 
 
 def kerberos_server(t):
-    """A realm and a server that takes nothing but its tickets; None where this machine's name is no host."""
+    """A realm and a server that takes nothing but its tickets."""
     name = socket.gethostname()  # Samba's library has no tickets for "localhost"
     try:
         host = socket.gethostbyname(name)
     except OSError:
-        print(f"# skipped: this machine's name, {name}, is not resolved")
-        return None
+        skip_unless(False, f"this machine's name, {name}, to be resolved")
     realm = Realm(t, name)
     smb = t.samba(host=host, port=free_port(), users={"reader": "of no use here", "visitor": "nor this"}, guest=False,
                   glob=f"  realm = SITE.TEST\n  kerberos method = dedicated keytab\n"
@@ -345,10 +344,7 @@ def kerberos_server(t):
 
 @case("a Kerberos ticket logs on, and no password is asked for")
 def _(t):
-    there = kerberos_server(t)
-    if there is None:
-        return
-    realm, smb, name = there
+    realm, smb, name = kerberos_server(t)
     site = t.site()
     site.env.update(realm.env)
     cap = site.folder_cap()
@@ -425,10 +421,7 @@ class Offered:
 
 def users_may_run(name):
     """False beneath a folder that root alone may enter, as a clone in /root is: no user's process starts there."""
-    may = all(folder.stat().st_mode & 0o001 for folder in pathlib.Path(program(name)).resolve().parents)
-    if not may:
-        print(f"# not tried: users may not enter the folder of {name}")
-    return may
+    return all(folder.stat().st_mode & 0o001 for folder in pathlib.Path(program(name)).resolve().parents)
 
 
 def uids_of_sessions():
@@ -444,10 +437,8 @@ def uids_of_sessions():
 
 @case("Q263279: content that a user asks for comes with that user's own ticket, by a process of that user; all else with the machine's")
 def _(t):
-    there = kerberos_server(t) if os.geteuid() == 0 and users_may_run('packway-smb') else None
-    if there is None:
-        return
-    realm, smb, name = there
+    skip_unless(os.geteuid() == 0 and users_may_run("packway-smb"), "root, and a build that users may run")
+    realm, smb, name = kerberos_server(t)
     user, cache = claim_ticket_place(t)
     o = Offered(t, realm, smb, name, user)
     uid = o.user.pw_uid
@@ -480,10 +471,8 @@ def _(t):
 
 @case("a user's ticket that may not read is tried once, is no fault of the server, and the machine's serves at once")
 def _(t):
-    there = kerberos_server(t) if os.geteuid() == 0 and users_may_run('packway-smb') else None
-    if there is None:
-        return
-    realm, smb, name = there
+    skip_unless(os.geteuid() == 0 and users_may_run("packway-smb"), "root, and a build that users may run")
+    realm, smb, name = kerberos_server(t)
     user, cache = claim_ticket_place(t)
     o = Offered(t, realm, smb, name, user)
     realm.ticket("stranger", cache)

@@ -239,8 +239,7 @@ def _(t):
 
 @case("a mount whose server falls silent is left within three seconds, and so is the server itself")
 def _(t):
-    if not shutil.which("rclone"):
-        return
+    skip_unless(shutil.which("rclone"), "rclone")
     w = World(t, "mounted").fill()
     smb, at = w.dps["mounted"], t.dir / "mnt"
     at.mkdir()

@@ -196,8 +196,7 @@ def chosen(client, *question):
 
 @case("Q224388: a mount a tenth as fast loses to a server that was measured, a fence keeps it, and 'nearest' goes by rate alone")
 def _(t):
-    if not shutil.which("rclone"):
-        return
+    skip_unless(shutil.which("rclone"), "rclone")
     w = Shares(t, "mounted", "other", size=1500000)
     w.client("warm")("fetch", w.package)
     slow_mount(w, "mounted", "1M")
@@ -226,8 +225,7 @@ def _(t):
 
 @case("a mount that is no slower than others is kept, one measurement after the other")
 def _(t):
-    if not shutil.which("rclone"):
-        return
+    skip_unless(shutil.which("rclone"), "rclone")
     w = Shares(t, "mounted", "other", size=300000)
     slow_mount(w, "mounted", "off")
     client = w.client()

@@ -54,6 +54,15 @@ class Failed(AssertionError):
     pass
 
 
+class Skipped(Exception):
+    """This machine lacks what the case is about; it counts as neither passed nor failed."""
+
+
+def skip_unless(condition, what):
+    if not condition:
+        raise Skipped(what)
+
+
 def need(condition, text="an expectation did not hold", *shown):
     if not condition:
         raise Failed(text + "".join(f"\n  {s}" for s in shown))
@@ -668,6 +677,8 @@ def main():
         try:
             function(t)
             print(f"ok {number} - {name}  # {time.monotonic() - began:.1f} s")
+        except Skipped as lack:
+            print(f"ok {number} - {name}  # SKIP needs {lack}")
         except Exception as fault:
             failed += 1
             print(f"not ok {number} - {name}")
