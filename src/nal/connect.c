@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "nal/dial.h"
 #include "nal/folder.h"
-#include "nal/httpsession.h"
+#include "nal/httpproxy.h"
 #include "nal/probe.h"
 #include "nal/provider.h"
 #include "nal/smbknock.h"
@@ -116,7 +116,7 @@ static void start_line(struct connect *c, size_t index)
 	} else if (provider == &provider_file) {
 		folder_begin(&l->folder, l->target, conntab_box(c->tab, l->target),
 			     c->attempt.connect_ms, now());
-	} else if (httpsession_is_proxied(locator_scheme_name(where->scheme), where->host)) {
+	} else if (httpproxy_covers(locator_scheme_name(where->scheme), where->host)) {
 		/* Only the proxy can connect there; its answer to the first request tells. */
 		attempt_connected(&c->attempt, index, now());
 	} else {

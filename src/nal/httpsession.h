@@ -122,7 +122,4 @@ void httpsession_bound(struct httpsession *s, uint64_t bytes);
 /* How long a round trip to the server takes, by the kernel's own measure; 0: not known. */
 uint32_t httpsession_round_trip_us(const struct httpsession *s);
 
-/* True if libcurl would go through a proxy of the environment for this host. */
-bool httpsession_is_proxied(const char *scheme, const char *host);
-
 #endif

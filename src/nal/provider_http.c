@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "nal/dial.h"
+#include "nal/httpproxy.h"
 #include "nal/httpsession.h"
 #include "nal/httpspread.h"
 #include "nal/provider.h"
@@ -25,7 +26,7 @@ static enum nal_class http_open(struct session **out, const struct way_target *t
 	const struct locator *where = target->where;
 	enum nal_class class = NAL_CLASS_OK;
 
-	if (link.fd < 0 && !httpsession_is_proxied(locator_scheme_name(where->scheme), where->host))
+	if (link.fd < 0 && !httpproxy_covers(locator_scheme_name(where->scheme), where->host))
 		class = dial_wait(&link, where->host, where->port, limits->connect_ms, err);
 	if (class != NAL_CLASS_OK)
 		return class;
