@@ -4,6 +4,7 @@ full: nothing partial ever stands under its final name, and the next run complet
 from flow import *
 
 KILLS = int(os.environ.get("PACKWAY_TEST_KILLS", "8"))
+VERSIONS_MIN = 6  # a DP keeps the latest and three before (DISTRIBUTE_KEEP_VERSIONS): fewer, and none leaves
 
 
 def named_hash(name):
@@ -107,7 +108,7 @@ def _(t):
     watcher = Watcher(site.dir / "library", t.dir / "cap1", *dps)
     watcher.start()
     killed, version, by_work = 0, 2, {}
-    while killed < KILLS:
+    while killed < KILLS or version < VERSIONS_MIN:
         version += 1
         change(source, version, t.rng)
         for argv, times in works.items():
