@@ -66,12 +66,15 @@ class Weather(threading.Thread):
     def double(self, path):
         self.held.append((path.name, path.read_bytes()))
 
+    def within(self, size):  # what was just made or cut before may be empty
+        return self.rng.randrange(max(size, 1))
+
     def cut(self, path):
-        os.truncate(path, self.rng.randrange(path.stat().st_size))
+        os.truncate(path, self.within(path.stat().st_size))
 
     def flip(self, path):
-        body = bytearray(path.read_bytes())
-        body[self.rng.randrange(len(body))] ^= 1 << self.rng.randrange(8)
+        body = bytearray(path.read_bytes() or b"\0")
+        body[self.within(len(body))] ^= 1 << self.rng.randrange(8)
         path.write_bytes(body)
 
     def lose(self, path):
@@ -82,8 +85,7 @@ class Weather(threading.Thread):
 
     def give_in_halves(self):
         name, body = self.take()
-        half = self.rng.randrange(len(body))
-        self.put(name, body[:half])
+        self.put(name, body[:self.within(len(body))])
         self.held.append((name, body))
 
     def lose_a_cap(self):
