@@ -90,11 +90,19 @@ static enum transfer_result read_ranges(void *ctx, const char *name,
 	return class == NAL_CLASS_OK ? TRANSFER_OK : fail(ws, class);
 }
 
+static uint64_t bytes_in(void *ctx)
+{
+	const struct waysource *ws = ctx;
+
+	return way_counts(ws->way).bytes_in;
+}
+
 struct transfer_source waysource_of(struct waysource *ws)
 {
 	return (struct transfer_source){
 		.read_object = read_object,
 		.read_ranges = read_ranges,
+		.bytes_in = bytes_in,
 		.ctx = ws,
 	};
 }

@@ -587,16 +587,27 @@ static bool plan_rest(struct assemble *a, struct err *err)
 	return plan_add_ranges(&a->plan, a->index, a->params->gap, err);
 }
 
-enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_source *source,
-				    struct err *err)
+static uint64_t bytes_in(const struct transfer_source *source)
 {
-	enum assemble_result result;
+	return source->bytes_in != NULL ? source->bytes_in(source->ctx) : 0;
+}
 
-	assert(a->params->index != NULL);
-	if (assemble_missing(a) == 0)
-		return ASSEMBLE_DONE;
-	landing_reset(&a->landing);
-	result = get_index(a, source, err);
+/* What came since and was handed to nobody has moved as well. */
+static void count_dropped(struct assemble *a, const struct transfer_source *source,
+			  uint64_t network_before, uint64_t in_before)
+{
+	uint64_t came = bytes_in(source) - in_before;
+	uint64_t counted = a->bytes_network - network_before;
+
+	if (came > counted)
+		a->bytes_network += came - counted;
+}
+
+static enum assemble_result fetch_all(struct assemble *a, const struct transfer_source *source,
+				      struct err *err)
+{
+	enum assemble_result result = get_index(a, source, err);
+
 	if (result != ASSEMBLE_DONE)
 		return result;
 	if (!plan_rest(a, err))
@@ -607,6 +618,21 @@ enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_so
 		a->how = a->plan.how;
 		result = fetch_ranges(a, source, err);
 	}
+	return result;
+}
+
+enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_source *source,
+				    struct err *err)
+{
+	uint64_t network = a->bytes_network, in = bytes_in(source);
+	enum assemble_result result;
+
+	assert(a->params->index != NULL);
+	if (assemble_missing(a) == 0)
+		return ASSEMBLE_DONE;
+	landing_reset(&a->landing);
+	result = fetch_all(a, source, err);
+	count_dropped(a, source, network, in);
 	tell_progress(a);
 	return result;
 }
@@ -631,21 +657,31 @@ static bool plan_part(struct assemble *a, uint32_t first, uint32_t count, struct
 	return plan_add_ranges(&a->plan, a->index, a->params->gap, err);
 }
 
-enum assemble_result assemble_fetch_part(struct assemble *a, const struct transfer_source *source,
-					 uint32_t first, uint32_t count, struct err *err)
+static enum assemble_result fetch_part(struct assemble *a, const struct transfer_source *source,
+				       uint32_t first, uint32_t count, struct err *err)
 {
-	enum assemble_result result;
+	enum assemble_result result = get_index(a, source, err);
 
-	assert(a->params->index != NULL);
-	assert((uint64_t)first + count <= manifest_chunk_count(a->manifest));
-	landing_reset(&a->landing);
-	result = get_index(a, source, err);
 	if (result != ASSEMBLE_DONE)
 		return result;
 	if (!plan_part(a, first, count, err))
 		return ASSEMBLE_CORRUPT;
 	a->how = PLAN_RANGES;
 	return fetch_ranges(a, source, err);
+}
+
+enum assemble_result assemble_fetch_part(struct assemble *a, const struct transfer_source *source,
+					 uint32_t first, uint32_t count, struct err *err)
+{
+	uint64_t network = a->bytes_network, in = bytes_in(source);
+	enum assemble_result result;
+
+	assert(a->params->index != NULL);
+	assert((uint64_t)first + count <= manifest_chunk_count(a->manifest));
+	landing_reset(&a->landing);
+	result = fetch_part(a, source, first, count, err);
+	count_dropped(a, source, network, in);
+	return result;
 }
 
 bool assemble_finish(struct assemble *a, struct err *err)

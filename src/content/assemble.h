@@ -68,7 +68,7 @@ struct assemble_params {
 /* What `fetch --json` tells of it. */
 struct assemble_stats {
 	uint64_t bytes_content; /* of all files in the tree */
-	uint64_t bytes_network; /* of objects, as sources delivered them: index and packs */
+	uint64_t bytes_network; /* read from sources, whether of use or not */
 	uint64_t bytes_seed;    /* content from local trees, an interrupted run's included */
 	uint64_t chunks_fetched;
 	uint32_t requests; /* ranges and objects asked for */

@@ -58,6 +58,12 @@ struct transfer_source {
 	enum transfer_result (*read_ranges)(void *ctx, const char *name,
 					    const struct transfer_range *ranges, size_t count,
 					    transfer_sink_fn sink, void *sink_ctx, struct err *err);
+
+	/*
+	 * How many bytes have come by this source until now, those included that it delivered to
+	 * nobody: error pages, what a wrong answer began with. NULL: what was delivered is all.
+	 */
+	uint64_t (*bytes_in)(void *ctx);
 	void *ctx;
 };
 

@@ -214,6 +214,35 @@ def _(t):
              f"cut at {cut}: {fetched.answer['bytes_network']} bytes", fetched.answer)
 
 
+def content_sent(server):
+    return sum(size for name, size in server.sent.items() if "/index/" in name or name.endswith(".pack"))
+
+
+WASTED = [  # what of a bad DP's answers is read, and serves nobody
+    ("an index that is cut", hostile.indexes(hostile.cut_after(700)), 700),
+    ("an index with other bytes", hostile.indexes(hostile.flipped), 1),
+    ("an error page in place of the index", hostile.indexes(hostile.error_page(503, b"x" * 3000)), 3000),
+    ("an error page in place of a pack", hostile.packs(hostile.error_page(500, b"x" * 3000)), 3000),
+]
+
+
+@case("bytes that were read and dropped count as moved")
+def _(t):
+    w = world()
+    for number, (name, behaviour, least) in enumerate(WASTED):
+        client = fresh_client(t, w, f"wasteful{number}")
+        w.bad.behaviour = behaviour
+        w.bad.forget()
+        w.good.forget()
+        got = Fetched(client, w.package).answer
+        wasted = content_sent(w.bad)
+        need(wasted >= least, f"{name}: the bad DP sent {wasted}", w.bad.sent)
+        useful = content_sent(w.good)
+        # Over a far line several connections ask at once, and not all of what they are sent is read.
+        need(useful + least <= got["bytes_network"] <= useful + wasted, f"{name}: {useful} of use, {wasted} wasted", got)
+        equal(client.json("explain")["bytes_network"], got["bytes_network"], f"{name}: the decision's figure")
+
+
 @case("a whole server serves the rest after two broken ones")
 def _(t):
     w = world()

@@ -5,7 +5,8 @@
 
 A behaviour is a function of one request; it answers with the request's methods, or raises
 Hangup. It sees only reads (GET and HEAD); writes are always honest, so that a site can fill a
-folder first. `server.requests` lists (method, name, status) of all that was asked.
+folder first. `server.requests` lists (method, name, status) of all that was asked, `server.sent` has
+the bytes of bodies that went out for each name.
 """
 import contextlib
 import gzip
@@ -59,6 +60,7 @@ class Request(http.server.BaseHTTPRequestHandler):
     def send(self, piece):
         if self.command != "HEAD":
             self.wfile.write(piece)
+            self.hostile.sent[self.name] = self.hostile.sent.get(self.name, 0) + len(piece)
 
     def refuse(self, status, **headers):
         self.start(status, Content_Length=0, **headers)
@@ -154,7 +156,7 @@ class Server:
         self.folder = self.folder.rename(str(self.folder).removesuffix(".elsewhere"))
 
     def forget(self):
-        self.requests, self.connections = [], 0
+        self.requests, self.connections, self.sent = [], 0, {}
 
     def close(self):
         self.stopping.set()
@@ -318,6 +320,13 @@ def wrong_length(by):
                 Content_Range=f"bytes {wanted[0]}-{wanted[1]}/{len(body)}")
         r.send(part)
         raise Hangup
+    return behaviour
+
+
+def error_page(code, page):
+    def behaviour(r):
+        r.start(code, Content_Length=len(page))
+        r.send(page)
     return behaviour
 
 
