@@ -405,7 +405,7 @@ bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, 
 /* ---- questions to a worker ---- */
 
 /* In the context of the caller: who asks is what the socket says, never what the request does. */
-static void ask_as_caller(const struct job *job, json_t *question)
+void jobs_ask_as_caller(const struct job *job, json_t *question)
 {
 	(void)json_object_del(question, "uid");
 	if (geteuid() == 0 && job->caller != 0)
@@ -417,7 +417,7 @@ static json_t *new_question(const struct job *job, const json_t *request)
 {
 	json_t *question = json_copy((json_t *)(uintptr_t)request);
 
-	ask_as_caller(job, question);
+	jobs_ask_as_caller(job, question);
 	return question;
 }
 
@@ -486,7 +486,7 @@ bool jobs_ask_for_content(json_t **answer_out, struct job *job, json_t *question
 	struct job own = *job;
 	bool done;
 
-	ask_as_caller(job, question);
+	jobs_ask_as_caller(job, question);
 	if (!is_callers_own_way(job, question)) {
 		(void)json_object_del(question, "uid");
 		return job_ask_worker(answer_out, job, question, err);

@@ -29,6 +29,9 @@ enum jobs_line {
 bool jobs_ask_for_content(json_t **answer_out, struct job *job, json_t *question,
 			  enum jobs_line line, struct err *err) MUST_USE;
 
+/* Put the caller into a question to a worker, where root acts for a user; else take it out. */
+void jobs_ask_as_caller(const struct job *job, json_t *question);
+
 /* The same as jobs_enroll for a caller that holds the cycle's lock already. */
 bool jobs_enroll_in_cycle(json_t **result_out, struct job *job, const json_t *request,
 			  struct err *err) MUST_USE;

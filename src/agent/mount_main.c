@@ -74,6 +74,7 @@ enum option_id {
 	OPTION_RELEASE,
 	OPTION_RECONCILE,
 	OPTION_SERVED_FOR,
+	OPTION_ASKED_BY,
 };
 
 static const struct option long_options[] = {
@@ -93,6 +94,7 @@ static const struct option long_options[] = {
 	{ "release", required_argument, NULL, OPTION_RELEASE },
 	{ "reconcile", no_argument, NULL, OPTION_RECONCILE },
 	{ "served-for", required_argument, NULL, OPTION_SERVED_FOR },
+	{ "asked-by", required_argument, NULL, OPTION_ASKED_BY },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -166,10 +168,11 @@ static bool take_option(struct serve *s, const char **state, int id, struct err 
 		s->reconciles = true;
 		return true;
 	case OPTION_SERVED_FOR:
+	case OPTION_ASKED_BY:
 		if (!take_number(&number, UINT32_MAX, err))
 			return false;
-		s->request.user = (uid_t)number;
-		s->request.fuse = MOUNTPOINT_FUSE_FD;
+		s->request.user = s->job.caller = (uid_t)number;
+		s->request.fuse = id == OPTION_SERVED_FOR ? MOUNTPOINT_FUSE_FD : 0;
 		return true;
 	default:
 		return take_setting(s, id, err);

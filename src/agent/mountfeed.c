@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/jobs.h"
 #include "agent/readahead.h"
 #include "common/alloc.h"
 #include "common/digest.h"
@@ -71,14 +72,26 @@ static json_t *new_question(const struct mountfeed *f, uint32_t first, uint32_t 
 	return question;
 }
 
-/* A worker that has died is replaced once. Takes over `question`. */
+/* A worker that has died is replaced once. */
+static bool ask_twice(json_t **answer_out, struct mountfeed *f, const json_t *question,
+		      struct err *err)
+{
+	return job_ask_worker(answer_out, f->params->job, question, err) ||
+	       (err->code == ERR_INTERRUPTED &&
+		job_ask_worker(answer_out, f->params->job, question, err));
+}
+
+/* What the own ways of the user who asks do not give, the system's may. Takes over `question`. */
 static bool ask(json_t **answer_out, struct mountfeed *f, json_t *question, struct err *err)
 {
 	json_auto_t *owned = question;
 
-	return job_ask_worker(answer_out, f->params->job, owned, err) ||
-	       (err->code == ERR_INTERRUPTED &&
-		job_ask_worker(answer_out, f->params->job, owned, err));
+	jobs_ask_as_caller(f->params->job, owned);
+	if (ask_twice(answer_out, f, owned, err))
+		return true;
+	if (err->code != ERR_NO_CANDIDATE || json_object_del(owned, "uid") != 0)
+		return false;
+	return ask_twice(answer_out, f, owned, err);
 }
 
 /* Complete content stays while it is mounted. */

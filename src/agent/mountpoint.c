@@ -62,10 +62,10 @@ static void put_request(struct arguments *a, const struct mountpoint_request *r)
 	put(a, "--program", r->program);
 	if (r->keeps)
 		a->argv[a->count++] = "--keep";
-	if (r->fuse == 0)
+	if (r->fuse == 0 && r->user == 0)
 		return;
 	(void)snprintf(a->user, NUMBER_MAX, "%u", (unsigned int)r->user);
-	put(a, "--served-for", a->user);
+	put(a, r->fuse != 0 ? "--served-for" : "--asked-by", a->user);
 }
 
 #define NO_MORE ((struct spawn_fd){ .from = -1 })

@@ -28,7 +28,8 @@ struct mountpoint_request {
 	const char *advertisement, *program; /* whom it is for; NULL: a command */
 	bool keeps;                          /* made anew by the agent until it is unmounted */
 	int fuse; /* descriptor of a mount that `user` has made and that is to be served; 0: none */
-	uid_t user;
+	uid_t user; /* whose ways count beyond the system's, where root acts for a user; 0: nobody's
+		     */
 };
 
 /*

@@ -6,6 +6,7 @@
 
 #include "agent/jobs.h"
 #include "agent/mountpoint.h"
+#include "agent/permit.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
@@ -143,6 +144,7 @@ static bool hold_mount(int *pin_out, char **path_out, const struct supply *s, si
 		.advertisement = jsondoc_text(row, "advertisement"),
 		.program = jsondoc_text(row, "program"),
 		.keeps = jsondoc_flag(row, "keep", false),
+		.user = permit_is_guest(s->job->caller) ? s->job->caller : 0,
 	};
 	json_auto_t *result = NULL;
 

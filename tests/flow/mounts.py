@@ -280,6 +280,40 @@ def _(t):
     equal(u.dps.strangers(marks), [], "servers that saw a session")
 
 
+@case("what a user mounts, or has run from a mount, is read over that user's own mount (Q263279)")
+def _(t):
+    skip_unless(IS_ROOT, "root")
+    u = Users(t)
+    own = t.dir / "own"
+    own.mkdir()
+    shutil.chown(own, "games")
+    u.site("program", "add", u.package, "look", "--command", f"sh -c 'cp -r . {t.dir}/ran'", "--mount", "any",
+           "--rerun", "always")
+    u.site("advertise", u.package, "look", "--collection", "all", "--available", "now", "--offer-to",
+           grp.getgrgid(pwd.getpwnam("games").pw_gid).gr_name)
+    u.site("publish")
+    u.client("sync")
+    at = t.dir / "mnt"
+    mount(t, u.dps.folders["dp2"][1], at, source_of(u.dps.servers["dp2"]), user="games")
+    marks, place = u.dps.marks(), own / "place"
+    u.ask("games", "mount", u.package, place)
+    games = pwd.getpwnam("games")
+    run("setpriv", "--reuid", games.pw_uid, "--regid", games.pw_gid, "--clear-groups", "cp", "-r", place, own / "copy")
+    u.ask("games", "unmount", place)
+    same_tree(u.source, own / "copy")
+    equal(u.client.json("explain", u.package)["chosen"]["at"], str(at), "what the user's mount was read through")
+    u.client("cache", "--clear")
+    u.ask("games", "run", u.package, "look")
+    same_tree(u.source, t.dir / "ran")
+    equal(u.client.json("explain", u.package)["chosen"]["at"], str(at), "what the user's program was read through")
+    equal(u.dps.strangers(marks), [], "servers that saw a session")
+    u.client("cache", "--clear")
+    shutil.rmtree(t.dir / "ran")
+    u.client("run", u.package, "look")
+    same_tree(u.source, t.dir / "ran")
+    equal(len(u.dps.strangers(marks)), 1, "servers that saw the system's session")
+
+
 @case("what a user's mount does is no fault of the server whose name it bears")
 def _(t):
     skip_unless(IS_ROOT, "root")
