@@ -121,6 +121,28 @@ def _(t):
     equal(smb_processes(), [], "processes left")
 
 
+@case("commands of all kinds that start at once share one session with the agent, and have one each without")
+def _(t):
+    b = Branch(t, 4)
+    client = b.client()
+    verbs = [["fetch", p] for p in b.packages] + [["sync"], ["locate", "--cap"], ["run", b.packages[0], "install"]]
+
+    def at_once(verbs):
+        before = b.smb.mark()
+        started = [t.spawn(program("packway"), "--state", client.state, *verb, env=client.env) for verb in verbs]
+        equal([p.wait(60 * SLOW) for p in started], [0] * len(verbs), "exit codes")
+        return len(b.smb.setups(before))
+    agent = client.agent()
+    equal(at_once(verbs), 1, "session setups with the agent")
+    equal((t.dir / "ran").read_text(), "run\n", "runs")
+    agent.terminate()
+    agent.wait(20 * SLOW)
+    wait_for("the end of the session", 5, lambda: not b.smb.sessions())
+    client("cache", "--clear")
+    equal(at_once(verbs[:4]), 4, "session setups of four commands without")
+    equal(smb_processes(), [], "processes left")
+
+
 @case("an account signs and seals as the server wants")
 def _(t):
     for i, more in enumerate(("server signing = mandatory", "server smb encrypt = required")):
@@ -394,6 +416,9 @@ class Offered:
         site("program", "add", self.package, "install", "--command", f"sh -c 'echo run >> {t.dir}/ran'")
         site("advertise", self.package, "install", "--collection", "all", "--available", "now",
              "--offer-to", grp.getgrgid(self.user.pw_gid).gr_name)
+        site("program", "add", self.package, "mounted", "--command", f"sh -c 'cp -r . {t.dir}/copy'", "--mount", "any")
+        site("advertise", self.package, "mounted", "--collection", "all", "--available", "now",
+             "--offer-to", grp.getgrgid(self.user.pw_gid).gr_name)
         site("publish")
         self.client = t.client()
         self.client.env.update(realm.env)
@@ -467,6 +492,11 @@ def _(t):
     o.ask("run", o.package, "install")
     equal((t.dir / "ran").read_text(), "run\n", "runs")
     need("visitor" in o.logged_on(before), "what a user runs did not come with the user's ticket", o.logged_on(before))
+    o.forget()
+    before = smb.mark()
+    o.ask("run", o.package, "mounted")
+    same_tree(o.source, t.dir / "copy")
+    equal(o.logged_on(before) - {"reader"}, {"visitor"}, "whom a program's mount reads as")
 
 
 @case("a user's ticket that may not read is tried once, is no fault of the server, and the machine's serves at once")
@@ -477,6 +507,8 @@ def _(t):
     o = Offered(t, realm, smb, name, user)
     realm.ticket("stranger", cache)
     shutil.chown(cache, user)
+    o.ask("run", o.package, "mounted")
+    same_tree(o.source, t.dir / "copy")
     classes = []
     for _ in range(3):
         shutil.rmtree(o.client.state / "store", ignore_errors=True)
