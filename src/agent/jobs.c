@@ -261,22 +261,33 @@ static size_t records_in(const struct outbox_envelopes *due, const char *name)
 	return 0;
 }
 
-static bool mark_sent(size_t *sent_out, struct job *job, const struct state_identity *id,
-		      const struct outbox_envelopes *due, const json_t *names, struct err *err)
+static bool mark_all(struct outbox *outbox, const json_t *names, enum outbox_fate fate,
+		     int64_t now_s, struct err *err)
 {
-	SCOPED(outbox) struct outbox *outbox = NULL;
 	const json_t *name;
 	size_t i;
 
-	if (!open_outbox(&outbox, job, id->stream, err))
-		return false;
-	json_array_foreach (names, i, name) {
-		*sent_out += records_in(due, json_string_value(name));
-		if (!outbox_mark_sent(outbox, json_string_value(name), clock_wall_s(job->clock),
-				      err))
+	json_array_foreach (names, i, name)
+		if (!outbox_mark(outbox, json_string_value(name), fate, now_s, err))
 			return false;
-	}
 	return true;
+}
+
+/* What one CAP has spoiled, another may have taken since. */
+static bool mark(size_t *sent_out, struct job *job, const struct state_identity *id,
+		 const struct outbox_envelopes *due, const json_t *answer, struct err *err)
+{
+	SCOPED(outbox) struct outbox *outbox = NULL;
+	const json_t *sent = json_object_get(answer, "sent");
+	int64_t now_s = clock_wall_s(job->clock);
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (sent, i, name)
+		*sent_out += records_in(due, json_string_value(name));
+	return open_outbox(&outbox, job, id->stream, err) &&
+	       mark_all(outbox, json_object_get(answer, "spoiled"), OUTBOX_SPOILED, now_s, err) &&
+	       mark_all(outbox, sent, OUTBOX_SENT, now_s, err);
 }
 
 static bool upload(size_t *sent_out, struct job *job, const struct state_identity *id,
@@ -292,7 +303,7 @@ static bool upload(size_t *sent_out, struct job *job, const struct state_identit
 		return false;
 	if (json_array_size(json_object_get(answer, "sent")) < due->count)
 		log_warn("some records wait: %s", jsondoc_text(answer, "why"));
-	return mark_sent(sent_out, job, id, due, json_object_get(answer, "sent"), err);
+	return mark(sent_out, job, id, due, answer, err);
 }
 
 static bool start_new_stream(struct state_identity *id, struct job *job, struct outbox *outbox,

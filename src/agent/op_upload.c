@@ -16,9 +16,9 @@
 #define ENVELOPE_BYTES_MAX ((size_t)2 << 20)
 
 struct upload {
-	const json_t *envelopes;
-	size_t next; /* the first one that is not there yet */
-	json_t *sent;
+	json_t *left;    /* envelopes that no CAP has taken yet */
+	json_t *sent;    /* names */
+	json_t *spoiled; /* names under which a CAP has other bytes that may not be removed */
 };
 
 /* An inbox of its own is the folder itself; else it lies beneath the CAP. */
@@ -41,6 +41,7 @@ static bool is_spoiled(struct way *way, const char *object, struct span bytes)
 	return way_stat(&stat, way, object, &ignored) == NAL_CLASS_OK && stat.size != bytes.size;
 }
 
+/* NAL_CLASS_CONFLICT: other bytes stand there and stay. */
 static enum nal_class put_one(const struct approach *ap, struct way *way, const json_t *envelope,
 			      struct err *err)
 {
@@ -55,27 +56,45 @@ static enum nal_class put_one(const struct approach *ap, struct way *way, const 
 		return NAL_CLASS_UNKNOWN;
 	put.bytes = buf_span(&bytes);
 	class = way_put(way, object, &put, err);
-	/* What may not be removed here is sent again after the site gave it up. */
-	if (class == NAL_CLASS_CONFLICT && is_spoiled(way, object, put.bytes) &&
-	    way_delete(way, object, err) == NAL_CLASS_OK)
+	if (class != NAL_CLASS_CONFLICT)
+		return class;
+	if (!is_spoiled(way, object, put.bytes))
+		return NAL_CLASS_OK;
+	if (way_delete(way, object, err) == NAL_CLASS_OK)
 		class = way_put(way, object, &put, err);
-	return class == NAL_CLASS_CONFLICT ? NAL_CLASS_OK : class;
+	if (class == NAL_CLASS_CONFLICT)
+		(void)err_set(err, ERR_EXISTS,
+			      "an upload stands there with other bytes, and may not be removed");
+	return class;
 }
 
+/* What is spoiled here does not hold back the rest, and is offered to the next CAP. */
 static bool put_all(struct upload *u, struct approach *ap, struct way *way, struct err *err)
 {
-	for (; u->next < json_array_size(u->envelopes); u->next++) {
-		const json_t *envelope = json_array_get(u->envelopes, u->next);
-		enum nal_class class = put_one(ap, way, envelope, err);
+	struct err conflict = { 0 };
 
-		if (class != NAL_CLASS_OK) {
+	for (size_t i = 0; i < json_array_size(u->left);) {
+		const json_t *envelope = json_array_get(u->left, i);
+		enum nal_class class = put_one(ap, way, envelope, err);
+		json_t *name = json_object_get(envelope, "name");
+
+		if (class == NAL_CLASS_OK) {
+			json_array_append(u->sent, name);
+			json_array_remove(u->left, i);
+		} else if (class == NAL_CLASS_CONFLICT) {
+			json_array_append(u->spoiled, name);
+			conflict = *err;
+			i++;
+		} else {
 			approach_failed(ap, class, err);
 			return false;
 		}
-		json_array_append(u->sent, json_object_get(envelope, "name"));
 	}
-	approach_served(ap);
-	return true;
+	if (json_array_size(u->left) == 0)
+		approach_served(ap);
+	else
+		approach_failed(ap, NAL_CLASS_CONFLICT, &conflict);
+	return json_array_size(u->left) == 0;
 }
 
 /* To the best CAP of that choice, then the next. What went where is in `u`. */
@@ -120,16 +139,20 @@ bool op_upload(json_t **result_out, struct worker *w, const json_t *request, str
 		.for_person = jsondoc_flag(request, "for_person", true),
 	};
 	SCOPED(scene_answer) struct scene_answer answer = { 0 };
-	struct upload u = { .envelopes = json_object_get(request, "envelopes") };
+	struct upload u = { 0 };
 
 	if ((w->scene == NULL && !scene_new(&w->scene, w, err)) || !scene_look(w->scene, err) ||
 	    !scene_choose(&answer, w->scene, &q, err))
 		return false;
+	u.left = json_copy(json_object_get(request, "envelopes"));
 	u.sent = json_array();
+	u.spoiled = json_array();
 	*result_out = json_object();
 	if (!jsondoc_flag(request, "overdue", false) ||
 	    !bring_elsewhere(*result_out, &u, w->scene, &q, &answer))
 		bring(*result_out, &u, w->scene, &q, &answer, err);
 	jsondoc_set(*result_out, "sent", u.sent);
+	jsondoc_set(*result_out, "spoiled", u.spoiled);
+	json_decref(u.left);
 	return true;
 }

@@ -478,7 +478,7 @@ bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err 
 		SCOPED(sidecar) struct sidecar side;
 
 		sidecar_read(&side, &ob->stream, ob->stream.firsts[i]);
-		if (side.name == NULL && !seal_segment(ob, i, seal, ctx, err))
+		if ((side.name == NULL || side.spoiled) && !seal_segment(ob, i, seal, ctx, err))
 			return err_what(err, "cannot seal records for the site");
 	}
 	return true;
@@ -518,7 +518,8 @@ void outbox_due(struct outbox_envelopes *out, const struct outbox *ob, int64_t n
 	}
 }
 
-bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct err *err)
+bool outbox_mark(struct outbox *ob, const char *name, enum outbox_fate fate, int64_t now_s,
+		 struct err *err)
 {
 	const struct stream *s = &ob->stream;
 
@@ -528,7 +529,8 @@ bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct
 		sidecar_read(&side, s, s->firsts[i]);
 		if (side.name == NULL || strcmp(side.name, name) != 0)
 			continue;
-		side.sent_s = MAX_OF(now_s, 1);
+		side.sent_s = fate == OUTBOX_SENT ? MAX_OF(now_s, 1) : 0;
+		side.spoiled = fate == OUTBOX_SPOILED;
 		return sidecar_write(s, s->firsts[i], &side, err);
 	}
 	return true;

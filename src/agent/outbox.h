@@ -128,8 +128,15 @@ SCOPED_RELEASE(outbox_envelopes);
 void outbox_due(struct outbox_envelopes *out, const struct outbox *ob, int64_t now_s,
 		int64_t again_s);
 
-/* A CAP has this envelope. Unknown names are fine (a receipt was faster). */
-bool outbox_mark_sent(struct outbox *ob, const char *name, int64_t now_s, struct err *err) MUST_USE;
+enum outbox_fate {
+	OUTBOX_SENT,    /* a CAP has it */
+	OUTBOX_SPOILED, /* other bytes stand there under its name: it is sealed again, for another
+			 */
+};
+
+/* What became of this envelope. Unknown names are fine (a receipt was faster). */
+bool outbox_mark(struct outbox *ob, const char *name, enum outbox_fate fate, int64_t now_s,
+		 struct err *err) MUST_USE;
 
 enum outbox_receipt {
 	OUTBOX_COVERED, /* applied; what it covers is forgotten */

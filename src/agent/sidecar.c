@@ -22,6 +22,7 @@ void sidecar_read(struct sidecar *out, const struct stream *s, uint64_t first)
 	out->name = alloc_text(jsondoc_text(doc, "name"));
 	out->chain = alloc_text(jsondoc_text(doc, "chain"));
 	out->sent_s = jsondoc_int(doc, "sent", 0);
+	out->spoiled = jsondoc_flag(doc, "spoiled", false);
 }
 
 bool sidecar_write(const struct stream *s, uint64_t first, const struct sidecar *sidecar,
@@ -34,6 +35,8 @@ bool sidecar_write(const struct stream *s, uint64_t first, const struct sidecar 
 	jsondoc_set_text(doc, "name", sidecar->name);
 	jsondoc_set_text(doc, "chain", sidecar->chain);
 	jsondoc_set_int(doc, "sent", sidecar->sent_s);
+	if (sidecar->spoiled)
+		jsondoc_set_flag(doc, "spoiled", true);
 	jsondoc_write(&text, doc);
 	return newfile_write(path, STREAM_FILE_MODE, buf_span(&text), err);
 }

@@ -17,6 +17,7 @@ struct sidecar {
 	char *name;     /* NULL: the segment is not sealed */
 	char *chain;    /* of the stream up to the segment's last record; NULL: not known */
 	int64_t sent_s; /* seconds since 1970; 0: never */
+	bool spoiled;   /* other bytes stand under that name: seal again, for another one */
 };
 
 static inline void sidecar_release(struct sidecar *s)

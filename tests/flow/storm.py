@@ -218,6 +218,38 @@ def _(t):
     each_stands_once(site, [client])
 
 
+@case("an upload with other bytes that its client may not remove goes elsewhere, then under another name")
+def _(t):
+    skip_unless(os.geteuid() == 0, "root, whose files the worker may not remove")
+    site, caps, package = stormy_site(t)
+    client = t.client().enroll(site, f"file://{caps[0]}")
+    settle(site, [client])
+    more_offers(site, package)
+    client("sync")
+    uploads = {path.name: path.read_bytes() for cap in caps for path in (cap / "inbox").iterdir()}
+    need(uploads, "nothing was uploaded")
+
+    def spoil(inboxes):
+        for cap in caps:
+            for path in (cap / "inbox").iterdir():
+                path.unlink()
+        for inbox in inboxes:
+            for name, body in uploads.items():
+                (inbox / name).write_bytes(body[:len(body) // 2])
+    spoil([caps[0] / "inbox", caps[1] / "inbox"])
+    client("prefer", "cap0", "--cap")
+    client("sync")
+    equal({p.name for p in (caps[2] / "inbox").iterdir()}, set(uploads), "what the third CAP has")
+    spoil([cap / "inbox" for cap in caps])
+    told = client("sync")
+    need("other bytes" in told.err, "it is not said", told.err)
+    client("sync")
+    renewed = {p.name for cap in caps for p in (cap / "inbox").iterdir()} - set(uploads)
+    equal(len(renewed), len(uploads), "uploads under another name")
+    settle(site, [client])
+    each_stands_once(site, [client])
+
+
 @case("a CAP that takes every upload and keeps none, or shows old receipts, delays and no more")
 def _(t):
     site = t.site()

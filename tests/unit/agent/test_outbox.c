@@ -123,6 +123,7 @@ struct site {
 	size_t largest;
 	int inventories;
 	bool chain_is_lost;
+	bool again; /* names are others than before */
 };
 
 /* Stands for the chain of the records up to this number. */
@@ -151,7 +152,8 @@ static bool seal(struct outbox_sealed *out, const char *stream, uint64_t first, 
 		return err_set(err, ERR_IO, "no sealing today");
 	if (!site->chain_is_lost && (chain == NULL || strcmp(chain, before) != 0))
 		return err_set(err, ERR_INTERNAL, "before %s: %s", before, chain);
-	out->name = alloc_printf("%s-%llu", stream, (unsigned long long)first);
+	out->name = alloc_printf("%s-%llu%s", stream, (unsigned long long)first,
+				 site->again ? "-again" : "");
 	out->file = path_join(site->dir, "sealed.tmp");
 	if (chain != NULL)
 		out->chain = chain_at(first + json_array_size(records) - 1);
@@ -185,7 +187,7 @@ static void send_all(struct outbox *ob, int64_t now_s)
 
 	outbox_due(&due, ob, now_s, AGAIN);
 	for (size_t i = 0; i < due.count; i++)
-		assert_done(outbox_mark_sent(ob, due.items[i].name, now_s, &err), &err);
+		assert_done(outbox_mark(ob, due.items[i].name, OUTBOX_SENT, now_s, &err), &err);
 }
 
 static size_t recent_count(const struct outbox *ob)
@@ -370,6 +372,32 @@ static void a_receipt_for_a_clones_record_forgets_nothing(void **state)
 }
 
 /* Nobody can say any more whether the site has what is here: it goes into a new stream. */
+static void what_is_spoiled_is_sealed_again(void **state)
+{
+	SCOPED(outbox) struct outbox *ob = open_outbox(*state);
+	SCOPED(outbox_envelopes) struct outbox_envelopes due = { 0 };
+	struct site site = { .dir = *state };
+	struct err err;
+
+	append_many(ob, 1, 3);
+	assert_done(outbox_seal(ob, seal, &site, &err), &err);
+	send_all(ob, 1000);
+	assert_done(outbox_mark(ob, STREAM_A "-1", OUTBOX_SPOILED, 1001, &err), &err);
+	/* The site may have it all the same. */
+	assert_int_equal(receive(ob, 0), OUTBOX_COVERED);
+	site.again = true;
+	assert_done(outbox_seal(ob, seal, &site, &err), &err);
+	outbox_due(&due, ob, 1001, AGAIN);
+	assert_int_equal(due.count, 1);
+	assert_string_equal(due.items[0].name, STREAM_A "-1-again");
+	assert_int_equal(due.items[0].sent_s, 0);
+	/* Once is enough. */
+	assert_done(outbox_seal(ob, seal, &site, &err), &err);
+	assert_int_equal(site.calls, 2);
+	assert_int_equal(receive(ob, 3), OUTBOX_COVERED);
+	assert_int_equal(outbox_waiting(ob), 0);
+}
+
 static void without_its_chain_nothing_is_forgotten(void **state)
 {
 	struct site site = { .dir = *state, .chain_is_lost = true };
@@ -713,7 +741,8 @@ TESTING_MAIN(CASE(records_keep_their_numbers), CASE(a_known_key_is_not_added_aga
 	     CASE(large_records_never_share_a_segment), CASE(sent_is_not_done),
 	     CASE(a_record_keeps_its_own_id_in_a_new_stream),
 	     CASE(a_receipt_for_a_clones_record_forgets_nothing),
-	     CASE(without_its_chain_nothing_is_forgotten), CASE(only_what_is_covered_is_forgotten),
+	     CASE(what_is_spoiled_is_sealed_again), CASE(without_its_chain_nothing_is_forgotten),
+	     CASE(only_what_is_covered_is_forgotten),
 	     CASE(numbers_go_on_after_everything_is_covered),
 	     CASE(the_newest_inventory_is_sent_once),
 	     CASE(a_full_outbox_drops_inventory_never_status),
