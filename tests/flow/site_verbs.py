@@ -358,6 +358,7 @@ def _(t):
     site("publish")
     t.client().enroll(site, f"file://{t.dir}/cap2")
     fails(site, 1, "PW-IN-USE", "cap", "remove", "cap2")
+    site.env["PACKWAY_FAKE_TIME"] = "+60"  # ages are in whole seconds, and this may be done within one
     site.folder_cap("cap3")
     site("publish")
     fails(site, 1, "PW-IN-USE", "cap", "remove", "cap2")
