@@ -399,6 +399,14 @@ static enum assemble_result from_transfer(enum transfer_result result)
 	return result == TRANSFER_OK ? ASSEMBLE_DONE : ASSEMBLE_FAILED;
 }
 
+/* Bytes came: the rate is kept by waiting here. */
+static void note_moved(struct assemble *a, size_t size_bytes)
+{
+	a->bytes_network += size_bytes;
+	assemble_work_keep_pace(a, size_bytes);
+	assemble_work_tell(a);
+}
+
 /* An index that comes at the limited rate. */
 struct trickle {
 	struct assemble *a;
@@ -410,9 +418,7 @@ static bool take_of_index(void *ctx, uint64_t offset, struct span bytes)
 	struct trickle *t = ctx;
 	struct assemble *a = t->a;
 
-	a->bytes_network += bytes.size;
-	assemble_work_keep_pace(a, bytes.size);
-	assemble_work_tell(a);
+	note_moved(a, bytes.size);
 	if (assemble_work_is_cancelled(a) || offset != t->bytes->size ||
 	    bytes.size > a->params->index_size - t->bytes->size)
 		return false;
@@ -505,9 +511,7 @@ static bool receive(void *ctx, uint64_t offset, struct span bytes)
 	struct reception *r = ctx;
 	struct assemble *a = r->a;
 
-	a->bytes_network += bytes.size;
-	assemble_work_keep_pace(a, bytes.size);
-	assemble_work_tell(a);
+	note_moved(a, bytes.size);
 	if (assemble_work_is_cancelled(a) || atomic_load(&a->landing.broken))
 		return false;
 	r->last = collect_feed(&r->collect, offset, bytes);
