@@ -19,6 +19,8 @@
 #define MODE_FILE   0644
 #define MODE_FOLDER 0755
 #define FLUSH_BYTES ((uint64_t)8 << 20)
+#define TEMP_SIZE   32 /* ".new-" and 16 digits */
+#define FEW_FILES   8  /* are flushed one by one: others' data on the disk need not wait for us */
 
 #ifndef ZFS_SUPER_MAGIC
 #define ZFS_SUPER_MAGIC 0x2fc12fc1
@@ -212,7 +214,28 @@ static int rename_into_place(int dir, const char *temp, const char *base, enum w
 	return renameat(dir, temp, dir, base) == 0 ? 0 : errno;
 }
 
-static int write_temp(int dir, const char *temp, const struct way_put *put)
+static void name_temp(char temp[TEMP_SIZE])
+{
+	uint64_t salt;
+
+	random_bytes(&salt, sizeof(salt));
+	snprintf(temp, TEMP_SIZE, ".new-%016" PRIx64, salt);
+}
+
+enum flush {
+	FLUSH_NOTHING,
+	FLUSH_FILE,
+	FLUSH_FILE_SYSTEM,
+};
+
+static int flush(int fd, enum flush what)
+{
+	if (what == FLUSH_NOTHING)
+		return 0;
+	return (what == FLUSH_FILE ? fsync(fd) : syncfs(fd)) == 0 ? 0 : errno;
+}
+
+static int write_temp(int dir, const char *temp, const struct way_put *put, enum flush what)
 {
 	int fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
 	int fault;
@@ -221,8 +244,8 @@ static int write_temp(int dir, const char *temp, const struct way_put *put)
 		return errno;
 	(void)fchmod(fd, MODE_FILE); /* whatever the umask */
 	fault = put->bytes.data != NULL ? write_span(fd, put) : write_from_fd(fd, put);
-	if (fault == 0 && fsync(fd) != 0)
-		fault = errno;
+	if (fault == 0)
+		fault = flush(fd, what);
 	if (close(fd) != 0 && fault == 0)
 		fault = errno;
 	return fault;
@@ -242,21 +265,113 @@ static void sync_folder(int dir)
 int fileio_put(int base_fd, const char *name, const struct way_put *put)
 {
 	int dir = open_or_make_parent(base_fd, name);
-	uint64_t salt;
-	char temp[32];
+	char temp[TEMP_SIZE];
 	int fault;
 
 	if (dir < 0)
 		return errno;
-	random_bytes(&salt, sizeof(salt));
-	snprintf(temp, sizeof(temp), ".new-%016" PRIx64, salt);
-	fault = write_temp(dir, temp, put);
+	name_temp(temp);
+	fault = write_temp(dir, temp, put, FLUSH_FILE);
 	if (fault == 0)
 		fault = rename_into_place(dir, temp, path_base(name), put->mode);
 	if (fault != 0)
 		(void)unlinkat(dir, temp, 0);
 	else
 		sync_folder(dir);
+	close(dir);
+	return fault;
+}
+
+/* ---- many at once ---- */
+
+/* Files of a batch under their temporary names. */
+struct temps {
+	int dir;
+	const struct way_batch *batch;
+	char (*names)[TEMP_SIZE];
+	bool together; /* flush the file system once instead of each file */
+	size_t made;
+	size_t named; /* of them, those that have their own names by now */
+};
+
+/* A server is asked to flush what it holds by fsync of a file alone. */
+static bool may_flush_together(int dir, const struct way_batch *batch)
+{
+	return batch->count > FEW_FILES && fileio_is_local(dir);
+}
+
+/* The last one brings all of them to the disk. */
+static enum flush flush_of(const struct temps *t)
+{
+	if (!t->together)
+		return FLUSH_FILE;
+	return t->made + 1 < t->batch->count ? FLUSH_NOTHING : FLUSH_FILE_SYSTEM;
+}
+
+static int make_temps(struct temps *t)
+{
+	const struct way_batch *batch = t->batch;
+	int fault = 0;
+
+	while (t->made < batch->count && fault == 0) {
+		const struct way_put put = {
+			.bytes = batch->objects[t->made].bytes,
+			.sent = batch->sent,
+			.ctx = batch->ctx,
+			.piece = batch->piece,
+		};
+
+		name_temp(t->names[t->made]);
+		fault = write_temp(t->dir, t->names[t->made], &put, flush_of(t));
+		t->made++;
+	}
+	return fault;
+}
+
+static int name_all(struct temps *t)
+{
+	while (t->named < t->made) {
+		int fault = rename_into_place(t->dir, t->names[t->named],
+					      t->batch->objects[t->named].name, WAY_PUT_REPLACE);
+
+		if (fault != 0)
+			return fault;
+		t->named++;
+	}
+	return 0;
+}
+
+static int replace_in(int dir, const struct way_batch *batch)
+{
+	struct temps t = {
+		.dir = dir,
+		.batch = batch,
+		.together = may_flush_together(dir, batch),
+	};
+	int fault;
+
+	t.names = alloc_zeroed(batch->count, sizeof(*t.names));
+	fault = make_temps(&t);
+	if (fault == 0)
+		fault = name_all(&t);
+	if (t.named > 0)
+		sync_folder(dir);
+	for (size_t i = t.named; i < t.made; i++)
+		(void)unlinkat(dir, t.names[i], 0);
+	free(t.names);
+	return fault;
+}
+
+int fileio_replace_all(int base_fd, const struct way_batch *batch)
+{
+	/* Whatever the name, it stands in that folder. */
+	SCOPED_TEXT char *name = alloc_printf("%s/.", batch->folder);
+	int dir = open_or_make_parent(base_fd, name);
+	int fault;
+
+	if (dir < 0)
+		return errno;
+	fault = replace_in(dir, batch);
 	close(dir);
 	return fault;
 }

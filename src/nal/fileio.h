@@ -31,6 +31,12 @@ void fileio_token(char out[WAY_TOKEN_SIZE], const struct stat *st);
  */
 int fileio_put(int base_fd, const char *name, const struct way_put *put) MUST_USE;
 
+/*
+ * Replace objects as way_replace_all says. Returns 0, an errno, or ECANCELED if `batch->sent` ended
+ * it; what has not got its name by then is removed.
+ */
+int fileio_replace_all(int base_fd, const struct way_batch *batch) MUST_USE;
+
 /* Remove a file; 0 or an errno. */
 int fileio_remove(int base_fd, const char *name) MUST_USE;
 

@@ -76,6 +76,9 @@ struct provider {
 				      way_sink_fn *sink, void *ctx, struct err *err);
 	enum nal_class (*put)(struct way *way, const char *name, const struct way_put *ask,
 			      struct err *err);
+	/* NULL where it is no better than one put after the other. */
+	enum nal_class (*replace_all)(struct way *way, const struct way_batch *batch,
+				      struct err *err);
 	enum nal_class (*remove)(struct way *way, const char *name, struct err *err);
 	enum nal_class (*list)(struct way *way, const char *folder, size_t max_entries,
 			       way_entry_fn *entry, void *ctx, struct err *err);

@@ -85,6 +85,7 @@ struct job {
 	const struct way_range *ranges;
 	size_t count;
 	const struct way_put *put;
+	const struct way_batch *batch;
 	int socket;
 	size_t max_entries;
 	size_t piece; /* bytes that are moved at a time, at most FILEIO_PIECE */
@@ -405,21 +406,45 @@ static enum nal_class put_result(int fault, const char *name, struct err *err)
 	return folder_errno_class(fault, name, err);
 }
 
-/* Count and pass on progress; false if the caller wants no more. */
-static bool pass_on(struct way *way, const struct way_put *put, uint64_t bytes)
+static void replace_in_child(int socket, void *ctx)
 {
-	way->session->counts.bytes_out += bytes;
-	return put->sent == NULL || put->sent(bytes, put->ctx);
+	struct job *job = ctx;
+	struct way_batch batch = *job->batch;
+	struct said said = { .is_result = true };
+
+	job->socket = socket;
+	batch.sent = tell_progress;
+	batch.ctx = job;
+	batch.piece = job->piece;
+	said.fault = fileio_replace_all(job->base_fd, &batch);
+	(void)timebox_write(socket, &said, sizeof(said), -1);
 }
 
-static enum nal_class put_boxed(struct way *way, struct job *job, struct err *err)
+/* Whom to tell what was sent. */
+struct listener {
+	struct way *way;
+	way_sent_fn *sent;
+	void *ctx;
+};
+
+/* Count and pass on progress; false if the caller wants no more. */
+static bool pass_on(uint64_t bytes, void *ctx)
+{
+	const struct listener *l = ctx;
+
+	l->way->session->counts.bytes_out += bytes;
+	return l->sent == NULL || l->sent(bytes, l->ctx);
+}
+
+static enum nal_class write_boxed(struct way *way, struct job *job, timebox_fn *work,
+				  struct listener *listener, struct err *err)
 {
 	struct timebox *box = session_of(way)->box;
 	enum timebox_result result;
 	struct said said;
 	enum nal_class class;
 
-	if (!start(way, job, put_in_child, &class, err))
+	if (!start(way, job, work, &class, err))
 		return class;
 	for (;;) {
 		char leave;
@@ -427,25 +452,13 @@ static enum nal_class put_boxed(struct way *way, struct job *job, struct err *er
 		result = timebox_read(box, &said, sizeof(said), SYNC_MS);
 		if (result != TIMEBOX_DONE || said.is_result)
 			break;
-		leave = pass_on(way, job->put, said.bytes) ? 1 : 0;
+		leave = pass_on(said.bytes, listener) ? 1 : 0;
 		(void)timebox_write(box->socket, &leave, 1, -1);
 	}
 	timebox_end(box);
 	if (result != TIMEBOX_DONE)
 		return not_done(result, way, job->name, err);
 	return put_result(said.fault, job->name, err);
-}
-
-struct direct_put {
-	struct way *way;
-	const struct way_put *put;
-};
-
-static bool count_sent(uint64_t bytes, void *ctx)
-{
-	const struct direct_put *d = ctx;
-
-	return pass_on(d->way, d->put, bytes);
 }
 
 static enum nal_class file_put(struct way *way, const char *name, const struct way_put *put,
@@ -456,16 +469,37 @@ static enum nal_class file_put(struct way *way, const char *name, const struct w
 		.put = put,
 		.piece = (size_t)way_ahead(way, FILEIO_PIECE, 0),
 	};
-	struct direct_put d = { .way = way, .put = put };
+	struct listener listener = { .way = way, .sent = put->sent, .ctx = put->ctx };
 	struct way_put counted = *put;
 
 	way->session->counts.requests++;
 	if (session_of(way)->may_hang)
-		return put_boxed(way, &job, err);
-	counted.sent = count_sent;
-	counted.ctx = &d;
+		return write_boxed(way, &job, put_in_child, &listener, err);
+	counted.sent = pass_on;
+	counted.ctx = &listener;
 	counted.piece = job.piece;
 	return put_result(fileio_put(session_of(way)->base_fd, name, &counted), name, err);
+}
+
+static enum nal_class file_replace_all(struct way *way, const struct way_batch *batch,
+				       struct err *err)
+{
+	struct job job = {
+		.name = batch->folder,
+		.batch = batch,
+		.piece = (size_t)way_ahead(way, FILEIO_PIECE, 0),
+	};
+	struct listener listener = { .way = way, .sent = batch->sent, .ctx = batch->ctx };
+	struct way_batch counted = *batch;
+
+	way->session->counts.requests += batch->count;
+	if (session_of(way)->may_hang)
+		return write_boxed(way, &job, replace_in_child, &listener, err);
+	counted.sent = pass_on;
+	counted.ctx = &listener;
+	counted.piece = job.piece;
+	return put_result(fileio_replace_all(session_of(way)->base_fd, &counted), batch->folder,
+			  err);
 }
 
 static void remove_in_child(int socket, void *ctx)
@@ -580,6 +614,7 @@ const struct provider provider_file = {
 	.stat = file_stat,
 	.read_ranges = file_read_ranges,
 	.put = file_put,
+	.replace_all = file_replace_all,
 	.remove = file_remove,
 	.list = file_list,
 };

@@ -1,7 +1,9 @@
 #include "nal/way.h"
 
+#include <string.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/path.h"
 #include "nal/provider.h"
 
@@ -126,6 +128,65 @@ enum nal_class way_put(struct way *way, const char *name, const struct way_put *
 	if (is_fine(way, needs, name, err))
 		class = way->session->provider->put(way, name, ask, err);
 	return ended(way, class, "write", name, err);
+}
+
+/* Notes whether the one whom it asks wants no more. */
+struct asking {
+	const struct way_batch *batch;
+	bool stopped;
+};
+
+static bool ask_sent(uint64_t bytes, void *ctx)
+{
+	struct asking *a = ctx;
+
+	a->stopped = a->batch->sent != NULL && !a->batch->sent(bytes, a->batch->ctx);
+	return !a->stopped;
+}
+
+/* For providers that gain nothing by a batch. */
+static enum nal_class replace_singly(struct way *way, const struct way_batch *batch,
+				     struct err *err)
+{
+	struct asking asking = { .batch = batch };
+	enum nal_class class = NAL_CLASS_OK;
+
+	for (size_t i = 0; i < batch->count && class == NAL_CLASS_OK && !asking.stopped; i++) {
+		SCOPED_TEXT char *name = path_join(batch->folder, batch->objects[i].name);
+		const struct way_put put = {
+			.mode = WAY_PUT_REPLACE,
+			.bytes = batch->objects[i].bytes,
+			.sent = ask_sent,
+			.ctx = &asking,
+		};
+
+		class = way->session->provider->put(way, name, &put, err);
+	}
+	return class;
+}
+
+static bool is_fine_batch(const struct way *way, const struct way_batch *batch, struct err *err)
+{
+	assert(batch->count >= 1 && batch->count <= WAY_TOGETHER_MAX);
+	for (size_t i = 0; i < batch->count; i++) {
+		assert(batch->objects[i].bytes.data != NULL);
+		if (strchr(batch->objects[i].name, '/') != NULL ||
+		    !path_is_beneath(span_of_text(batch->objects[i].name)))
+			return err_set(err, ERR_REFUSED, "\"%s\" is no name in a folder",
+				       batch->objects[i].name);
+	}
+	return is_fine(way, PROVIDER_REPLACE, batch->folder, err);
+}
+
+enum nal_class way_replace_all(struct way *way, const struct way_batch *batch, struct err *err)
+{
+	const struct provider *provider = way->session->provider;
+	enum nal_class class = NAL_CLASS_UNKNOWN;
+
+	if (is_fine_batch(way, batch, err))
+		class = provider->replace_all != NULL ? provider->replace_all(way, batch, err)
+						      : replace_singly(way, batch, err);
+	return ended(way, class, "write into", batch->folder, err);
 }
 
 enum nal_class way_delete(struct way *way, const char *name, struct err *err)

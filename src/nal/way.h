@@ -30,6 +30,8 @@
 #define WAY_RANGES_MAX 65536             /* ranges in one call */
 #define WAY_GET_MAX    ((size_t)1 << 30) /* the highest cap of way_get */
 
+#define WAY_TOGETHER_MAX 1024 /* objects in one batch */
+
 struct credential;
 struct session;
 struct timebox;
@@ -169,6 +171,21 @@ struct way_put {
 	size_t piece; /* for providers: at most so many bytes between two calls; 0: as they like */
 };
 
+/* Small objects of one folder that are replaced together. */
+struct way_small {
+	const char *name; /* within the folder: one component */
+	struct span bytes;
+};
+
+struct way_batch {
+	const char *folder;
+	const struct way_small *objects;
+	size_t count;      /* 1 to WAY_TOGETHER_MAX, with different names */
+	way_sent_fn *sent; /* NULL: nobody wants to know */
+	void *ctx;
+	size_t piece; /* for providers, as in struct way_put */
+};
+
 struct way_entry {
 	const char *name; /* one component; hidden temporary files are left out */
 	uint64_t size;
@@ -213,6 +230,15 @@ enum nal_class way_read_ranges(struct way *way, const char *name, const struct w
  */
 enum nal_class way_put(struct way *way, const char *name, const struct way_put *ask,
 		       struct err *err) MUST_USE;
+
+/*
+ * Replace many small objects, each as way_put with WAY_PUT_REPLACE would. All are durable when this
+ * returns, and on folders they are flushed together, before the first of them gets its name: none
+ * is ever half there, and the disk is waited for a few times instead of once for each. After a
+ * fault, or where `sent` ended it, some may be replaced and others not.
+ */
+enum nal_class way_replace_all(struct way *way, const struct way_batch *batch, struct err *err)
+	MUST_USE;
 
 /* Remove an object. NAL_CLASS_NOT_FOUND if it was not there. */
 enum nal_class way_delete(struct way *way, const char *name, struct err *err) MUST_USE;

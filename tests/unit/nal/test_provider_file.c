@@ -344,6 +344,123 @@ static void a_sender_that_stops_leaves_nothing(void **state UNUSED)
 	}
 }
 
+/* ---- many at once ---- */
+
+#define BATCH 40
+
+/* Objects "0.json" to "39.json", all with the same bytes. */
+struct many {
+	char names[BATCH][32];
+	struct way_small objects[BATCH];
+	struct way_batch batch;
+	uint64_t sent;
+};
+
+static void fill(struct many *m, size_t count, const char *text)
+{
+	*m = (struct many){ .sent = 0 };
+	for (size_t i = 0; i < count; i++) {
+		snprintf(m->names[i], sizeof(m->names[i]), "%zu.json", i);
+		m->objects[i] = (struct way_small){ m->names[i], span_of_text(text) };
+	}
+	m->batch = (struct way_batch){
+		.folder = "a/b",
+		.objects = m->objects,
+		.count = count,
+		.sent = count_sent,
+		.ctx = &m->sent,
+	};
+}
+
+static void assert_all(const struct fixture *f, size_t count, const char *text)
+{
+	SCOPED_TEXT char *folder = in_dir(f, "a/b");
+	struct err err = { 0 };
+
+	assert_int_equal(names_in(folder), count);
+	for (size_t i = 0; i < count; i++) {
+		SCOPED_TEXT char *path = alloc_printf("%s/%zu.json", folder, i);
+		SCOPED(buf) struct buf bytes = { 0 };
+
+		assert_done(path_read(&bytes, path, 99, &err), &err);
+		assert_string_equal(buf_text(&bytes), text);
+	}
+}
+
+/* Few are flushed one by one, many together. */
+static void many_objects_are_replaced_together(void **state UNUSED)
+{
+	static const size_t counts[] = { 1, 8, 9, BATCH };
+	struct fixture f = { .dir = NULL };
+	struct err err = { 0 };
+	struct many m;
+
+	FOR_BOTH(&f)
+	{
+		for (size_t i = 0; i < COUNT_OF(counts); i++) {
+			fill(&m, counts[i], "old");
+			assert_done(way_replace_all(f.way, &m.batch, &err) == NAL_CLASS_OK, &err);
+			fill(&m, counts[i], "newer");
+			assert_done(way_replace_all(f.way, &m.batch, &err) == NAL_CLASS_OK, &err);
+			assert_int_equal(m.sent, 5 * counts[i]);
+			assert_all(&f, counts[i], "newer");
+			assert_int_equal(mode_of(&f, "a/b/0.json"), 0644);
+		}
+		leave(&f);
+	}
+}
+
+/* The last of them is too large for the disk: none has got its name by then. */
+static void a_batch_that_fails_replaces_nothing(void **state UNUSED)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	const struct rlimit small = { 4, RLIM_INFINITY };
+	struct fixture f = { .dir = NULL };
+	struct err err = { 0 };
+	struct many m;
+
+	signal(SIGXFSZ, SIG_IGN);
+	FOR_BOTH(&f)
+	{
+		fill(&m, BATCH, "old");
+		assert_done(way_replace_all(f.way, &m.batch, &err) == NAL_CLASS_OK, &err);
+		fill(&m, BATCH, "new");
+		m.objects[BATCH - 1].bytes = span_of_text("newer");
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		assert_int_equal(way_replace_all(f.way, &m.batch, &err), NAL_CLASS_UNKNOWN);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+		assert_all(&f, BATCH, "old");
+		fill(&m, BATCH, "new");
+		m.batch.sent = stop_at_once;
+		assert_int_equal(way_replace_all(f.way, &m.batch, &err), NAL_CLASS_OK);
+		assert_all(&f, BATCH, "old");
+		leave(&f);
+	}
+}
+
+static void a_batch_stays_in_its_folder(void **state UNUSED)
+{
+	static const char *const names[] = { "../o", "a/o", "", "." };
+	struct fixture f = { .dir = NULL };
+	struct err err = { 0 };
+	struct many m;
+
+	FOR_BOTH(&f)
+	{
+		for (size_t i = 0; i < COUNT_OF(names); i++) {
+			fill(&m, 2, "new");
+			m.objects[1].name = names[i];
+			assert_int_equal(way_replace_all(f.way, &m.batch, &err), NAL_CLASS_UNKNOWN);
+			assert_int_equal(err.code, ERR_REFUSED);
+		}
+		fill(&m, 2, "new");
+		m.batch.folder = "..";
+		assert_int_equal(way_replace_all(f.way, &m.batch, &err), NAL_CLASS_UNKNOWN);
+		assert_int_equal(names_in(f.dir), 0);
+		leave(&f);
+	}
+}
+
 /* In the child: put one object into the inbox as somebody who may not read it. */
 static int put_as_nobody(struct fixture *f)
 {
@@ -392,4 +509,7 @@ TESTING_MAIN(cmocka_unit_test(objects_are_read_whole_and_by_ranges),
 	     cmocka_unit_test(listings_are_bounded),
 	     cmocka_unit_test(a_put_that_fails_leaves_the_old_object),
 	     cmocka_unit_test(a_sender_that_stops_leaves_nothing),
+	     cmocka_unit_test(many_objects_are_replaced_together),
+	     cmocka_unit_test(a_batch_that_fails_replaces_nothing),
+	     cmocka_unit_test(a_batch_stays_in_its_folder),
 	     cmocka_unit_test(an_inbox_takes_what_it_does_not_show), )
