@@ -16,6 +16,7 @@
 #include "nal/conntab.h"
 #include "site/leftovers.h"
 #include "site/outlet.h"
+#include "site/receiptcopy.h"
 
 #define TIMESTAMP  "metadata/timestamp.json"
 #define INBOX      "inbox"
@@ -26,8 +27,6 @@
 #define SECOND_LOOKS   60
 
 #define ADDED_AT_ONCE 16 /* files that are recorded together */
-
-#define LOCK_WAIT_MS 120000 /* another process puts receipts on the same CAP */
 
 struct copy {
 	struct site *site;
@@ -179,38 +178,6 @@ static bool record_state(struct copy *c, struct err *err)
 	       site_commit(c->site, err);
 }
 
-static bool put_receipt(struct copy *c, const char *shard, struct err *err)
-{
-	SCOPED_TEXT char *name = alloc_printf("receipts/%s.json", shard);
-
-	return put_file(c, name, OUTLET_REPLACE, err);
-}
-
-bool capcopy_lock_receipts(int *fd_out, struct site *site, const struct system *cap,
-			   struct err *err)
-{
-	SCOPED_TEXT char *name = alloc_printf("receipts-%" PRId64, cap->id);
-
-	return site_lock(fd_out, site, name, LOCK_WAIT_MS, err);
-}
-
-static bool put_all_receipts(struct copy *c, struct err *err)
-{
-	json_auto_t *rows = NULL;
-	SCOPED_FD int lock = -1;
-	json_t *row;
-	size_t i;
-
-	/* Against an intake that puts a newer shard between our reading and our writing one. */
-	if (!capcopy_lock_receipts(&lock, c->site, c->cap, err) ||
-	    !db_list(&rows, c->site->db, STMT_RECEIPT_WRITTEN, DB_NO_ARGS, err))
-		return false;
-	json_array_foreach (rows, i, row)
-		if (!put_receipt(c, jsondoc_text(row, "shard"), err))
-			return false;
-	return true;
-}
-
 static bool remove_one(struct copy *c, const char *name, struct err *err)
 {
 	SITE_UNDO struct site *undo = c->site;
@@ -290,7 +257,7 @@ static bool bring(struct copy *c, struct err *err)
 		return false;
 	if (is_lost_now)
 		version = 0;
-	if (version == 0 && !put_all_receipts(c, err))
+	if (version == 0 && !receiptcopy_all(&c->outlet, err))
 		return false;
 	if (version != c->job->timestamp_version &&
 	    (!put_timestamp(c, err) || !record_state(c, err)))
@@ -313,19 +280,6 @@ bool capcopy_run(size_t *files_out, struct site *site, struct system *cap,
 	bool done = bring(&c, err);
 
 	*files_out = c.put;
-	outlet_close(&c.outlet);
-	return done;
-}
-
-bool capcopy_receipts(struct site *site, struct system *cap, const json_t *shards, struct err *err)
-{
-	struct copy c = { .site = site, .cap = cap };
-	bool done = outlet_open(&c.outlet, site, cap, err);
-	json_t *shard;
-	size_t i;
-
-	json_array_foreach (shards, i, shard)
-		done = done && put_receipt(&c, json_string_value(shard), err);
 	outlet_close(&c.outlet);
 	return done;
 }

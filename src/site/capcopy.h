@@ -19,17 +19,6 @@ bool capcopy_run(size_t *files_out, struct site *site, struct system *cap,
 		 const struct capcopy_job *job, struct err *err) MUST_USE;
 
 /*
- * Receipts are put on a CAP by one process at a time, so that none puts an older one over a newer:
- * read them only while the lock is held. As site_lock.
- */
-bool capcopy_lock_receipts(int *fd_out, struct site *site, const struct system *cap,
-			   struct err *err) MUST_USE;
-
-/* Put those receipts (texts, shards) of SITE/published on the CAP; the caller holds the lock. */
-bool capcopy_receipts(struct site *site, struct system *cap, const json_t *shards, struct err *err)
-	MUST_USE;
-
-/*
  * The folder from which the site sweeps a CAP's uploads, as a locator; `out` must be empty. May ask
  * an http address whose it is.
  */

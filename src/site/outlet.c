@@ -247,6 +247,24 @@ bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *
 	return is_done(o, class, err);
 }
 
+bool outlet_replace_all(struct outlet *o, const char *folder, const struct way_small *objects,
+			size_t count, struct err *err)
+{
+	const struct way_batch batch = {
+		.folder = folder,
+		.objects = objects,
+		.count = count,
+		.sent = pace,
+		.ctx = o,
+	};
+	enum nal_class class;
+
+	o->way->rate_bps = o->pace.rate_bps;
+	class = way_replace_all(o->way, &batch, err);
+	o->way->rate_bps = 0;
+	return is_done(o, class, err);
+}
+
 /* An object on its way back. */
 struct reading {
 	struct outlet *outlet;

@@ -61,6 +61,10 @@ enum outlet_mode {
 bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *source,
 		enum outlet_mode mode, struct err *err) MUST_USE;
 
+/* Replace 1 to WAY_TOGETHER_MAX small objects of one folder, flushed together: way_replace_all. */
+bool outlet_replace_all(struct outlet *o, const char *folder, const struct way_small *objects,
+			size_t count, struct err *err) MUST_USE;
+
 /* Read an object back and compare: ERR_CORRUPT, ERR_NOT_FOUND, or why it could not be read. */
 bool outlet_check(struct outlet *o, const char *name, uint64_t size, const struct digest *expected,
 		  struct err *err) MUST_USE;

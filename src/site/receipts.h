@@ -1,7 +1,8 @@
 /*
  * Receipts: what the site has of each client, signed, on every CAP.
  *
- * What each CAP lacks is in the database: a CAP that cannot be reached gets it at a later run.
+ * They are made and kept in the database, and so is what each CAP lacks: one that cannot be reached
+ * gets it at a later run.
  */
 #ifndef SITE_RECEIPTS_H
 #define SITE_RECEIPTS_H
@@ -16,8 +17,7 @@ struct receipts_result {
 
 /*
  * Write the receipt shards that something changed in, and put on each of `caps` what it lacks.
- * Restartable at any point: a shard's serial grows before its file is written. A fault is one of
- * this machine.
+ * Restartable at any point: no two documents have one serial. A fault is one of this machine.
  */
 bool receipts_publish(struct receipts_result *out, struct site *site, struct system_list *caps,
 		      struct err *err) MUST_USE;

@@ -329,9 +329,15 @@ static const char program_mounts[] =
 /* What a stream's records up to `high` hash to, one after the other: for receipts. */
 static const char record_chain[] = "ALTER TABLE stream ADD COLUMN chain BLOB;";
 
+/* Receipts as CAPs have them; those of before are written anew. */
+static const char receipt_documents[] = "CREATE TABLE receipt_document("
+					" shard TEXT PRIMARY KEY,"
+					" document BLOB NOT NULL) STRICT;"
+					"UPDATE receipt_shard SET is_dirty = 1 WHERE serial > 0;";
+
 static const char *const migrations[] = {
-	version_1,       version_2,    record_uid,     deltas,
-	content_records, distribution, program_mounts, record_chain,
+	version_1,      version_2,    record_uid,        deltas, content_records, distribution,
+	program_mounts, record_chain, receipt_documents,
 };
 
 static const char *const statements[] = {

@@ -239,7 +239,7 @@
 		" SELECT client_id, name, ?2, machine FROM enrolment WHERE client_id = ?1"         \
 		" ON CONFLICT(client_id) DO NOTHING")                                              \
 	X(RECEIPT_TOUCH, "INSERT INTO receipt_shard VALUES(?1, 0, 1)"                              \
-		" ON CONFLICT(shard) DO UPDATE SET is_dirty = is_dirty + 1")                                  \
+		" ON CONFLICT(shard) DO UPDATE SET is_dirty = 1")                                  \
                                                                                                    \
 	/* distribution */                                                                         \
 	X(DP_WANT, "INSERT OR IGNORE INTO dp_package(system, package, created) VALUES(?1, ?2, ?3)")                        \
@@ -456,7 +456,8 @@
 	X(CAP_STATE_SET, "INSERT INTO cap_state VALUES(?1, ?2, ?3, ?4)"                            \
 		" ON CONFLICT(system) DO UPDATE SET timestamp_version = excluded.timestamp_version," \
 		" changed = excluded.changed, reason = excluded.reason")                           \
-	X(RECEIPT_WRITTEN, "SELECT shard FROM receipt_shard WHERE serial > 0 ORDER BY shard")      \
+	X(RECEIPT_ALL, "SELECT shard, 0, document FROM receipt_document WHERE ?1"                  \
+		" AND shard > ?2 ORDER BY shard LIMIT ?3")                                         \
                                                                                                    \
 	/* intake and receipts */                                                                  \
 	X(STREAM_ADD, "INSERT OR IGNORE INTO stream(client_id, stream, high, forked, created)"     \
@@ -490,18 +491,21 @@
 	X(INCOMPLETE_SINCE, "SELECT first_seen FROM incomplete WHERE system = ?1 AND name = ?2")   \
 	X(INCOMPLETE_REMOVE, "DELETE FROM incomplete WHERE system = ?1 AND name = ?2")             \
 	X(INCOMPLETE_FORGET, "DELETE FROM incomplete WHERE system = ?1 AND first_seen < ?2")       \
-	X(RECEIPT_DIRTY, "SELECT shard, is_dirty FROM receipt_shard WHERE is_dirty > 0 ORDER BY shard")          \
-	X(RECEIPT_NEXT, "UPDATE receipt_shard SET serial = serial + 1 WHERE shard = ?1"            \
-		" RETURNING serial")                                                               \
+	X(RECEIPT_DIRTY, "SELECT shard, serial + 1 FROM receipt_shard WHERE is_dirty"              \
+		" ORDER BY shard LIMIT ?1")                                                        \
+	X(RECEIPT_WRITTEN, "UPDATE receipt_shard SET serial = ?2, is_dirty = 0 WHERE shard = ?1")  \
+	X(RECEIPT_KEEP, "INSERT INTO receipt_document VALUES(?1, ?2)"                              \
+		" ON CONFLICT(shard) DO UPDATE SET document = excluded.document")                  \
 	X(RECEIPT_OWE, "INSERT INTO receipt_owed SELECT id, ?1, ?2 FROM system"                    \
 		" WHERE kind = 'cap' AND removed IS NULL"                                          \
 		" ON CONFLICT(system, shard) DO UPDATE SET serial = excluded.serial")              \
-	X(RECEIPT_OWED, "SELECT shard, serial FROM receipt_owed WHERE system = ?1 ORDER BY shard") \
+	X(RECEIPT_OWED, "SELECT o.shard, o.serial, d.document FROM receipt_owed AS o"              \
+		" JOIN receipt_document AS d ON d.shard = o.shard WHERE o.system = ?1"             \
+		" AND o.shard > ?2 ORDER BY o.shard LIMIT ?3")                                     \
 	X(RECEIPT_PAID, "DELETE FROM receipt_owed WHERE system = ?1 AND shard = ?2"                \
 		" AND serial <= ?3")                                                               \
 	X(RECEIPT_FORGIVE, "DELETE FROM receipt_owed WHERE system IN"                              \
 		" (SELECT id FROM system WHERE removed IS NOT NULL)")                              \
-	X(RECEIPT_CLEAN, "UPDATE receipt_shard SET is_dirty = is_dirty - ?2 WHERE shard = ?1")                 \
 	X(RECEIPT_CLIENTS, "SELECT client_id, state, name FROM enrolment"                          \
 		" WHERE client_id >= ?1 AND client_id < ?2 ORDER BY client_id LIMIT ?3")           \
 	X(RECEIPT_STREAMS, "SELECT id, stream, high, forked, chain FROM stream"                    \
