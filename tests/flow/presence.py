@@ -11,8 +11,8 @@ import threading
 import time
 
 import hostile
-from flow import (STRETCH, case, equal, free_port, main, make_tree, need, program, run, same_tree,
-                  skip_unless, wait_for)
+from flow import (CHI_SQUARE_0_001, STRETCH, case, chi_square, equal, free_port, in_time, main, make_tree, need,
+                  program, run, same_tree, skip_unless, wait_for)
 
 NO_CALL = "rpc start on demand helpers = no"  # NetServerGetInfo finds no service behind its pipe
 
@@ -146,11 +146,16 @@ ABSENT = [  # what it is, its class, ms from and to
 @case("absent, silent and foreign servers are told apart, each in its time")
 def _(t):
     for make, what, least, most in ABSENT:
-        answer = probe(make(t))
-        equal(rungs(answer), [("negotiate", what)], make.__name__)
-        equal(answer["present"], False, make.__name__)
-        ms = answer["steps"][0]["ms"]
-        need(least <= ms <= most + 1000 * (STRETCH - 1) + 700, make.__name__, f"{ms} ms")
+        url = make(t)
+
+        def once():
+            answer = probe(url)
+            equal(rungs(answer), [("negotiate", what)], make.__name__)
+            equal(answer["present"], False, make.__name__)
+            ms = answer["steps"][0]["ms"]
+            need(least <= ms, f"{make.__name__}: too early", ms)
+            return ms / 1000, answer
+        in_time(make.__name__, most / 1000, once)
 
 
 @case("packets that are dropped cost a second")
@@ -170,10 +175,14 @@ def _(t):
     run(*inside, "nft", "-f", rules)
     for address, what, least, most in (("127.66.0.13", "timeout", 990, 2000),
                                        ("127.66.0.12", "unreachable", 0, 700)):
-        done = run(*inside, program("packway"), "--state", "/nonexistent", "probe",
-                   f"smb://{address}/packway", "--json", check=False)
-        equal(rungs(done.json), [("negotiate", what)], address)
-        need(least <= done.json["steps"][0]["ms"] <= most * STRETCH, address, done.out)
+        def once():
+            done = run(*inside, program("packway"), "--state", "/nonexistent", "probe",
+                       f"smb://{address}/packway", "--json", check=False)
+            equal(rungs(done.json), [("negotiate", what)], address)
+            ms = done.json["steps"][0]["ms"]
+            need(least <= ms, f"{address}: too early", ms)
+            return ms / 1000, done
+        in_time(address, most / 1000, once)
 
 
 @case("a call that hangs is ended, and IPC$ asked")
@@ -187,9 +196,12 @@ def _(t):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
     before = smb.mark()
-    answer = probe(smb.url())
-    equal(rungs(answer), [("negotiate", "ok"), ("netservergetinfo", "timeout"), ("ipc", "ok")], "rungs")
-    need(answer["steps"][1]["ms"] <= 3000 + 1000 * STRETCH, "the deadline", answer)
+
+    def once():
+        answer = probe(smb.url())
+        equal(rungs(answer), [("negotiate", "ok"), ("netservergetinfo", "timeout"), ("ipc", "ok")], "rungs")
+        return answer["steps"][1]["ms"] / 1000, answer
+    in_time("a call with a deadline of 3 s", 4, once)
     smb.signal(signal.SIGCONT)
     released(smb, before)
     need(not asking(smb.host), "no process that asks is left")
@@ -221,6 +233,18 @@ class Shares:
 
     def marks(self):
         return {name: smb.mark() for name, smb in self.dps.items()}
+
+    def first_fetch(self, *preferred):
+        """(seconds, the client) of a fetch by one that has met no server yet. The last DP serves it."""
+        self.clients = getattr(self, "clients", 0) + 1
+        client = self.client(f"fresh{self.clients}")
+        client("prefer", *preferred, "--dp")
+        began = time.monotonic()
+        got = client.json("fetch", self.package)
+        took = time.monotonic() - began
+        equal(got["server"], list(self.dps)[-1], "server")
+        same_tree(self.source, got["path"])
+        return took, client
 
 
 @case("an open session answers, and none is made beside it")  # Q312512, Q226113
@@ -306,29 +330,22 @@ def _(t):
 def _(t):
     ports = {f"port{i}": free_port() for i in range(1, 6)}
     world = Shares(t, 5, **ports)
-    plain = world.client("plain")
-    plain("prefer", "dp5", "--dp")
-    began = time.monotonic()
-    plain("fetch", world.package)
-    plain_s = time.monotonic() - began
-    client = world.client()
-    client("prefer", "dp1", "dp2", "dp3", "dp4", "--dp")
     for name in ("dp1", "dp2", "dp4"):
         world.dps[name].stop()
     world.dps["dp3"].signal(signal.SIGSTOP)
     hostile.BlackHole(t, world.dps["dp2"].port, world.dps["dp2"].host)
     web = world.dps["dp4"]
     t.nginx(t.new_dir("www"), server=f"listen {web.host}:{web.port};")
-    began = time.monotonic()
-    got = client.json("fetch", world.package)
-    took = time.monotonic() - began - plain_s
-    equal(got["server"], "dp5", "server")
-    same_tree(world.source, got["path"])
-    classes = {a["server"]: a["class"] for a in client.json("explain")["attempts"]}
-    equal(classes, {"dp1": "unreachable", "dp2": "timeout", "dp3": "timeout", "dp4": "protocol",
-                    "dp5": "ok"}, "classes")
-    print(f"# {took:.1f} s beside a plain fetch")
-    need(took <= 3 * STRETCH, "four dead servers within three seconds", f"{took:.1f} s")
+
+    def once():
+        plain_s, _ = world.first_fetch("dp5")
+        took, client = world.first_fetch("dp1", "dp2", "dp3", "dp4")
+        classes = {a["server"]: a["class"] for a in client.json("explain")["attempts"]}
+        equal(classes, {"dp1": "unreachable", "dp2": "timeout", "dp3": "timeout", "dp4": "protocol",
+                        "dp5": "ok"}, "classes")
+        print(f"# {took - plain_s:.1f} s beside a plain fetch")
+        return took - plain_s, client
+    in_time("four dead servers", 3, once)
 
 
 class HalfServer:
@@ -350,6 +367,11 @@ class HalfServer:
                     s.recv(4096)
                     s.sendall(self.answer)
 
+    def begin(self):
+        """The next NEGOTIATE is the first again."""
+        while self.held:
+            self.held.pop().close()
+
     def close(self):
         for s in (self.listener, *self.held):
             s.close()
@@ -358,54 +380,50 @@ class HalfServer:
 @case("a server that answers and lets nobody in is looked at, and passed")
 def _(t):
     world = Shares(t, 2, port1=free_port())
-    client, bad = world.client(), world.dps["dp1"]
-    client("prefer", "dp1", "--dp")
+    bad = world.dps["dp1"]
     bad.stop()
-    HalfServer(t, bad.host, bad.port)
-    began = time.monotonic()
-    got = client.json("fetch", world.package)
-    took = time.monotonic() - began
-    record = client.json("explain")
-    equal(got["server"], "dp2", "server")
-    first = record["attempts"][0]
-    equal((first["server"], first["class"]), ("dp1", "timeout"), "the first attempt")
-    equal(record["presence"]["rung"], "negotiate", "how far the ladder went")
-    print(f"# {took:.1f} s, of it {record['presence']['ms']} ms for the ladder")
-    need(took <= 8 * STRETCH, "its time", f"{took:.1f} s")
+    half = HalfServer(t, bad.host, bad.port)
+
+    def once():
+        half.begin()
+        took, client = world.first_fetch("dp1")
+        record = client.json("explain")
+        first = record["attempts"][0]
+        equal((first["server"], first["class"]), ("dp1", "timeout"), "the first attempt")
+        equal(record["presence"]["rung"], "negotiate", "how far the ladder went")
+        print(f"# {took:.1f} s, of it {record['presence']['ms']} ms for the ladder")
+        return took, record
+    in_time("a fetch beside it", 8, once)
 
 
 @case("a server that falls silent while a session to it is open is left within three seconds")
 def _(t):
     world = Shares(t, 2, port1=free_port(), port2=free_port())
-    client = world.client()
-    client("prefer", "dp1", "--dp")
-    client.agent()
-    equal(client.json("fetch", world.package)["server"], "dp1", "server")
     more = world.site.package("second", make_tree(t.dir / "second", files=3, seed=2))
     world.site("publish")
-    client("sync")
-    world.dps["dp1"].signal(signal.SIGSTOP)
-    began = time.monotonic()
-    got = client.json("fetch", more)
-    took = time.monotonic() - began
-    equal(got["server"], "dp2", "server")
-    record = client.json("explain", more)
-    equal([(a["server"], a["way"], a["class"]) for a in record["attempts"]],
-          [("dp1", "session", "timeout"), ("dp2", "new", "ok")], "attempts")
-    need("presence" not in record, "a session that had been open is no unclear failure", record)
-    print(f"# {took:.1f} s")
-    need(took <= (3 + 2) * STRETCH, "three seconds, and a fetch", f"{took:.1f} s")
+    names = iter(range(9))
+
+    def once():
+        client = world.client(f"client{next(names)}")
+        client("prefer", "dp1", "--dp")
+        client.agent()
+        equal(client.json("fetch", world.package)["server"], "dp1", "server")
+        world.dps["dp1"].signal(signal.SIGSTOP)
+        began = time.monotonic()
+        got = client.json("fetch", more)
+        took = time.monotonic() - began
+        world.dps["dp1"].signal(signal.SIGCONT)
+        equal(got["server"], "dp2", "server")
+        record = client.json("explain", more)
+        equal([(a["server"], a["way"], a["class"]) for a in record["attempts"]],
+              [("dp1", "session", "timeout"), ("dp2", "new", "ok")], "attempts")
+        need("presence" not in record, "a session that had been open is no unclear failure", record)
+        print(f"# {took:.1f} s")
+        return took, record
+    in_time("three seconds, and a fetch", 3 + 2, once)
 
 
-CHI_SQUARE_0_001 = {4: 18.47, 6: 22.46}  # by degrees of freedom
-
-
-def chi_square(seen, names, draws):
-    want = draws / len(names)
-    return sum((seen.count(name) - want) ** 2 / want for name in names)
-
-
-@case("sms2 draws SMB DPs and CAPs evenly, and asks none of them in order to choose")
+@case("sms2 draws SMB DPs and CAPs evenly, whatever is mounted, and asks none of them in order to choose")
 def _(t):
     names = [f"dp{i}" for i in range(1, 8)] + [f"cap{i}" for i in range(1, 6)]
     smb = t.samba(shares={name: t.new_dir(name) for name in names}, port=4450)
@@ -414,15 +432,23 @@ def _(t):
         site(name.rstrip("0123456789"), "add", name, smb.url(share=name))
     package = site.package("tool", make_tree(t.dir / "source", files=2))
     site("publish")
-    client = t.client().join(site, smb.url(share="cap1"))
+    table = t.dir / "mountinfo"
+    table.write_text("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" +
+                     "".join(f"{n} 22 0:{n} / {t.dir}/at-{name} rw - fuse {smb.url(share=name)} rw,user_id={os.geteuid()}\n"
+                             for n, name in ((36, "dp3"), (37, "cap2"))))
+    client = t.client(config=f"mounts = {table}\n").join(site, smb.url(share="cap1"))
     client("sync")
     client("locate", package)  # it may look for newer policy first
     released(smb, 0)
     before, draws = smb.mark(), 200
-    for question, servers in (([package], names[:7]), (["--cap"], names[7:])):
-        seen = [client.json("locate", *question, "--policy", "sms2", "--seed", str(seed))
-                ["chosen"]["server"] for seed in range(draws)]
-        value = chi_square(seen, servers, draws)
+    for question, servers, mounted in (([package], names[:7], "dp3"), (["--cap"], names[7:], "cap2")):
+        by_default = client.json("locate", *question)["chosen"]
+        equal((by_default["server"], by_default["way"]), (mounted, "mount"), "by the policy 'existing'")
+        chosen = [client.json("locate", *question, "--policy", "sms2", "--seed", str(seed))["chosen"]
+                  for seed in range(draws)]
+        equal({c["way"] for c in chosen}, {"new"}, "ways")
+        seen = [c["server"] for c in chosen]
+        value = chi_square([seen.count(name) for name in servers])
         print(f"# chi-square {value:.1f} over {len(servers)}")
         need(value < CHI_SQUARE_0_001[len(servers) - 1], "the draw is not even", value,
              {name: seen.count(name) for name in servers})
@@ -439,8 +465,10 @@ def _(t):
     client = t.client().join(site, caps["cap1"].url())
     client("sync")
     client("prefer", "--policy", "sms2")
-    used = set()
-    for _ in range(6):
+    used, rounds = set(), 0
+    # Three in a row are the same one time in nine, forty never.
+    while rounds < 3 or (len(used) < 2 and rounds < 40):
+        rounds += 1
         marks = {name: smb.mark() for name, smb in caps.items()}
         client("sync")
         record = client.json("explain")
@@ -450,7 +478,7 @@ def _(t):
         trees = caps[name].trees(marks[name])
         need("IPC$" in trees[:trees.index("packway")], "IPC$ before the share", trees)
         used.add(name)
-    need(len(used) > 1, "one CAP only in six draws of three", used)
+    need(len(used) > 1, "one CAP only in forty draws of three", used)
 
 
 def command_of(pid):
