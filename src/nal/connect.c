@@ -306,10 +306,13 @@ bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, st
 {
 	for (;;) {
 		struct attempt_step step;
+		uint64_t looked_ms;
 
 		came_back(c);
+		/* On a busy machine we may come late ourselves: who answered in time is seen. */
+		looked_ms = now();
 		step_lines(c);
-		step = attempt_next(&c->attempt, now());
+		step = attempt_next(&c->attempt, looked_ms);
 		switch (step.action) {
 		case ATTEMPT_CONNECT:
 			start_line(c, step.index);
