@@ -10,6 +10,7 @@
 #include "agent/scene.h"
 #include "common/log.h"
 #include "common/wire.h"
+#include "nal/curlcalls.h"
 
 #define IDLE_STEP_MS 30000      /* how long an open connection may be late in being closed */
 #define KEPT_PIECE   (8 << 20)  /* greater ones are given back as soon as they are free */
@@ -18,23 +19,42 @@
 static const struct {
 	const char *op;
 	worker_handler_fn *handler;
-	bool offline; /* true: answered only without network, and the other way round */
+	/* TALKS: most likely over HTTP; LOOKS: rarely; OFFLINE: answered only without network,
+	 * which the others are not. */
+	enum { TALKS, LOOKS, OFFLINE } kind;
 } operations[] = {
-	{ "refresh", op_refresh, false },
-	{ "locate", op_locate, false },
-	{ "fetch", op_fetch, false },
-	{ "connections", op_connections, false },
-	{ "upload", op_upload, false },
-	{ "receipts", op_receipts, false },
-	{ "doctor", op_doctor, false },
-	{ "probe", op_probe, false },
-	{ "demand", op_demand, false },
-	{ "found", op_found, true },
-	{ "evaluate", op_evaluate, true },
-	{ "seal", op_seal, true },
-	{ "receipt-check", op_receipt_check, true },
-	{ "verify", op_verify, true },
+	{ "refresh", op_refresh, TALKS },
+	{ "locate", op_locate, LOOKS },
+	{ "fetch", op_fetch, TALKS },
+	{ "connections", op_connections, LOOKS },
+	{ "upload", op_upload, TALKS },
+	{ "receipts", op_receipts, TALKS },
+	{ "doctor", op_doctor, LOOKS },
+	{ "probe", op_probe, TALKS },
+	{ "demand", op_demand, TALKS },
+	{ "found", op_found, OFFLINE },
+	{ "evaluate", op_evaluate, OFFLINE },
+	{ "seal", op_seal, OFFLINE },
+	{ "receipt-check", op_receipt_check, OFFLINE },
+	{ "verify", op_verify, OFFLINE },
 };
+
+static void *load_http(void *unused UNUSED)
+{
+	struct curlcalls ignored;
+	struct err err;
+
+	if (!curlcalls_load(&ignored, &err))
+		log_debug("%s", err.why);
+	return NULL;
+}
+
+/* libcurl takes as long to load as the policy to be verified; so it is loaded meanwhile. */
+static void load_http_ahead(struct worker *w)
+{
+	if (!w->loads_http)
+		w->loads_http = pthread_create(&w->http_loader, NULL, load_http, NULL) == 0;
+}
 
 bool worker_event(struct worker *w, json_t *event)
 {
@@ -63,8 +83,11 @@ static bool dispatch(json_t **result_out, struct worker *w, const json_t *reques
 		return false;
 	for (size_t i = 0; i < COUNT_OF(operations); i++)
 		if (strcmp(operations[i].op, op) == 0 &&
-		    operations[i].offline == w->options.offline)
+		    (operations[i].kind == OFFLINE) == w->options.offline) {
+			if (operations[i].kind == TALKS)
+				load_http_ahead(w);
 			return operations[i].handler(result_out, w, request, err);
+		}
 	return err_set(err, ERR_USAGE, "the worker has no operation \"%s\"%s", op,
 		       w->options.offline ? " without network" : "");
 }
@@ -200,6 +223,8 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 	attach(&peers, socket);
 	keep_memory();
 	loop(&w, &peers);
+	if (w.loads_http)
+		(void)pthread_join(w.http_loader, NULL);
 	op_demand_close(&w);
 	scene_free(w.scene);
 	while (peers.count > 0)

@@ -9,6 +9,7 @@
 #ifndef AGENT_WORKER_H
 #define AGENT_WORKER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,6 +47,8 @@ struct worker {
 	int peer;              /* the socket of the request at hand */
 	int64_t viewer;        /* uid of the user who asks; -1: the system (context.h) */
 	bool peer_gone;        /* nobody listens to the request at hand any more */
+	bool loads_http;       /* http_loader was started, to load libcurl before it is needed */
+	pthread_t http_loader;
 };
 
 /* Handle one request; the caller owns *result_out. Events go out by worker_event. */

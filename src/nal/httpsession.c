@@ -206,7 +206,15 @@ static void pin_address(struct httpsession *s, const struct way_target *target)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	line = alloc_printf(form, target->where->host, target->where->port, address);
 #pragma GCC diagnostic pop
-	s->resolved = curl_slist_append(NULL, line);
+	s->resolved = s->curl.slist_append(NULL, line);
+}
+
+static bool load(struct httpsession *s, struct err *err)
+{
+	if (!curlcalls_load(&s->curl, err))
+		return false;
+	s->multi = s->curl.multi_init();
+	return s->multi != NULL || err_set(err, ERR_MEMORY, "libcurl: no memory for a session");
 }
 
 enum nal_class httpsession_open(struct session **out, const struct way_target *target,
@@ -219,13 +227,11 @@ enum nal_class httpsession_open(struct session **out, const struct way_target *t
 	s->connect_ms = limits->connect_ms;
 	for (size_t i = 0; i < COUNT_OF(s->sockets); i++)
 		s->sockets[i] = -1;
-	s->multi = curl_multi_init();
-	if (s->multi == NULL) {
+	if (!load(s, err)) {
 		httpsession_close(&s->session);
-		err_set(err, ERR_MEMORY, "libcurl: no memory for a session");
 		return NAL_CLASS_UNKNOWN;
 	}
-	(void)curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)HTTPSESSION_SOCKETS_MAX);
+	(void)s->curl.multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)HTTPSESSION_SOCKETS_MAX);
 	pin_address(s, target);
 	*out = &s->session;
 	return NAL_CLASS_OK;
@@ -237,10 +243,11 @@ void httpsession_close(struct session *session)
 	sigset_t before;
 	bool was_pending = hold_sigpipe(&before);
 
-	if (s->multi != NULL)
-		curl_multi_cleanup(s->multi);
+	if (s->multi != NULL) {
+		s->curl.multi_cleanup(s->multi);
+		s->curl.slist_free_all(s->resolved);
+	}
 	release_sigpipe(&before, was_pending);
-	curl_slist_free_all(s->resolved);
 	if (s->link.fd >= 0)
 		close(s->link.fd);
 	free(s);
@@ -282,7 +289,7 @@ static const char *header(const struct httpsession_exchange *x, const char *name
 {
 	struct curl_header *h;
 
-	if (curl_easy_header(x->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+	if (x->session->curl.easy_header(x->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
 		return NULL;
 	return h->value;
 }
@@ -296,6 +303,7 @@ static void protocol_fault(struct httpsession_exchange *x)
 static bool read_head(struct httpsession_exchange *x)
 {
 	struct httpsession_answer *a = x->answer;
+	const struct curlcalls *curl = &x->session->curl;
 	const char *encoding = header(x, "Content-Encoding");
 	const char *range = header(x, "Content-Range");
 	curl_off_t length = -1;
@@ -303,8 +311,8 @@ static bool read_head(struct httpsession_exchange *x)
 	if (x->head_seen)
 		return x->fault == NAL_CLASS_OK;
 	x->head_seen = true;
-	(void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &a->status);
-	(void)curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	(void)curl->easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &a->status);
+	(void)curl->easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	a->length = length >= 0 ? (uint64_t)length : UINT64_MAX;
 	a->has_range = range != NULL && httpanswer_range(&a->range, range);
 	httpanswer_token(a->token, header(x, "ETag"), header(x, "Last-Modified"));
@@ -414,54 +422,56 @@ static int rewind_body(void *ctx, curl_off_t offset, int origin)
 static void set_session_options(struct httpsession_exchange *x, const struct way_limits *limits)
 {
 	struct httpsession *s = x->session;
+	const struct curlcalls *curl = &s->curl;
 
-	curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(x->easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a dead resolver */
-	curl_easy_setopt(x->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(x->easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(x->easy, CURLOPT_USERAGENT, "packway/" PACKWAY_VERSION);
-	curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-	curl_easy_setopt(x->easy, CURLOPT_TCP_NODELAY, 1L);
-	curl_easy_setopt(x->easy, CURLOPT_MAXAGE_CONN, CONN_AGE_S);
-	curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETDATA, s);
-	curl_easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, is_connected);
-	curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-	curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETDATA, s);
+	curl->easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
+	curl->easy_setopt(x->easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a dead resolver */
+	curl->easy_setopt(x->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl->easy_setopt(x->easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl->easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl->easy_setopt(x->easy, CURLOPT_USERAGENT, "packway/" PACKWAY_VERSION);
+	curl->easy_setopt(x->easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+	curl->easy_setopt(x->easy, CURLOPT_TCP_NODELAY, 1L);
+	curl->easy_setopt(x->easy, CURLOPT_MAXAGE_CONN, CONN_AGE_S);
+	curl->easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl->easy_setopt(x->easy, CURLOPT_OPENSOCKETDATA, s);
+	curl->easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, is_connected);
+	curl->easy_setopt(x->easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	curl->easy_setopt(x->easy, CURLOPT_CLOSESOCKETDATA, s);
 	if (s->resolved != NULL)
-		curl_easy_setopt(x->easy, CURLOPT_RESOLVE, s->resolved);
+		curl->easy_setopt(x->easy, CURLOPT_RESOLVE, s->resolved);
 	if (limits->tls_ca_file != NULL)
-		curl_easy_setopt(x->easy, CURLOPT_CAINFO, limits->tls_ca_file);
+		curl->easy_setopt(x->easy, CURLOPT_CAINFO, limits->tls_ca_file);
 }
 
 static void set_request_options(struct httpsession_exchange *x)
 {
 	const struct httpsession_request *r = x->request;
+	const struct curlcalls *curl = &x->session->curl;
 
-	curl_easy_setopt(x->easy, CURLOPT_URL, r->url);
-	curl_easy_setopt(x->easy, CURLOPT_HEADERFUNCTION, count_head);
-	curl_easy_setopt(x->easy, CURLOPT_HEADERDATA, x);
-	curl_easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, take_body);
-	curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
-	curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, r->method);
+	curl->easy_setopt(x->easy, CURLOPT_URL, r->url);
+	curl->easy_setopt(x->easy, CURLOPT_HEADERFUNCTION, count_head);
+	curl->easy_setopt(x->easy, CURLOPT_HEADERDATA, x);
+	curl->easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl->easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
+	curl->easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, r->method);
 	if (strcmp(r->method, "HEAD") == 0)
-		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+		curl->easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
 	if (r->put != NULL) {
 		uint64_t size = r->put->bytes.data != NULL ? r->put->bytes.size : r->put->size;
 
-		curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
-		curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
-		curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, give_body);
-		curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
-		curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);
-		curl_easy_setopt(x->easy, CURLOPT_SEEKDATA, x);
-		x->headers = curl_slist_append(x->headers, "Expect:");
+		curl->easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
+		curl->easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+		curl->easy_setopt(x->easy, CURLOPT_READFUNCTION, give_body);
+		curl->easy_setopt(x->easy, CURLOPT_READDATA, x);
+		curl->easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);
+		curl->easy_setopt(x->easy, CURLOPT_SEEKDATA, x);
+		x->headers = curl->slist_append(x->headers, "Expect:");
 	}
-	x->headers = curl_slist_append(x->headers, "Accept-Encoding: identity");
+	x->headers = curl->slist_append(x->headers, "Accept-Encoding: identity");
 	for (size_t i = 0; i < COUNT_OF(r->headers) && r->headers[i] != NULL; i++)
-		x->headers = curl_slist_append(x->headers, r->headers[i]);
-	curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
+		x->headers = curl->slist_append(x->headers, r->headers[i]);
+	curl->easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
 }
 
 static const struct {
@@ -510,16 +520,17 @@ static enum nal_class connect_fault(struct httpsession_exchange *x)
 
 static enum nal_class curl_fault(struct httpsession_exchange *x, CURLcode code)
 {
+	const char *words = x->session->curl.easy_strerror(code);
+
 	if (code == CURLE_COULDNT_CONNECT)
 		return connect_fault(x);
 	for (size_t i = 0; i < COUNT_OF(curl_faults); i++) {
 		if (curl_faults[i].curl != code)
 			continue;
-		err_set(x->err, curl_faults[i].code, "%s (%s)", curl_faults[i].words,
-			curl_easy_strerror(code));
+		err_set(x->err, curl_faults[i].code, "%s (%s)", curl_faults[i].words, words);
 		return curl_faults[i].class;
 	}
-	err_set(x->err, ERR_NET, "%s", curl_easy_strerror(code));
+	err_set(x->err, ERR_NET, "%s", words);
 	return NAL_CLASS_UNKNOWN;
 }
 
@@ -540,6 +551,7 @@ static enum nal_class pace_fault(struct httpsession_exchange *x, enum pace_verdi
 /* Drive the transfer until it ends or its pace is refused; *code_out is libcurl's result. */
 static enum nal_class drive(struct httpsession_exchange *x, CURLcode *code_out)
 {
+	const struct curlcalls *curl = &x->session->curl;
 	CURLM *multi = x->session->multi;
 	int running = 1, queued;
 	CURLMsg *msg;
@@ -547,15 +559,15 @@ static enum nal_class drive(struct httpsession_exchange *x, CURLcode *code_out)
 	for (;;) {
 		enum pace_verdict verdict;
 
-		if (curl_multi_perform(multi, &running) != CURLM_OK || running == 0)
+		if (curl->multi_perform(multi, &running) != CURLM_OK || running == 0)
 			break;
 		verdict = pace_check(&x->pace, now());
 		if (verdict != PACE_FINE)
 			return pace_fault(x, verdict);
-		(void)curl_multi_poll(multi, NULL, 0, (int)pace_wait_ms(&x->pace, now()), NULL);
+		(void)curl->multi_poll(multi, NULL, 0, (int)pace_wait_ms(&x->pace, now()), NULL);
 	}
 	*code_out = CURLE_FAILED_INIT;
-	while ((msg = curl_multi_info_read(multi, &queued)) != NULL)
+	while ((msg = curl->multi_info_read(multi, &queued)) != NULL)
 		if (msg->msg == CURLMSG_DONE)
 			*code_out = msg->data.result;
 	return NAL_CLASS_OK;
@@ -565,7 +577,7 @@ static enum nal_class judge(struct httpsession_exchange *x, CURLcode code)
 {
 	long connects = 0;
 
-	(void)curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &connects);
+	(void)x->session->curl.easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &connects);
 	x->session->session.counts.connects += connects > 0 ? (uint64_t)connects : 0;
 	if (x->fault != NAL_CLASS_OK)
 		return x->fault;
@@ -581,24 +593,28 @@ static enum nal_class judge(struct httpsession_exchange *x, CURLcode code)
 /* ERR_MEMORY where libcurl has none. The rest of `x` is filled. */
 static bool set_out(struct httpsession_exchange *x, const struct way_limits *limits)
 {
+	const struct curlcalls *curl = &x->session->curl;
+
 	*x->answer = (struct httpsession_answer){ .length = UINT64_MAX };
 	x->session->session.counts.requests++;
-	x->easy = curl_easy_init();
+	x->easy = curl->easy_init();
 	if (x->easy == NULL)
 		return err_set(x->err, ERR_MEMORY, "libcurl: no memory for a request");
 	set_session_options(x, limits);
 	set_request_options(x);
 	pace_begin(&x->pace, limits, now());
-	(void)curl_multi_add_handle(x->session->multi, x->easy);
+	(void)curl->multi_add_handle(x->session->multi, x->easy);
 	return true;
 }
 
 static void put_away(struct httpsession_exchange *x)
 {
+	const struct curlcalls *curl = &x->session->curl;
+
 	if (x->easy != NULL)
-		(void)curl_multi_remove_handle(x->session->multi, x->easy);
-	curl_easy_cleanup(x->easy);
-	curl_slist_free_all(x->headers);
+		(void)curl->multi_remove_handle(x->session->multi, x->easy);
+	curl->easy_cleanup(x->easy);
+	curl->slist_free_all(x->headers);
 }
 
 static enum nal_class ask_once(struct httpsession_answer *answer, char **redirect_out,
@@ -620,7 +636,8 @@ static enum nal_class ask_once(struct httpsession_answer *answer, char **redirec
 		class = drive(&x, &code);
 		if (class == NAL_CLASS_OK)
 			class = judge(&x, code);
-		if (curl_easy_getinfo(x.easy, CURLINFO_REDIRECT_URL, &redirect) == CURLE_OK)
+		if (session->curl.easy_getinfo(x.easy, CURLINFO_REDIRECT_URL, &redirect) ==
+		    CURLE_OK)
 			*redirect_out = alloc_text(redirect);
 	}
 	put_away(&x);
@@ -634,6 +651,7 @@ struct httpsession_exchange *httpsession_begin(struct httpsession_answer *answer
 					       const struct way_limits *limits, struct err *err)
 {
 	struct httpsession_exchange *x = alloc_zeroed(1, sizeof(*x));
+	const struct curlcalls *curl = &session->curl;
 
 	*x = (struct httpsession_exchange){
 		.session = session, .request = request, .answer = answer, .err = err
@@ -643,28 +661,29 @@ struct httpsession_exchange *httpsession_begin(struct httpsession_answer *answer
 		x->code = CURLE_OUT_OF_MEMORY;
 		return x;
 	}
-	(void)curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
-	(void)curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_unconnected);
-	(void)curl_easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, may_be_connected);
+	(void)curl->easy_setopt(x->easy, CURLOPT_PRIVATE, x);
+	(void)curl->easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_unconnected);
+	(void)curl->easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, may_be_connected);
 	/* Streams of one HTTP/2 connection would share one window, and every lost packet. */
-	(void)curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	(void)curl->easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	return x;
 }
 
 void httpsession_turn(struct httpsession *session, uint32_t wait_ms)
 {
+	const struct curlcalls *curl = &session->curl;
 	int running, queued;
 	CURLMsg *msg;
 	sigset_t before;
 	bool was_pending = hold_sigpipe(&before);
 
-	(void)curl_multi_poll(session->multi, NULL, 0, (int)wait_ms, NULL);
-	(void)curl_multi_perform(session->multi, &running);
-	while ((msg = curl_multi_info_read(session->multi, &queued)) != NULL) {
+	(void)curl->multi_poll(session->multi, NULL, 0, (int)wait_ms, NULL);
+	(void)curl->multi_perform(session->multi, &running);
+	while ((msg = curl->multi_info_read(session->multi, &queued)) != NULL) {
 		char *owner = NULL;
 
 		if (msg->msg != CURLMSG_DONE ||
-		    curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &owner) != CURLE_OK ||
+		    curl->easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &owner) != CURLE_OK ||
 		    owner == NULL)
 			continue;
 		((struct httpsession_exchange *)(void *)owner)->is_over = true;
@@ -718,30 +737,31 @@ uint32_t httpsession_round_trip_us(const struct httpsession *s)
 	return least == UINT32_MAX ? 0 : least;
 }
 
-static bool is_same_part(CURLU *a, CURLU *b, CURLUPart part)
+static bool is_same_part(const struct curlcalls *curl, CURLU *a, CURLU *b, CURLUPart part)
 {
 	char *x = NULL, *y = NULL;
-	bool same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-		    curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	bool same = curl->url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		    curl->url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
 		    text_equal_nocase(x, y);
 
-	curl_free(x);
-	curl_free(y);
+	curl->free(x);
+	curl->free(y);
 	return same;
 }
 
 /* A server may send us on within itself, nowhere else: another host was not chosen. */
-static bool stays_on_server(const char *from, const char *to)
+static bool stays_on_server(const struct curlcalls *curl, const char *from, const char *to)
 {
-	CURLU *a = curl_url(), *b = curl_url();
+	CURLU *a = curl->url(), *b = curl->url();
 	bool stays = a != NULL && b != NULL &&
-		     curl_url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK &&
-		     curl_url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK &&
-		     is_same_part(a, b, CURLUPART_SCHEME) && is_same_part(a, b, CURLUPART_HOST) &&
-		     is_same_part(a, b, CURLUPART_PORT);
+		     curl->url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK &&
+		     curl->url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK &&
+		     is_same_part(curl, a, b, CURLUPART_SCHEME) &&
+		     is_same_part(curl, a, b, CURLUPART_HOST) &&
+		     is_same_part(curl, a, b, CURLUPART_PORT);
 
-	curl_url_cleanup(a);
-	curl_url_cleanup(b);
+	curl->url_cleanup(a);
+	curl->url_cleanup(b);
 	return stays;
 }
 
@@ -763,7 +783,8 @@ enum nal_class httpsession_ask(struct httpsession_answer *answer, struct httpses
 
 		if (!is_redirect(answer, redirect))
 			return class;
-		if (request->put != NULL || !stays_on_server(request->url, redirect)) {
+		if (request->put != NULL ||
+		    !stays_on_server(&session->curl, request->url, redirect)) {
 			err_set(err, ERR_NET_PROTOCOL, "the server sends us elsewhere: %s",
 				redirect);
 			return NAL_CLASS_PROTOCOL;

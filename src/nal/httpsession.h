@@ -10,12 +10,12 @@
 #ifndef NAL_HTTPSESSION_H
 #define NAL_HTTPSESSION_H
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
 #include "common/macros.h"
+#include "nal/curlcalls.h"
 #include "nal/httpanswer.h"
 #include "nal/provider.h"
 
@@ -25,6 +25,7 @@
 
 struct httpsession {
 	struct session session; /* first, so that the two can be cast */
+	struct curlcalls curl;
 	CURLM *multi;
 	struct curl_slist *resolved; /* the address that was connected to, pinned */
 	struct way_link link;        /* connected, not used yet; fd -1: none */
