@@ -18,11 +18,12 @@
 #include "content/index.h"
 #include "content/pack.h"
 
-#define DIR_MODE      0700
-#define FILE_MODE     0600
-#define BATCH_CHUNKS  32
-#define WAIT_SLICE_MS 50
-#define RATE_SPAN_MS  1000
+#define DIR_MODE           0700
+#define FILE_MODE          0600
+#define BATCH_CHUNKS       32
+#define FRAME_BATCH_CHUNKS 8 /* what a hand takes of a frame that another one decoded */
+#define WAIT_SLICE_MS      50
+#define RATE_SPAN_MS       1000
 
 static const char *const result_names[] = {
 	[ASSEMBLE_DONE] = "done",           [ASSEMBLE_FAILED] = "failed",
@@ -65,6 +66,35 @@ static void keep_spare(struct assemble *a, struct buf *b)
 	buf_release(b);
 }
 
+/* A decoded frame, whose chunks any hand may land. */
+struct landing_share {
+	struct assemble *a;
+	const struct index_frame *frame;
+	struct span raw;
+	atomic_bool is_bad;
+};
+
+static void land_batch(void *ctx, unsigned member, unsigned item)
+{
+	struct landing_share *s = ctx;
+	uint32_t first = item * FRAME_BATCH_CHUNKS;
+	uint32_t count = MIN_OF((uint32_t)FRAME_BATCH_CHUNKS, s->frame->chunk_count - first);
+
+	if (!atomic_load(&s->is_bad) &&
+	    !landing_chunks(&s->a->hands[member], s->a->index, s->frame->first_chunk + first, count,
+			    s->raw))
+		atomic_store(&s->is_bad, true);
+}
+
+static void land_frame(struct assemble *a, unsigned member, uint32_t frame, struct span stored)
+{
+	struct landing_share s = { .a = a, .frame = index_frame_at(a->index, frame) };
+
+	if (landing_decode(&s.raw, &a->hands[member], a->index, frame, stored))
+		crew_share(a->crew, member, land_batch, &s,
+			   (s.frame->chunk_count + FRAME_BATCH_CHUNKS - 1) / FRAME_BATCH_CHUNKS);
+}
+
 static void run_job(void *ctx, unsigned member, void *arg)
 {
 	struct assemble *a = ctx;
@@ -82,7 +112,7 @@ static void run_job(void *ctx, unsigned member, void *arg)
 		landing_guess(hand, job->first, a->twins);
 		break;
 	case ASSEMBLE_JOB_FRAME:
-		landing_frame(hand, a->index, job->first, buf_span(&job->stored));
+		land_frame(a, member, job->first, buf_span(&job->stored));
 		break;
 	case ASSEMBLE_JOB_MADE:
 		landing_made(hand, job->first, job->count, buf_span(&job->stored));

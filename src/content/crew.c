@@ -6,16 +6,26 @@
 
 #include "common/alloc.h"
 
+/* A job's work in items, for whoever comes to take one; under the crew's lock. */
+struct share {
+	crew_share_fn fn;
+	void *ctx;
+	unsigned next, count;
+	unsigned running; /* items in hand */
+	struct share *other;
+};
+
 struct crew {
 	pthread_mutex_t lock;
-	pthread_cond_t given; /* a job came, or the end */
-	pthread_cond_t done;  /* a job was finished */
+	pthread_cond_t given; /* a job or a share came, or the end */
+	pthread_cond_t done;  /* a job or an item was finished, or a share came */
 	pthread_t threads[CREW_THREADS_MAX];
 	unsigned thread_count;
 	unsigned members_named; /* numbers handed to threads so far */
 	void *queue[CREW_DEPTH_MAX];
 	unsigned head, count, depth;
 	unsigned running; /* jobs in hand */
+	struct share *shares;
 	bool ending;
 	crew_fn fn;
 	void *ctx;
@@ -41,7 +51,71 @@ static void work_one(struct crew *crew, unsigned member)
 	crew->fn(crew->ctx, member, job);
 	pthread_mutex_lock(&crew->lock);
 	crew->running--;
-	pthread_cond_signal(&crew->done);
+	pthread_cond_broadcast(&crew->done);
+}
+
+/* Do one item with the lock released meanwhile. */
+static void share_one(struct crew *crew, struct share *s, unsigned member)
+{
+	unsigned item = s->next++;
+
+	s->running++;
+	pthread_mutex_unlock(&crew->lock);
+	s->fn(s->ctx, member, item);
+	pthread_mutex_lock(&crew->lock);
+	s->running--;
+	if (s->running == 0)
+		pthread_cond_broadcast(&crew->done);
+}
+
+static struct share *open_share(const struct crew *crew)
+{
+	struct share *s = crew->shares;
+
+	while (s != NULL && s->next == s->count)
+		s = s->other;
+	return s;
+}
+
+/* Do a job, or else an item of one; false if there is neither. The lock is held. */
+static bool find_work(struct crew *crew, unsigned member)
+{
+	struct share *s;
+
+	if (crew->count > 0) {
+		work_one(crew, member);
+		return true;
+	}
+	s = open_share(crew);
+	if (s != NULL)
+		share_one(crew, s, member);
+	return s != NULL;
+}
+
+static void close_share(struct crew *crew, const struct share *s)
+{
+	struct share **at = &crew->shares;
+
+	while (*at != s)
+		at = &(*at)->other;
+	*at = s->other;
+}
+
+void crew_share(struct crew *crew, unsigned member, crew_share_fn fn, void *ctx, unsigned count)
+{
+	struct share s = { .fn = fn, .ctx = ctx, .count = count };
+
+	pthread_mutex_lock(&crew->lock);
+	s.other = crew->shares;
+	crew->shares = &s;
+	pthread_cond_broadcast(&crew->given);
+	pthread_cond_broadcast(&crew->done);
+	while (s.next < s.count)
+		share_one(crew, &s, member);
+	while (s.running > 0)
+		pthread_cond_wait(&crew->done, &crew->lock);
+	close_share(crew, &s);
+	pthread_mutex_unlock(&crew->lock);
 }
 
 static void *member_main(void *arg)
@@ -51,13 +125,9 @@ static void *member_main(void *arg)
 
 	pthread_mutex_lock(&crew->lock);
 	member = ++crew->members_named;
-	for (;;) {
-		while (crew->count == 0 && !crew->ending)
+	while (find_work(crew, member) || !crew->ending)
+		if (crew->count == 0 && open_share(crew) == NULL && !crew->ending)
 			pthread_cond_wait(&crew->given, &crew->lock);
-		if (crew->count == 0)
-			break;
-		work_one(crew, member);
-	}
 	pthread_mutex_unlock(&crew->lock);
 	return NULL;
 }
@@ -116,11 +186,8 @@ void crew_give(struct crew *crew, void *job)
 void crew_drain(struct crew *crew)
 {
 	pthread_mutex_lock(&crew->lock);
-	while (crew->count > 0 || crew->running > 0) {
-		if (crew->count > 0)
-			work_one(crew, 0);
-		else
+	while (crew->count > 0 || crew->running > 0)
+		if (!find_work(crew, 0))
 			pthread_cond_wait(&crew->done, &crew->lock);
-	}
 	pthread_mutex_unlock(&crew->lock);
 }

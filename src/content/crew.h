@@ -6,7 +6,8 @@
  * Jobs run in any order; each gets the number of the member that runs it, below crew_size, so
  * that members can have their own buffers.
  *
- * One thread gives and drains; `fn` must not call the crew.
+ * A job that is long may share its work (crew_share), so that the last ones given keep every
+ * member busy too. One thread gives and drains; of the crew, `fn` may call crew_share alone.
  */
 #ifndef CONTENT_CREW_H
 #define CONTENT_CREW_H
@@ -17,6 +18,7 @@
 #define CREW_DEPTH_MAX   16
 
 typedef void (*crew_fn)(void *ctx, unsigned member, void *job);
+typedef void (*crew_share_fn)(void *ctx, unsigned member, unsigned item);
 
 struct crew;
 
@@ -32,6 +34,12 @@ unsigned crew_size(const struct crew *crew);
 
 /* Hand over a job; blocks, working, while the queue is full. */
 void crew_give(struct crew *crew, void *job);
+
+/*
+ * Within a job of `member`: have fn(ctx, member, item) done for each item below `count`, by this
+ * member and by those that have nothing else to do, in any order. Returns when all are done.
+ */
+void crew_share(struct crew *crew, unsigned member, crew_share_fn fn, void *ctx, unsigned count);
 
 /* Work and wait until every job is done. What the jobs wrote is visible afterwards. */
 void crew_drain(struct crew *crew);

@@ -313,25 +313,29 @@ static bool decode(struct span *raw, struct landing_hand *h, const struct index_
 	return frame_decode(h->raw, f->raw_size, h->decoder, f->codec, stored, &ignored);
 }
 
-void landing_frame(struct landing_hand *h, const struct index *idx, uint32_t frame,
-		   struct span stored)
+bool landing_decode(struct span *raw, struct landing_hand *h, const struct index *idx,
+		    uint32_t frame, struct span stored)
 {
-	const struct index_frame *f = index_frame_at(idx, frame);
 	struct err ignored = { 0 };
-	struct span raw;
 
 	/* After a corrupt frame the ones behind it still count; a tree that cannot be written stays
 	 * so. */
 	if (atomic_load(&h->landing->broken) &&
 	    landing_fault(h->landing, &ignored) == LANDING_LOCAL)
-		return;
-	if (!decode(&raw, h, f, stored)) {
-		note_corrupt(h->landing, idx, frame, "cannot be decoded");
-		return;
-	}
-	for (uint32_t n = f->first_chunk; n < f->first_chunk + f->chunk_count; n++)
+		return false;
+	if (decode(raw, h, index_frame_at(idx, frame), stored))
+		return true;
+	note_corrupt(h->landing, idx, frame, "cannot be decoded");
+	return false;
+}
+
+bool landing_chunks(struct landing_hand *h, const struct index *idx, uint32_t first, uint32_t count,
+		    struct span raw)
+{
+	for (uint32_t n = first; n < first + count; n++)
 		if (!land_fetched(h, idx, index_chunk_at(idx, n), raw))
-			return;
+			return false;
+	return true;
 }
 
 /* Land one chunk at its place `n` of the stream. */

@@ -99,11 +99,18 @@ void landing_copy(struct landing_hand *h, const struct plan_copy *copies, uint32
 void landing_guess(struct landing_hand *h, uint32_t chunk, const uint32_t *twins);
 
 /*
- * Land what is missing of frame number `frame`, whose bytes are `stored`; `pack` names it in the
- * fault where the bytes are wrong.
+ * Frame number `frame`, whose bytes are `stored`, decoded into *raw: bytes of the hand, valid until
+ * it decodes another, or of `stored`. False: there is nothing to land; the fault is noted.
  */
-void landing_frame(struct landing_hand *h, const struct index *idx, uint32_t frame,
-		   struct span stored);
+bool landing_decode(struct span *raw, struct landing_hand *h, const struct index *idx,
+		    uint32_t frame, struct span stored) MUST_USE;
+
+/*
+ * Land what is missing of the chunks [first, first + count) of the index, all of one frame, whose
+ * decoded bytes are `raw`. False if the bytes are wrong or cannot be written, which is noted.
+ */
+bool landing_chunks(struct landing_hand *h, const struct index *idx, uint32_t first, uint32_t count,
+		    struct span raw) MUST_USE;
 
 /*
  * Land what is missing of the places [first, first + count), whose bytes follow each other in
