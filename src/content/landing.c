@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/large.h"
 #include "content/pack.h"
 
 enum chunk_state {
@@ -86,13 +87,21 @@ bool landing_is_done(const struct landing *l, uint32_t n)
 	return atomic_load(&l->state[n]) == CHUNK_DONE;
 }
 
+/* A large page would be most of the memory that a small package takes. */
+static uint8_t *room_for_frames(const struct landing *l)
+{
+	return manifest_stream_size(l->want->manifest) < FRAME_RAW_MAX
+		       ? alloc_resize(NULL, FRAME_RAW_MAX)
+		       : large_alloc(FRAME_RAW_MAX);
+}
+
 void landing_hand_init(struct landing_hand *h, struct landing *l)
 {
 	*h = (struct landing_hand){
 		.landing = l,
 		.hash = digest_new(),
 		.decoder = frame_decoder_new(),
-		.raw = alloc_resize(NULL, FRAME_RAW_MAX),
+		.raw = room_for_frames(l),
 	};
 	tree_files_init(&h->out, l->tree);
 	tree_files_init(&h->seed, NULL);

@@ -1,0 +1,27 @@
+#include "common/large.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "common/alloc.h"
+
+#define PAGE ((size_t)2 << 20)
+
+/* What is left over behind whole pages gets one only if it fills half of it. */
+static size_t advised_of(size_t size)
+{
+	return (size + PAGE / 2) / PAGE * PAGE;
+}
+
+void *large_alloc(size_t size)
+{
+	void *memory;
+
+	if (size < LARGE_FROM)
+		return alloc_resize(NULL, size);
+	memory = aligned_alloc(PAGE, (size + PAGE - 1) / PAGE * PAGE);
+	if (memory == NULL)
+		return alloc_resize(NULL, size); /* which tells if there is none at all */
+	(void)madvise(memory, advised_of(size), MADV_HUGEPAGE);
+	return memory;
+}

@@ -1,0 +1,18 @@
+/*
+ * Memory in large pages, where the kernel has some: each small page of fresh memory costs a fault,
+ * which for buffers of megabytes is more than what is then done to them. For those that are written
+ * from end to end; others would hold more memory than they use.
+ */
+#ifndef COMMON_LARGE_H
+#define COMMON_LARGE_H
+
+#include <stddef.h>
+
+#include "common/macros.h"
+
+#define LARGE_FROM ((size_t)1 << 20) /* less than that is not worth it */
+
+/* `size` bytes, not set; the caller frees them with free(). Never NULL, as of alloc.h. */
+void *large_alloc(size_t size) MUST_USE;
+
+#endif
