@@ -290,6 +290,23 @@ static bool mark(size_t *sent_out, struct job *job, const struct state_identity 
 	       mark_all(outbox, sent, OUTBOX_SENT, now_s, err);
 }
 
+/* For `status`: why records are here still, though there was somebody to send them to. */
+static void note_waiting(const struct job *job, const char *why)
+{
+	json_auto_t *doc = json_object();
+	SCOPED_TEXT char *path = state_path(job->state, STATE_UPLOAD);
+	struct err ignored;
+
+	if (why == NULL) {
+		(void)unlink(path);
+		return;
+	}
+	log_warn("some records wait: %s", why);
+	jsondoc_set_text(doc, "why", why);
+	if (!state_write_json(job->state, STATE_UPLOAD, doc, &ignored))
+		log_debug("%s: %s", STATE_UPLOAD, ignored.why);
+}
+
 static bool upload(size_t *sent_out, struct job *job, const struct state_identity *id,
 		   const struct outbox_envelopes *due, struct err *err)
 {
@@ -301,8 +318,9 @@ static bool upload(size_t *sent_out, struct job *job, const struct state_identit
 	question = new_upload(job, due);
 	if (!job_ask_worker(&answer, job, question, err))
 		return false;
-	if (json_array_size(json_object_get(answer, "sent")) < due->count)
-		log_warn("some records wait: %s", jsondoc_text(answer, "why"));
+	note_waiting(job, json_array_size(json_object_get(answer, "sent")) < due->count
+				  ? jsondoc_text(answer, "why")
+				  : NULL);
 	return mark(sent_out, job, id, due, answer, err);
 }
 

@@ -109,12 +109,16 @@ static void put_outbox(json_t *status, const struct state *st, const char *strea
 {
 	SCOPED_TEXT char *dir = state_path(st, "outbox");
 	SCOPED(outbox) struct outbox *outbox = NULL;
+	json_auto_t *last = NULL;
 	struct err err;
 
-	if (outbox_open(&outbox, dir, stream, 0, OUTBOX_WAIT_MS, &err)) {
-		jsondoc_set_int(status, "outbox_records", (int64_t)outbox_waiting(outbox));
-		jsondoc_set_flag(status, "outbox_full", outbox_is_full(outbox));
-	}
+	if (!outbox_open(&outbox, dir, stream, 0, OUTBOX_WAIT_MS, &err))
+		return;
+	if (outbox_waiting(outbox) == 0 || !state_read_json(&last, st, STATE_UPLOAD, &err))
+		last = NULL;
+	jsondoc_set_int(status, "outbox_records", (int64_t)outbox_waiting(outbox));
+	jsondoc_set_flag(status, "outbox_full", outbox_is_full(outbox));
+	jsondoc_set_text(status, "outbox_why", jsondoc_text(last, "why"));
 }
 
 static void put_leaks(json_t *status, const struct state *st)

@@ -32,6 +32,8 @@
 #define STATE_TICKET   "worker/ticket"         /* a copy of root's ticket cache */
 #define STATE_KEY      "worker/credential.key" /* of the fingerprints of credentials */
 
+#define STATE_UPLOAD "upload.json" /* {"why"}: what kept records here when they were sent last */
+
 enum state_enrolment {
 	STATE_NONE,     /* no identity: enroll has never been run, or reset was */
 	STATE_PENDING,  /* an enrolment was sent; the site has not answered */

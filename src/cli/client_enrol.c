@@ -63,9 +63,10 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 static bool verb_reset(struct verb_call *call, struct err *err)
 {
 	static const char *const of_identity[] = {
-		"client.key", "identity.json", "metadata",       "policy",     "worker",
-		"plan.json",  "told.json",     "waits.json",     "quiet.json", "journal",
-		"outbox",     "receipts.json", "inventory.json", "decisions",  "enrolment.env",
+		"client.key",     "identity.json", "metadata",      "policy",
+		"worker",         "plan.json",     "told.json",     "waits.json",
+		"quiet.json",     "journal",       "outbox",        "receipts.json",
+		"inventory.json", "decisions",     "enrolment.env", STATE_UPLOAD,
 	};
 	SCOPED(client) struct client c = { 0 };
 	SCOPED_FD int lock = -1;

@@ -27,6 +27,7 @@ static const struct print_column status_columns[] = {
 	{ "last_error", PRINT_TEXT, NULL },
 	{ "restart_pending", PRINT_TEXT, NULL },
 	{ "outbox_records", PRINT_TEXT, NULL },
+	{ "outbox_why", PRINT_TEXT, "they wait for" },
 	{ "leaks", PRINT_TEXT, NULL },
 	{ NULL },
 };

@@ -100,6 +100,7 @@ static bool run_serve(struct verb_call *call, struct err *err)
 		.distribute_every_s = (int64_t)config_number(c, "distribute-every", 1),
 		.keep_s = (int64_t)config_number(c, "keep", DISTRIBUTE_KEEP_DEFAULT_S),
 		.patch_memory = config_number(c, "patch-memory", 0),
+		.reserve = config_number(c, "reserve", 0),
 		.ready = say_ready,
 		.ctx = call,
 	};
@@ -114,6 +115,10 @@ static const struct option_spec serve_options[] = {
 	  .help = "where to listen (0.0.0.0:8480)" },
 	{ .name = "tls-cert", .type = OPTION_PATH, .help = "certificate chain (PEM)" },
 	{ .name = "tls-key", .type = OPTION_PATH, .help = "its private key (PEM)" },
+	{ .name = "reserve",
+	  .type = OPTION_SIZE,
+	  .value = "SIZE",
+	  .help = "room on the site's disk below which no uploads are taken (64M)" },
 	{ 0 },
 };
 

@@ -3,6 +3,7 @@
 #include "common/alloc.h"
 #include "common/path.h"
 #include "site/owner.h"
+#include "site/reserve.h"
 
 static const struct option_spec options[] = {
 	{ .name = "site", .type = OPTION_PATH, .value = "DIR", .help = "the site's folder" },
@@ -22,6 +23,8 @@ static const struct config_key keys[] = {
 	{ "distribute-every", CONFIG_DURATION, "30s", "how often serve looks at the DPs" },
 	{ "patch-memory", CONFIG_SIZE, "1G",
 	  "memory that making a patch may take; below 512M none is made" },
+	{ "reserve", CONFIG_SIZE, RESERVE_DEFAULT,
+	  "room on the site's disk below which serve takes no uploads" },
 	{ "keep", CONFIG_DURATION, "30d",
 	  "how long content that nothing names stays on DPs and in the library" },
 	{ 0 },

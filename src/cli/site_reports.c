@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "site/report.h"
+#include "site/reserve.h"
 #include "site/sitekeys.h"
 
 static const struct print_column status_columns[] = {
@@ -23,6 +24,7 @@ static bool print_cares(struct verb_call *call, struct site *site, struct err *e
 		{ "text", .title = "alert" },
 		{ 0 },
 	};
+	char short_of_room[RESERVE_WARNING_SIZE];
 	SCOPED_TEXT char *warning = NULL;
 	json_auto_t *alerts = NULL;
 	json_auto_t *keys = NULL;
@@ -34,6 +36,8 @@ static bool print_cares(struct verb_call *call, struct site *site, struct err *e
 	if (!report_alerts(&alerts, site, err) || !sitekeys_list(&keys, site, err))
 		return false;
 	print_section(call->print, "alerts", columns, alerts);
+	if (reserve_warning(short_of_room, site->dir, config_number(call->config, "reserve", 0)))
+		print_note(call->print, "%s", short_of_room);
 	if (sitekeys_can_sign_code(keys))
 		print_note(call->print,
 			   "the keys that sign programs are on this machine (packway-site keys)");

@@ -361,6 +361,7 @@ bool serve_run(struct site *site, const struct serve_options *options, struct er
 		.listen = options->listen,
 		.tls_cert = options->tls_cert,
 		.tls_key = options->tls_key,
+		.reserve = options->reserve,
 		.arrived = on_upload,
 		.ctx = &s,
 	};

@@ -20,11 +20,13 @@
 #include "common/alloc.h"
 #include "common/beneath.h"
 #include "common/digest.h"
+#include "common/log.h"
 #include "common/path.h"
 #include "common/random.h"
 #include "common/text.h"
 #include "site/httprange.h"
 #include "site/own.h"
+#include "site/reserve.h"
 #include "trust/envelope.h"
 
 #define HEADERS_MAX   16384 /* bytes of a request's headers */
@@ -37,7 +39,10 @@ struct server {
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
 	SSL_CTX *tls;
-	int www;         /* folder */
+	int www; /* folder */
+	int dir; /* the site's, where its database lies */
+	uint64_t reserve;
+	bool is_short;   /* of room: uploads are refused */
 	struct buf self; /* OWN_FILE */
 	void (*arrived)(void *ctx);
 	void *ctx;
@@ -247,6 +252,26 @@ static enum put_result store_upload(int folder, const char *object, struct span 
 	return result;
 }
 
+/* For the log, when it begins and when it ends; `status` says it meanwhile. */
+static void note_room(struct server *server, bool is_short)
+{
+	if (is_short && !server->is_short)
+		log_warn("the disk is nearly full: uploads are refused (507) until it has room");
+	else if (!is_short && server->is_short)
+		log_note("the disk has room: uploads are taken again");
+	server->is_short = is_short;
+}
+
+/* The database has to take in what is accepted here, and may lie on another disk. */
+static bool has_room(struct server *server, int folder, size_t size)
+{
+	bool has = reserve_is_kept(folder, server->reserve, size) &&
+		   reserve_is_kept(server->dir, server->reserve, size);
+
+	note_room(server, !has);
+	return has;
+}
+
 static void answer_put(struct server *server, struct evhttp_request *req, enum put_result result)
 {
 	switch (result) {
@@ -286,7 +311,9 @@ static void handle_put(struct server *server, struct evhttp_request *req, char *
 		answer(req, 404, "Not Found");
 		return;
 	}
-	answer_put(server, req, store_upload(folder, object, bytes));
+	answer_put(server, req,
+		   has_room(server, folder, size) ? store_upload(folder, object, bytes)
+						  : PUT_FAILED);
 }
 
 /* ---- requests ---- */
@@ -415,10 +442,12 @@ bool server_open(struct server **out, struct event_base *base, const struct site
 	struct server *server = alloc_zeroed(1, sizeof(*server));
 	SCOPED_TEXT char *www = site_path(site, "www");
 
+	server->reserve = options->reserve;
 	server->arrived = options->arrived;
 	server->ctx = options->ctx;
 	own_write(&server->self, site);
 	server->www = open(www, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	server->dir = open(site->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	server->http = evhttp_new(base);
 	if (server->www < 0) {
 		err_sys(err, ERR_IO, errno, "folder %s", www);
@@ -446,6 +475,7 @@ void server_close(struct server *server)
 		evhttp_free(server->http);
 	SSL_CTX_free(server->tls);
 	path_close_fd(&server->www);
+	path_close_fd(&server->dir);
 	buf_release(&server->self);
 	free(server);
 }

@@ -16,6 +16,7 @@ struct server_options {
 	const char *listen;   /* ADDR:PORT, [ADDR]:PORT */
 	const char *tls_cert; /* PEM chain; NULL: plain HTTP */
 	const char *tls_key;
+	uint64_t reserve;           /* bytes of the disk that no upload may use (reserve.h) */
 	void (*arrived)(void *ctx); /* told after each accepted upload; may be NULL */
 	void *ctx;
 };

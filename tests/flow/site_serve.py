@@ -10,7 +10,8 @@ import signal
 import socket
 import sys
 
-from flow import case, equal, free_port, main, need, program, wait_for
+from flow import case, equal, free_port, main, need, program, skip_unless, wait_for
+from smalldisk import SmallDisk
 
 
 def ask(port, method, path, body=None, **headers):
@@ -198,6 +199,46 @@ def _(t):
     wait_for("the last group on the CAP that hung", 120, lambda: any(
         p.name.endswith(".three.json") for p in (behind / "targets" / "group").glob("*")))
     wait_for("the newest timestamp", 120, lambda: timestamp_of(behind) == timestamp_of(good) != b"")
+
+
+def upload_of(body):
+    """Path and body of an upload that a CAP takes, though it is no envelope."""
+    return f"/cap1/inbox/{'1' * 32}-{'2' * 32}-1-{len(body)}-{hashlib.sha256(body).hexdigest()}", body
+
+
+@case("a site whose disk is nearly full takes no uploads; clients keep them and say why, and they come with room")
+def _(t):
+    disk = SmallDisk(t, t.dir / "disk", 64 * 1024)
+    skip_unless(disk.is_mount, "only root can mount a small disk")
+    site = t.site("LON", "disk/site")
+    port = free_port()
+    site("cap", "add", "cap1", f"http://127.0.0.1:{port}/cap1")
+    (site.dir / "site.conf").write_text("reserve = 8M\n")
+    _, serve = site.serve(port)
+    site("publish")
+    client = t.client().join(site, f"http://127.0.0.1:{port}/cap1")
+    site("intake")  # and its receipt is there
+    disk.leave(7 * 1024)
+    told = client("sync")
+    equal(ask(port, "PUT", *upload_of(b"envelope"))[0].status, 507)
+    status = client.json("status")
+    equal(status["state"], "enrolled")
+    need(status["outbox_records"] > 0, "nothing waits")
+    need("its disk is full" in status["outbox_why"] and "its disk is full" in told.err, "it does not say why", status)
+    need("they wait for" in client("status").out, "it does not say why to people")
+    site("intake")
+    equal(site.json("query", "SELECT count(*) AS n FROM os"), [{"n": 0}])
+    need("takes no uploads" in site("status").out and "8.0 MB" in site("status").out.replace("MiB", "MB"), "status does not say so",
+         site("status").out)
+    disk.free()
+    equal(ask(port, "PUT", *upload_of(b"envelope"))[0].status, 201)
+    client("sync")
+    site("intake")
+    client("sync")
+    status = client.json("status")
+    equal((status["outbox_records"], status["outbox_why"]), (0, None))
+    equal(site.json("query", "SELECT count(*) AS n FROM os"), [{"n": 1}])
+    need("takes no uploads" not in site("status").out, "status still says so")
 
 
 if __name__ == "__main__":
