@@ -1,5 +1,5 @@
 /*
- * Writes the valid inputs of fuzz/corpus/envelope and fuzz/corpus/receipt:
+ * Writes the valid inputs of fuzz/corpus/envelope, handover and receipt:
  *
  *     ninja -C build fuzz/trust/upload_corpus && build/fuzz/trust/upload_corpus fuzz/corpus
  *
@@ -14,6 +14,7 @@
 #include "common/path.h"
 #include "corpuskeys.h"
 #include "trust/envelope.h"
+#include "trust/handover.h"
 #include "trust/receipt.h"
 
 #define NOW INT64_C(1795000000)
@@ -71,6 +72,35 @@ static void put_envelopes(const char *corpus)
 	put(corpus, "envelope", "payload-array", span_of_text("\x01[]\n"));
 }
 
+/* The record by which another key follows the client's, alone and in its envelope. */
+static void put_handover(const char *corpus)
+{
+	SCOPED(signer) struct signer *client = signer_from_seed(corpuskeys_seed);
+	SCOPED(signer) struct signer *next = signer_from_seed(corpuskeys_secret);
+	char id[KEYS_CLIENT_SIZE];
+	struct handover h = {
+		.client = CORPUSKEYS_STREAM,
+		.stream = CORPUSKEYS_STREAM,
+		.next = 42,
+		.old_key = keys_ed25519_bytes(signer_public(client)),
+	};
+	SCOPED(buf) struct buf text = { 0 };
+	json_auto_t *alone = handover_new_record(&h, next);
+	json_t *records = json_array();
+
+	jsondoc_write(&text, alone);
+	put(corpus, "handover", "whole", buf_span(&text));
+	jsondoc_set_text(alone, "signature", "00");
+	buf_clear(&text);
+	jsondoc_write(&text, alone);
+	put(corpus, "handover", "short-signature", buf_span(&text));
+	put(corpus, "handover", "other-kind", span_of_text("{\"kind\":\"enrol\"}"));
+	keys_client_id(id, h.old_key);
+	h.client = id;
+	json_array_append_new(records, handover_new_record(&h, next));
+	put_envelope(corpus, "handover", ENVELOPE_HANDOVER, records);
+}
+
 static void put_receipt(const char *corpus, const char *name, const char *shard, int64_t serial)
 {
 	SCOPED(receipt) struct receipt *receipt = receipt_new(CORPUSKEYS_SITE, shard, serial, NOW);
@@ -86,7 +116,8 @@ static void put_receipt(const char *corpus, const char *name, const char *shard,
 	snprintf(stream->chain, sizeof(stream->chain), "%064x", 41);
 	receipt_add_refusal(stream, 17, "malformed");
 	id[8] = '1';
-	receipt_add_client(receipt, id, RECEIPT_PENDING, NULL);
+	client = receipt_add_client(receipt, id, RECEIPT_PENDING, NULL);
+	snprintf(client->key, sizeof(client->key), "%064x", 7);
 	if (!receipt_write(&bytes, receipt, key, &err))
 		exit(1);
 	put(corpus, "receipt", name, buf_span(&bytes));
@@ -101,6 +132,8 @@ static void put_bodies(const char *corpus)
 		{ "body-empty", "{}" },
 		{ "body-foreign-client", "{\"ff\":{}}" },
 		{ "body-bad-state", "{\"ab120000000000000000000000000000\":{\"state\":\"x\"}}" },
+		{ "body-bad-key", "{\"ab120000000000000000000000000000\":{\"state\":\"removed\","
+				  "\"name\":null,\"key\":\"x\",\"streams\":{}}}" },
 		{ "body-bad-stream", "{\"ab120000000000000000000000000000\":{\"state\":\"removed\","
 				     "\"name\":null,\"streams\":{\"x\":{}}}}" },
 	};
@@ -120,6 +153,7 @@ int main(int argc, char **argv)
 	const char *corpus = argc > 1 ? argv[1] : "fuzz/corpus";
 
 	put_envelopes(corpus);
+	put_handover(corpus);
 	put_bodies(corpus);
 	put_receipt(corpus, "newer", CORPUSKEYS_SHARD, 3);
 	put_receipt(corpus, "unchanged", CORPUSKEYS_SHARD, 2);

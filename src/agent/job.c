@@ -12,6 +12,7 @@
 #include "agent/jobs.h"
 #include "agent/mountpoint.h"
 #include "agent/permit.h"
+#include "agent/rekey.h"
 #include "agent/workroom.h"
 #include "common/alloc.h"
 #include "common/helper.h"
@@ -34,6 +35,7 @@ static const struct {
 	{ "locate", jobs_locate }, { "connections", jobs_connections },
 	{ "doctor", jobs_doctor }, { "verify", jobs_verify },
 	{ "probe", jobs_probe },   { "mount", mountpoint_serve },
+	{ "rekey", rekey_run },
 };
 
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)

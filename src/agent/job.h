@@ -53,8 +53,8 @@ struct job {
 
 /*
  * Run the verb `name` ("sync", "fetch", "locate", "connections", "doctor", "probe", "run",
- * "enroll", "verify", "mount") with the request's members as in docs/ARCHITECTURE.md 7. The caller
- * owns *result_out. Unknown verbs are ERR_USAGE.
+ * "enroll", "verify", "mount", "rekey") with the request's members as in docs/ARCHITECTURE.md 7.
+ * The caller owns *result_out. Unknown verbs are ERR_USAGE.
  */
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err) MUST_USE;
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/outbox.h"
+#include "agent/rekey.h"
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
@@ -116,8 +117,7 @@ static bool refresh(struct job *job, struct err *err)
 	return job_ask_worker(&answer, job, question, err);
 }
 
-/* One sealed file to any CAP that takes it; it is removed in every case. */
-static bool send_file(struct job *job, const json_t *sealed, struct err *err)
+bool jobs_send_file(struct job *job, const json_t *sealed, struct err *err)
 {
 	json_auto_t *question = json_object();
 	json_auto_t *answer = NULL;
@@ -133,7 +133,7 @@ static bool send_file(struct job *job, const json_t *sealed, struct err *err)
 		return false;
 	if (json_array_size(json_object_get(answer, "sent")) == 1)
 		return true;
-	return err_set(err, ERR_NO_CANDIDATE, "no CAP takes the enrolment: %s",
+	return err_set(err, ERR_NO_CANDIDATE, "no CAP takes this client's key: %s",
 		       jsondoc_text(answer, "why"));
 }
 
@@ -156,7 +156,7 @@ static bool send_enrolment(struct job *job, const char *token, struct err *err)
 	if (!state_load_identity(&id, job->state, err))
 		return false;
 	question = new_enrol_question(&id, job, token);
-	return job_ask_offline(&sealed, job, question, err) && send_file(job, sealed, err) &&
+	return job_ask_offline(&sealed, job, question, err) && jobs_send_file(job, sealed, err) &&
 	       keep_site(&id, job, jsondoc_text(sealed, "site"), err);
 }
 
@@ -192,19 +192,25 @@ bool jobs_enroll_in_cycle(json_t **result_out, struct job *job, const json_t *re
 
 /* ---- records to the site, receipts from it ---- */
 
+struct sealing {
+	struct job *job;
+	const struct state_identity *id;
+};
+
 static bool seal_one(struct outbox_sealed *out, const char *stream, uint64_t first,
 		     const char *chain, const json_t *records, void *ctx, struct err *err)
 {
-	struct job *job = ctx;
+	const struct sealing *s = ctx;
 	json_auto_t *question = json_object();
 	json_auto_t *answer = NULL;
 
 	jsondoc_set_text(question, "op", "seal");
+	jsondoc_set_text(question, "client", s->id->client);
 	jsondoc_set_text(question, "stream", stream);
 	jsondoc_set_int(question, "first", (int64_t)first);
 	jsondoc_set_text(question, "chain", chain);
 	jsondoc_set(question, "records", json_incref((json_t *)(uintptr_t)records));
-	if (!job_ask_offline(&answer, job, question, err))
+	if (!job_ask_offline(&answer, s->job, question, err))
 		return false;
 	out->name = alloc_text(jsondoc_text(answer, "name"));
 	out->file = alloc_text(jsondoc_text(answer, "file"));
@@ -216,8 +222,12 @@ static bool collect_due(struct outbox_envelopes *due, uint64_t *waiting_out, str
 			const struct state_identity *id, struct err *err)
 {
 	SCOPED(outbox) struct outbox *outbox = NULL;
+	struct sealing sealing = { .job = job, .id = id };
 
-	if (!open_outbox(&outbox, job, id->stream, err) || !outbox_seal(outbox, seal_one, job, err))
+	if (!open_outbox(&outbox, job, id->stream, err))
+		return false;
+	/* What the old key seals after it was handed over, the site refuses. */
+	if (!rekey_is_under_way(job->state) && !outbox_seal(outbox, seal_one, &sealing, err))
 		return false;
 	*waiting_out = outbox_waiting(outbox);
 	outbox_due(due, outbox, clock_wall_s(job->clock), job->for_person ? 0 : SEND_AGAIN_S);
@@ -412,7 +422,8 @@ static bool take_receipts(struct job *job, struct state_identity *id, bool overd
 			  id->client);
 	done = job_ask_offline(&checked, job, check, err);
 	(void)unlink(file);
-	return done && take_state(id, job, jsondoc_text(checked, "state"), err) &&
+	return done && rekey_settle(job, jsondoc_text(checked, "key"), err) &&
+	       take_state(id, job, jsondoc_text(checked, "state"), err) &&
 	       apply_stream(id, job, json_object_get(checked, "streams"), err);
 }
 
@@ -420,13 +431,17 @@ bool jobs_deliver(size_t *sent_out, struct job *job, struct state_identity *id, 
 {
 	SCOPED(outbox_envelopes) struct outbox_envelopes due = { 0 };
 	uint64_t waiting = 0;
+	bool hands_over = rekey_is_under_way(job->state);
 
 	*sent_out = 0;
 	/* The site takes records of clients that it knows; until then they wait. */
 	if (id->enrolment == STATE_ENROLLED &&
 	    (!collect_due(&due, &waiting, job, id, err) || !upload(sent_out, job, id, &due, err)))
 		return false;
-	if (id->enrolment != STATE_PENDING && waiting == 0)
+	/* Its receipt may be here, whether or not another copy of it can go out. */
+	if (hands_over && id->enrolment == STATE_ENROLLED && !rekey_send(job, id, err))
+		log_warn("the new key waits: %s", err->why);
+	if (id->enrolment != STATE_PENDING && waiting == 0 && !hands_over)
 		return true;
 	return take_receipts(job, id, is_overdue(job, &due), err);
 }

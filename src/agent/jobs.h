@@ -36,6 +36,9 @@ void jobs_ask_as_caller(const struct job *job, json_t *question);
 bool jobs_enroll_in_cycle(json_t **result_out, struct job *job, const json_t *request,
 			  struct err *err) MUST_USE;
 
+/* One sealed file (`name`, `file`) to any CAP that takes it; it is removed in every case. */
+bool jobs_send_file(struct job *job, const json_t *sealed, struct err *err) MUST_USE;
+
 /*
  * Upload what waits in the outbox, get receipts and draw their consequences. `sent_out` is the
  * number of records on a CAP now. A CAP out of reach is no fault: records wait.

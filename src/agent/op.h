@@ -22,6 +22,7 @@ worker_handler_fn op_probe;
 
 worker_handler_fn op_found;
 worker_handler_fn op_evaluate;
+worker_handler_fn op_rekey;
 worker_handler_fn op_seal;
 worker_handler_fn op_receipt_check;
 worker_handler_fn op_verify;

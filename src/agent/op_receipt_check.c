@@ -9,7 +9,9 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/path.h"
+#include "common/text.h"
 #include "trust/receipt.h"
+#include "trust/signer.h"
 
 static json_t *new_stream(const struct receipt_stream *s)
 {
@@ -29,11 +31,35 @@ static json_t *new_stream(const struct receipt_stream *s)
 	return row;
 }
 
-static json_t *new_answer(const struct receipt *receipt, const char *client)
+/* True if the file holds the key that the site knows of the client. */
+static bool is_known(const struct worker *w, const char *file, const struct receipt_client *c)
+{
+	SCOPED_TEXT char *path = state_path(&w->state, file);
+	SCOPED(signer) struct signer *key = NULL;
+	char text[RECEIPT_KEY_SIZE], id[KEYS_CLIENT_SIZE];
+	struct err err;
+
+	if (!path_exists(path) || !signer_load(&key, path, &err))
+		return false;
+	text_hex(text, keys_ed25519_bytes(signer_public(key)), KEYS_ED25519_SIZE);
+	keys_client_id(id, keys_ed25519_bytes(signer_public(key)));
+	return c->key[0] != '\0' ? strcmp(text, c->key) == 0 : strcmp(id, c->id) == 0;
+}
+
+/* Which key of this client the site knows. */
+static const char *key_word(const struct worker *w, const struct receipt_client *c)
+{
+	if (is_known(w, "client.key.next", c))
+		return "next";
+	return is_known(w, "client.key", c) ? "own" : "other";
+}
+
+static json_t *new_answer(const struct worker *w, const struct receipt *receipt, const char *client)
 {
 	const struct receipt_client *c = receipt_find_client(receipt, client);
 	json_t *result = json_object(), *streams = json_object();
 
+	jsondoc_set_text(result, "key", c != NULL ? key_word(w, c) : NULL);
 	jsondoc_set_text(result, "state", c != NULL ? receipt_state_name(c->state) : NULL);
 	for (size_t i = 0; c != NULL && i < c->stream_count; i++)
 		jsondoc_set(streams, c->streams[i].id, new_stream(&c->streams[i]));
@@ -71,7 +97,7 @@ static bool check(json_t **result_out, struct worker *w, struct span bytes,
 			       receipt_verdict_name(verdict));
 	if (verdict == RECEIPT_OK)
 		keep_serial(w, receipt);
-	*result_out = new_answer(receipt, client);
+	*result_out = new_answer(w, receipt, client);
 	return true;
 }
 

@@ -538,7 +538,6 @@ bool outbox_mark(struct outbox *ob, const char *name, enum outbox_fate fate, int
 
 /* Receipts. */
 
-/* The first number that no envelope has ever carried. */
 static uint64_t first_unsealed(const struct stream *s)
 {
 	for (size_t i = 0; i + 1 < s->count; i++) {
@@ -549,6 +548,11 @@ static uint64_t first_unsealed(const struct stream *s)
 			return s->firsts[i];
 	}
 	return s->firsts[s->count - 1];
+}
+
+uint64_t outbox_first_unsealed(const struct outbox *ob)
+{
+	return first_unsealed(&ob->stream);
 }
 
 static int compare_age(const struct dirent **a, const struct dirent **b)

@@ -80,6 +80,9 @@ bool outbox_lacks_inventory(const struct outbox *ob);
 /* True if new programs have to wait: room is left only for what runs already. */
 bool outbox_is_full(const struct outbox *ob);
 
+/* The first number that no envelope has ever carried. */
+uint64_t outbox_first_unsealed(const struct outbox *ob);
+
 /* Bytes on disk, and records that no receipt covers. */
 uint64_t outbox_bytes(const struct outbox *ob);
 uint64_t outbox_waiting(const struct outbox *ob);

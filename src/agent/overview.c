@@ -6,6 +6,7 @@
 #include "agent/inventory.h"
 #include "agent/journal.h"
 #include "agent/outbox.h"
+#include "agent/rekey.h"
 #include "common/alloc.h"
 
 #define JOURNAL_WAIT_MS 30000
@@ -145,6 +146,8 @@ bool overview_status(json_t **out, const struct state *st, const struct clock *c
 	jsondoc_set_text(status, "site",
 			 jsondoc_text(plan, "site") != NULL ? jsondoc_text(plan, "site") : id.site);
 	jsondoc_set_text(status, "state", state_enrolment_name(id.enrolment));
+	if (id.enrolment != STATE_NONE)
+		jsondoc_set_text(status, "key", rekey_state(st));
 	jsondoc_set_text(status, "privilege", geteuid() == 0 ? "root" : "unprivileged");
 	put_trust(status, st, plan, clock_wall_s(clock));
 	put_leaks(status, st);

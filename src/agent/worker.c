@@ -23,19 +23,13 @@ static const struct {
 	 * which the others are not. */
 	enum { TALKS, LOOKS, OFFLINE } kind;
 } operations[] = {
-	{ "refresh", op_refresh, TALKS },
-	{ "locate", op_locate, LOOKS },
-	{ "fetch", op_fetch, TALKS },
-	{ "connections", op_connections, LOOKS },
-	{ "upload", op_upload, TALKS },
-	{ "receipts", op_receipts, TALKS },
-	{ "doctor", op_doctor, LOOKS },
-	{ "probe", op_probe, TALKS },
-	{ "demand", op_demand, TALKS },
-	{ "found", op_found, OFFLINE },
-	{ "evaluate", op_evaluate, OFFLINE },
-	{ "seal", op_seal, OFFLINE },
-	{ "receipt-check", op_receipt_check, OFFLINE },
+	{ "refresh", op_refresh, TALKS },     { "locate", op_locate, LOOKS },
+	{ "fetch", op_fetch, TALKS },         { "connections", op_connections, LOOKS },
+	{ "upload", op_upload, TALKS },       { "receipts", op_receipts, TALKS },
+	{ "doctor", op_doctor, LOOKS },       { "probe", op_probe, TALKS },
+	{ "demand", op_demand, TALKS },       { "found", op_found, OFFLINE },
+	{ "evaluate", op_evaluate, OFFLINE }, { "rekey", op_rekey, OFFLINE },
+	{ "seal", op_seal, OFFLINE },         { "receipt-check", op_receipt_check, OFFLINE },
 	{ "verify", op_verify, OFFLINE },
 };
 

@@ -1,5 +1,5 @@
 /*
- * packway enroll, reset: how a machine becomes a site's client, and ceases to be.
+ * packway enroll, rekey, reset: how a machine becomes a site's client, and ceases to be.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +56,22 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 	return true;
 }
 
+static bool verb_rekey(struct verb_call *call, struct err *err)
+{
+	SCOPED(client) struct client c = { 0 };
+	json_auto_t *result = NULL;
+
+	if (!client_open(&c, call, STATE_READ, err) ||
+	    !client_ask(&result, &c, client_request("rekey"), err))
+		return err_what(err, "cannot give this client a new key");
+	print_result(
+		call->print, result, "%s",
+		strcmp(jsondoc_text(result, "key"), "own") == 0
+			? "the site knows this client by its new key"
+			: "the new key is here, and takes its place as soon as the site says so");
+	return true;
+}
+
 /*
  * What belongs to the identity: what it was told and what it told. The settings of this machine
  * stay, and content, which is verified before every use.
@@ -63,10 +79,10 @@ static bool verb_enroll(struct verb_call *call, struct err *err)
 static bool verb_reset(struct verb_call *call, struct err *err)
 {
 	static const char *const of_identity[] = {
-		"client.key",     "identity.json", "metadata",      "policy",
-		"worker",         "plan.json",     "told.json",     "waits.json",
-		"quiet.json",     "journal",       "outbox",        "receipts.json",
-		"inventory.json", "decisions",     "enrolment.env", STATE_UPLOAD,
+		"client.key", "identity.json",   "metadata",       "policy",       "worker",
+		"plan.json",  "told.json",       "waits.json",     "quiet.json",   "journal",
+		"outbox",     "receipts.json",   "inventory.json", "decisions",    "enrolment.env",
+		STATE_UPLOAD, "client.key.next", "handover.json",  "handover.env", "replaced.json",
 	};
 	SCOPED(client) struct client c = { 0 };
 	SCOPED_FD int lock = -1;
@@ -110,6 +126,9 @@ const struct verb client_verbs_enrol[] = {
 	  .summary = "make this machine a client of a site",
 	  .arguments = enroll_arguments,
 	  .options = enroll_options },
+	{ .name = "rekey",
+	  .run = verb_rekey,
+	  .summary = "hand this client's identity over to a new key" },
 	{ .name = "reset",
 	  .run = verb_reset,
 	  .summary = "forget the identity, before an image is taken of this machine" },

@@ -12,6 +12,7 @@ static const struct print_column status_columns[] = {
 	{ "client", PRINT_TEXT, NULL },
 	{ "site", PRINT_TEXT, NULL },
 	{ "state", PRINT_TEXT, NULL },
+	{ "key", PRINT_TEXT, NULL },
 	{ "privilege", PRINT_TEXT, NULL },
 	{ "agent", PRINT_TEXT, NULL },
 	{ "policy", PRINT_TEXT, NULL },

@@ -10,6 +10,7 @@
 #include "common/jsondoc.h"
 #include "common/text.h"
 #include "site/client.h"
+#include "site/clientkey.h"
 #include "site/inventory.h"
 #include "site/report.h"
 #include "site/token.h"
@@ -26,7 +27,7 @@
 static const char *const result_names[] = {
 	[INGEST_STORED] = "stored",         [INGEST_PENDING] = "pending",
 	[INGEST_OVER_QUOTA] = "over-quota", [INGEST_REMOVED] = "removed",
-	[INGEST_CROWDED] = "crowded",
+	[INGEST_CROWDED] = "crowded",       [INGEST_GIVEN_UP] = "given-up-key",
 };
 static_assert(COUNT_OF(result_names) == INGEST_RESULT_COUNT_, "every result has a name");
 
@@ -93,7 +94,7 @@ static bool enrol_as(struct site *site, const struct envelope *e, const char *st
 	char name[CLIENT_NAME_MAX + 1], key[2 * KEYS_ED25519_SIZE + 1];
 
 	name_of(name, sizeof(name), record, client);
-	text_hex(key, keys_ed25519_bytes(e->enrol_key), KEYS_ED25519_SIZE);
+	text_hex(key, keys_ed25519_bytes(e->new_key), KEYS_ED25519_SIZE);
 	return db_run(site->db, STMT_CLIENT_ENROL,
 		      DB_ARGS(db_text(client), db_text(name), db_text(state), db_text(key),
 			      db_text(jsondoc_text(record, "machine")),
@@ -544,6 +545,28 @@ static enum ingest_result judge(const struct standing *standing, size_t size)
 	}
 }
 
+/* Both halves of a copied state folder may try: the first wins, and the site shows it. */
+static bool hand_over(enum ingest_result *out, struct site *site, const struct envelope *e,
+		      struct err *err)
+{
+	const char *client = e->header.client;
+	enum clientkey_result result;
+
+	if (!clientkey_hand_over(&result, site, e, err))
+		return false;
+	if (result == CLIENTKEY_GIVEN_UP) {
+		*out = INGEST_GIVEN_UP;
+		return ingest_alert(site, client,
+				    "a key that this client gave up was to be replaced once more: "
+				    "a copy of its state is elsewhere",
+				    err);
+	}
+	if (result == CLIENTKEY_TAKEN &&
+	    !ingest_alert(site, client, "the client signs with a new key from now on", err))
+		return false;
+	return client_touch_receipt(site, client, err);
+}
+
 bool ingest_envelope(enum ingest_result *out, struct ingest_counts *counts, struct site *site,
 		     const struct envelope *envelope, size_t size, struct err *err)
 {
@@ -557,6 +580,8 @@ bool ingest_envelope(enum ingest_result *out, struct ingest_counts *counts, stru
 	*out = judge(&standing, size);
 	if (*out != INGEST_STORED)
 		return true;
+	if (envelope->header.kind == ENVELOPE_HANDOVER)
+		return hand_over(out, site, envelope, err);
 	counts->envelopes++;
 	return store_records(counts, site, envelope, size, err);
 }

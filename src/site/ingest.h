@@ -1,5 +1,5 @@
 /*
- * Opened envelopes into the database: enrolments, status messages, inventory.
+ * Opened envelopes into the database: enrolments, new keys, status messages, inventory.
  *
  * Every function works inside the caller's transaction. A number that is there already is not
  * stored again. The same number with other content is a fork: the first content stays, the stream
@@ -22,10 +22,12 @@ enum ingest_result {
 	INGEST_OVER_QUOTA, /* the client sent too much today: look again tomorrow */
 	INGEST_REMOVED,    /* the client was removed: drop it */
 	INGEST_CROWDED,    /* too many clients wait for an admin: drop it, it is sent again */
+	INGEST_GIVEN_UP,   /* by a key that the client gave up: drop it */
 	INGEST_RESULT_COUNT_,
 };
 
-/* "stored", "pending", "over-quota", "removed", "crowded": reasons in the quarantine and alerts. */
+/* "stored", "pending", "over-quota", "removed", "crowded", "given-up-key": reasons in the
+ * quarantine and alerts. */
 const char *ingest_result_name(enum ingest_result result);
 
 struct ingest_counts {

@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/path.h"
 #include "common/text.h"
+#include "site/clientkey.h"
 #include "site/inbox.h"
 #include "site/quarantine.h"
 #include "site/receipts.h"
@@ -246,6 +247,7 @@ static bool settle(struct sweep *s, const struct item *item, struct err *err)
 		return true;
 	case INGEST_REMOVED:
 	case INGEST_CROWDED:
+	case INGEST_GIVEN_UP:
 	case INGEST_RESULT_COUNT_:
 	default:
 		refuse(s, item->entry->name, buf_span(&item->bytes),
@@ -294,14 +296,18 @@ static bool add_item(struct sweep *s, const struct inbox_entry *entry, struct wa
 static const struct key *find_key(const char *client, void *ctx)
 {
 	struct sweep *s = ctx;
-	SCOPED(db_rows)
-	struct db_rows rows = db_query(s->site->db, STMT_CLIENT_STATE, DB_ARGS(db_text(client)));
-	uint8_t bytes[KEYS_ED25519_SIZE];
 
 	keys_free(s->key);
-	s->key = NULL;
-	if (db_rows_next(&rows) && text_unhex(bytes, sizeof(bytes), db_rows_text(&rows, 1)))
-		s->key = keys_new_ed25519(bytes);
+	s->key = clientkey_find(s->site, client);
+	return s->key;
+}
+
+static const struct key *find_former(const struct envelope_header *header, void *ctx)
+{
+	struct sweep *s = ctx;
+
+	keys_free(s->key);
+	s->key = clientkey_find_former(s->site, header);
 	return s->key;
 }
 
@@ -321,6 +327,7 @@ static bool take_object(struct sweep *s, const struct inbox_entry *entry, struct
 	const struct envelope_reader reader = {
 		.sealer = s->sealer,
 		.find_key = find_key,
+		.find_former = find_former,
 		.ctx = s,
 	};
 	struct envelope *envelope = NULL;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/text.h"
 #include "site/client.h"
 #include "site/receiptcopy.h"
 #include "site/sitekeys.h"
@@ -75,6 +76,8 @@ static bool add_clients(struct receipt *receipt, struct site *site, const char *
 		struct receipt_client *client = receipt_add_client(
 			receipt, id, state_of(db_rows_text(&rows, 1)), db_rows_text(&rows, 2));
 
+		if (db_rows_text(&rows, 3) != NULL)
+			text_cut(client->key, sizeof(client->key), db_rows_text(&rows, 3));
 		if (!add_streams(client, site, id, err))
 			return false;
 	}

@@ -335,9 +335,15 @@ static const char receipt_documents[] = "CREATE TABLE receipt_document("
 					" document BLOB NOT NULL) STRICT;"
 					"UPDATE receipt_shard SET is_dirty = 1 WHERE serial > 0;";
 
+/* The key that a client signed with before, and up to which record. */
+static const char client_keys[] = "ALTER TABLE enrolment ADD COLUMN former_key TEXT;"
+				  "ALTER TABLE enrolment ADD COLUMN former_stream TEXT;"
+				  "ALTER TABLE enrolment ADD COLUMN former_next INTEGER;"
+				  "ALTER TABLE enrolment ADD COLUMN key_changed INTEGER;";
+
 static const char *const migrations[] = {
-	version_1,      version_2,    record_uid,        deltas, content_records, distribution,
-	program_mounts, record_chain, receipt_documents,
+	version_1,      version_2,    record_uid,        deltas,      content_records, distribution,
+	program_mounts, record_chain, receipt_documents, client_keys,
 };
 
 static const char *const statements[] = {

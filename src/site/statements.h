@@ -190,12 +190,17 @@
 	X(TOKEN_USE, "UPDATE token SET used = used + 1 WHERE hash = ?1 AND revoked = 0"            \
 		" AND used < uses AND expires > ?2 RETURNING id")                                  \
 	X(CLIENT_LIST, "SELECT e.client_id, e.name, e.state, c.agent_version,"                     \
-		" e.created AS \"created:time\", e.last_seen AS \"last_seen:time\""                \
+		" e.created AS \"created:time\", e.last_seen AS \"last_seen:time\","               \
+		" e.key_changed AS \"key_changed:time\""                                           \
 		" FROM enrolment AS e LEFT JOIN client AS c ON c.client_id = e.client_id"          \
 		" WHERE ?1 IS NULL OR e.client_id = ?1 ORDER BY e.name, e.client_id")              \
 	X(CLIENT_BY_NAME, "SELECT client_id FROM enrolment WHERE name = ?1 LIMIT 2")               \
 	X(CLIENT_STATE, "SELECT state, public_key, last_seen, day, day_bytes FROM enrolment"       \
 		" WHERE client_id = ?1")                                                           \
+	X(CLIENT_KEYS, "SELECT public_key, former_key, former_stream, former_next FROM enrolment" \
+		" WHERE client_id = ?1")                                                           \
+	X(CLIENT_HAND_OVER, "UPDATE enrolment SET former_key = public_key, former_stream = ?2,"    \
+		" former_next = ?3, public_key = ?4, key_changed = ?5 WHERE client_id = ?1")       \
 	X(CLIENT_ENROL, "INSERT INTO enrolment(client_id, name, state, public_key, machine,"       \
 		" token, created, last_seen) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)"               \
 		" ON CONFLICT(client_id) DO UPDATE SET state = excluded.state,"                    \
@@ -506,7 +511,8 @@
 		" AND serial <= ?3")                                                               \
 	X(RECEIPT_FORGIVE, "DELETE FROM receipt_owed WHERE system IN"                              \
 		" (SELECT id FROM system WHERE removed IS NOT NULL)")                              \
-	X(RECEIPT_CLIENTS, "SELECT client_id, state, name FROM enrolment"                          \
+	X(RECEIPT_CLIENTS, "SELECT client_id, state, name,"                                        \
+		" iif(former_key IS NULL, NULL, public_key) FROM enrolment"                        \
 		" WHERE client_id >= ?1 AND client_id < ?2 ORDER BY client_id LIMIT ?3")           \
 	X(RECEIPT_STREAMS, "SELECT id, stream, high, forked, chain FROM stream"                    \
 		" WHERE client_id = ?1 ORDER BY id DESC LIMIT ?2")                                 \

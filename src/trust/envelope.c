@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "common/text.h"
+#include "trust/handover.h"
 
 #define MAGIC        "PWENVLP1"
 #define MAGIC_SIZE   8
@@ -137,17 +138,24 @@ static bool is_enrol_record(const json_t *record)
 	return kind != NULL && strcmp(kind, ENROL_KIND) == 0;
 }
 
+/* They have envelopes of their own. */
+static bool is_lone_record(const json_t *record)
+{
+	return is_enrol_record(record) || handover_is_record(record);
+}
+
 /* The records follow the kind and number of their header. */
 static bool records_fit(const struct envelope_header *header, const json_t *records)
 {
 	size_t i;
 	json_t *record;
 
-	if (header->kind == ENVELOPE_ENROL)
+	if (header->kind != ENVELOPE_RECORDS)
 		return header->first == 0 && json_array_size(records) == 1 &&
-		       is_enrol_record(json_array_get(records, 0));
+		       (header->kind == ENVELOPE_ENROL ? is_enrol_record : handover_is_record)(
+			       json_array_get(records, 0));
 	json_array_foreach (records, i, record) {
-		if (!json_is_object(record) || is_enrol_record(record))
+		if (!json_is_object(record) || is_lone_record(record))
 			return false;
 	}
 	return header->first >= 1 &&
@@ -225,7 +233,8 @@ bool envelope_seal(struct buf *out, struct envelope_name *name_out,
 	if (!sealer_seal(&sealed, sealing_key, buf_span(&payload)))
 		return err_set(err, ERR_TRUST, "envelope: the site's sealing key is no key");
 	whole.count = (uint32_t)count;
-	keys_client_id(whole.client, keys_ed25519_bytes(signer_public(key)));
+	if (whole.kind == ENVELOPE_ENROL || whole.client[0] == '\0')
+		keys_client_id(whole.client, keys_ed25519_bytes(signer_public(key)));
 	buf_clear(out);
 	put_header(out, &whole, buf_span(&sealed));
 	buf_put_span(out, buf_span(&sealed));
@@ -375,16 +384,54 @@ static enum envelope_verdict unseal(struct envelope *e, const struct parts *part
 		       : ENVELOPE_MALFORMED;
 }
 
-static enum envelope_verdict open_records(struct envelope *e, const struct parts *parts,
-					  const struct envelope_reader *reader)
+static bool is_signed_by(struct envelope *e, const struct parts *parts, const struct key *key)
+{
+	if (key == NULL || !keys_verify(key, parts->signed_bytes, parts->signature))
+		return false;
+	memcpy(e->signer, keys_ed25519_bytes(key), sizeof(e->signer));
+	return true;
+}
+
+/* By the client's key, or by the one before it if it was signed in that one's time. */
+static enum envelope_verdict check_signature(struct envelope *e, const struct parts *parts,
+					     const struct envelope_reader *reader)
 {
 	const struct key *key = reader->find_key(e->header.client, reader->ctx);
 
 	if (key == NULL)
 		return ENVELOPE_UNKNOWN_CLIENT;
-	if (!keys_verify(key, parts->signed_bytes, parts->signature))
+	if (is_signed_by(e, parts, key))
+		return ENVELOPE_OK;
+	return reader->find_former != NULL &&
+			       is_signed_by(e, parts, reader->find_former(&e->header, reader->ctx))
+		       ? ENVELOPE_OK
+		       : ENVELOPE_BAD_SIGNATURE;
+}
+
+static enum envelope_verdict open_records(struct envelope *e, const struct parts *parts,
+					  const struct envelope_reader *reader)
+{
+	enum envelope_verdict verdict = check_signature(e, parts, reader);
+
+	return verdict == ENVELOPE_OK ? unseal(e, parts, reader->sealer) : verdict;
+}
+
+static enum envelope_verdict open_handover(struct envelope *e, const struct parts *parts,
+					   const struct envelope_reader *reader)
+{
+	enum envelope_verdict verdict = open_records(e, parts, reader);
+	struct handover h = {
+		.client = e->header.client,
+		.stream = e->header.stream,
+		.old_key = e->signer,
+	};
+
+	if (verdict != ENVELOPE_OK)
+		return verdict;
+	if (!handover_read(&e->new_key, &h, json_array_get(e->records, 0)))
 		return ENVELOPE_BAD_SIGNATURE;
-	return unseal(e, parts, reader->sealer);
+	e->next = h.next;
+	return ENVELOPE_OK;
 }
 
 /* Nobody knows the client yet: its key is inside, and its id is that key's hash. */
@@ -402,9 +449,9 @@ static enum envelope_verdict open_enrolment(struct envelope *e, const struct par
 	if (hex == NULL || !text_unhex(public_bytes, sizeof(public_bytes), hex))
 		return ENVELOPE_MALFORMED;
 	keys_client_id(client, public_bytes);
-	e->enrol_key = keys_new_ed25519(public_bytes);
+	e->new_key = keys_new_ed25519(public_bytes);
 	return strcmp(client, e->header.client) == 0 &&
-			       keys_verify(e->enrol_key, parts->signed_bytes, parts->signature)
+			       keys_verify(e->new_key, parts->signed_bytes, parts->signature)
 		       ? ENVELOPE_OK
 		       : ENVELOPE_BAD_SIGNATURE;
 }
@@ -414,9 +461,19 @@ void envelope_free(struct envelope *envelope)
 	if (envelope == NULL)
 		return;
 	json_decref(envelope->records);
-	keys_free(envelope->enrol_key);
+	keys_free(envelope->new_key);
 	free(envelope);
 }
+
+typedef enum envelope_verdict open_fn(struct envelope *e, const struct parts *parts,
+				      const struct envelope_reader *reader);
+
+static open_fn *const openers[] = {
+	[ENVELOPE_RECORDS] = open_records,
+	[ENVELOPE_ENROL] = open_enrolment,
+	[ENVELOPE_HANDOVER] = open_handover,
+};
+static_assert(COUNT_OF(openers) == ENVELOPE_KIND_COUNT_, "every kind is opened");
 
 enum envelope_verdict envelope_open(struct envelope **out, const char *name, struct span bytes,
 				    const struct envelope_reader *reader)
@@ -427,8 +484,7 @@ enum envelope_verdict envelope_open(struct envelope **out, const char *name, str
 
 	if (verdict != ENVELOPE_OK)
 		return verdict;
-	verdict = e->header.kind == ENVELOPE_ENROL ? open_enrolment(e, &parts, reader)
-						   : open_records(e, &parts, reader);
+	verdict = openers[e->header.kind](e, &parts, reader);
 	if (verdict != ENVELOPE_OK)
 		return verdict;
 	*out = e;

@@ -68,8 +68,9 @@ void envelope_name_print(char *dst, const struct envelope_name *name);
 /* ---- making ---- */
 
 enum envelope_kind {
-	ENVELOPE_RECORDS, /* records of a client that the site knows, numbered from 1 */
-	ENVELOPE_ENROL,   /* one record of kind "enrol" with token and public key; number 0 */
+	ENVELOPE_RECORDS,  /* records of a client that the site knows, numbered from 1 */
+	ENVELOPE_ENROL,    /* one record of kind "enrol" with token and public key; number 0 */
+	ENVELOPE_HANDOVER, /* one record of trust/handover.h, signed by the old key; number 0 */
 	ENVELOPE_KIND_COUNT_,
 };
 
@@ -84,10 +85,12 @@ struct envelope_header {
 
 /*
  * Seal `records` (an array of objects, 1 to ENVELOPE_RECORDS_MAX) into `out`, and name the result.
- * `header->client` and `count` are ignored: they follow from `key` and `records`.
+ * `count` is ignored: it follows from `records`; so is `client` where it is empty, and in an
+ * enrolment: it is then the id that `key` gives, as it is until the client takes another key.
  *
  * For ENVELOPE_ENROL the one record must be of kind "enrol" and carry the "public_key" of `key`;
- * for ENVELOPE_RECORDS there must be none of that kind. ERR_LIMIT if the records' lines are more
+ * for ENVELOPE_HANDOVER it must be one of trust/handover.h; in
+ * ENVELOPE_RECORDS there must be none of these kinds. ERR_LIMIT if the records' lines are more
  * than ENVELOPE_PAYLOAD_MAX bytes: take fewer. `sealing_key` has SEALER_PUBLIC_SIZE bytes;
  * ERR_TRUST if it is none.
  */
@@ -118,8 +121,10 @@ void envelope_chain_add(struct digest *chain, const struct digest *record_hash);
 struct envelope {
 	struct envelope_header header;
 	json_t *records; /* array of `header.count` objects; the first is number `header.first` */
-	struct key
-		*enrol_key; /* ENVELOPE_ENROL: the key inside, which the client's id belongs to */
+	struct key *new_key; /* ENVELOPE_ENROL: the key inside, which the client's id belongs to;
+			     ENVELOPE_HANDOVER: the key that accepted; else NULL */
+	uint8_t signer[KEYS_ED25519_SIZE]; /* the public key that signed it */
+	uint64_t next; /* ENVELOPE_HANDOVER: the first number that `signer` did not sign */
 };
 
 void envelope_free(struct envelope *envelope);
@@ -128,9 +133,16 @@ SCOPED_FREE(envelope);
 /* The key of a client, borrowed until the next call; NULL if none is known. */
 typedef const struct key *(*envelope_key_fn)(const char *client, void *ctx);
 
+/*
+ * The key that the client had before, if it may have signed an object with this header before it
+ * was given up; NULL if not. Borrowed likewise.
+ */
+typedef const struct key *(*envelope_former_fn)(const struct envelope_header *header, void *ctx);
+
 struct envelope_reader {
 	const struct sealer *sealer;
-	envelope_key_fn find_key; /* not called for ENVELOPE_ENROL */
+	envelope_key_fn find_key;       /* not called for ENVELOPE_ENROL */
+	envelope_former_fn find_former; /* likewise; NULL: no client ever had another */
 	void *ctx;
 };
 

@@ -162,6 +162,8 @@ static json_t *new_client(const struct receipt_client *client)
 	jsondoc_set_text(object, "state", state_names[client->state]);
 	jsondoc_set_text(object, "name", client->name[0] != '\0' ? client->name : NULL);
 	jsondoc_set(object, "streams", streams);
+	if (client->key[0] != '\0')
+		jsondoc_set_text(object, "key", client->key);
 	return object;
 }
 
@@ -292,6 +294,20 @@ static bool read_name(char *dst, size_t size, const json_t *value)
 				   : read_text(dst, size, json_string_value(value));
 }
 
+/* "key" may be absent. */
+static bool read_key(struct receipt_client *client, const json_t *object)
+{
+	const char *key = jsondoc_text(object, "key");
+	uint8_t bytes[KEYS_ED25519_SIZE];
+
+	if (key == NULL)
+		return json_object_get(object, "key") == NULL;
+	if (!text_unhex(bytes, sizeof(bytes), key))
+		return false;
+	text_hex(client->key, bytes, sizeof(bytes));
+	return true;
+}
+
 static bool read_client(struct receipt *receipt, const char *id, const json_t *object)
 {
 	char name[RECEIPT_NAME_MAX + 1];
@@ -308,6 +324,8 @@ static bool read_client(struct receipt *receipt, const char *id, const json_t *o
 	    json_object_size(streams) > RECEIPT_STREAMS_MAX)
 		return false;
 	client = receipt_add_client(receipt, id, state, name);
+	if (!read_key(client, object))
+		return false;
 	json_object_foreach (streams, stream_id, stream) {
 		if (!read_stream(client, stream_id, stream))
 			return false;

@@ -29,6 +29,7 @@
 #define RECEIPT_SHARD_SIZE  5   /* a shard, with its terminator */
 #define RECEIPT_SITE_SIZE   4   /* a site's code, with its terminator */
 #define RECEIPT_ID_SIZE     33  /* a client's or stream's id, with its terminator */
+#define RECEIPT_KEY_SIZE    65  /* a public key in hexadecimal, with its terminator */
 
 enum receipt_verdict {
 	RECEIPT_OK,
@@ -72,6 +73,7 @@ struct receipt_client {
 	char id[RECEIPT_ID_SIZE];
 	enum receipt_state state;
 	char name[RECEIPT_NAME_MAX + 1]; /* as the site knows it; may be empty */
+	char key[RECEIPT_KEY_SIZE];      /* that it signs with; empty: the one that its id is of */
 	struct receipt_stream *streams;
 	size_t stream_count;
 };

@@ -8,6 +8,7 @@ from flow import *
 
 TOOL = "tool"
 KILLS = max(4, round(25 / STRETCH))  # of intake, and as many of publish
+HANDOVERS = int(os.environ.get("PACKWAY_TEST_HANDOVERS", "4"))  # of a client's key, each killed
 KILLS_S = 90  # at most, on a machine that is not slow
 
 
@@ -30,7 +31,8 @@ class Fleet:
         return Teller(self.t.client(name, **more).enroll(self.site, f"file://{self.caps[0]}"), self)
 
     def inbox(self, *caps):
-        return sorted((p for cap in caps or self.caps for p in (cap / "inbox").iterdir()),
+        """Objects under their names; what a kill left half written is another matter."""
+        return sorted((p for cap in caps or self.caps for p in (cap / "inbox").iterdir() if p.name[0] != "."),
                       key=lambda p: int(p.name.split("-")[2]))
 
     def runs(self, client):
@@ -213,9 +215,10 @@ class Producer(threading.Thread):
             self.fault = fault
 
 
-def kill_at_random(t, site, verb, longest):
+def kill_at_random(t, who, verb, longest):
     """True if the verb was killed at work; `longest`: what it took so far, to draw a moment from."""
-    process = t.spawn(program("packway-site"), "--site", site.dir, verb)
+    site = [program("packway-site"), "--site", who.dir] if isinstance(who, Site) else None
+    process = t.spawn(*(site or [program("packway"), "--state", who.state]), verb, env=who.env)
     began = time.monotonic()
     try:
         process.wait(t.rng.random() * longest[verb])
@@ -464,6 +467,129 @@ def _(t):
     timeline_is_whole(fleet, again)
     need(10002 in [m["id"] for m in site.json("messages", "--client", again.id)], "no arrival is told")
     need(site.json("client", "show", again.id)["os"], "no inventory of the new client")
+
+
+def key_of(client):
+    return (client.state / "client.key").read_bytes()
+
+
+def copy_of(t, teller, name):
+    copy = Client(t, name)
+    shutil.rmtree(copy.state)
+    shutil.copytree(teller.client.state, copy.state, symlinks=True)
+    copy.env = teller.client.env
+    return copy
+
+
+def rekeyed(fleet, teller):
+    """The site's word comes with the intake; until then the old key stands."""
+    before = key_of(teller.client)
+    equal(teller.client.json("rekey"), {"client": teller.id, "key": "handing-over"}, "rekey")
+    equal(teller.client.json("status")["key"], "handing-over", "key in the status")
+    equal(key_of(teller.client), before, "the key before the site's word")
+    fleet.site("intake")
+    teller("sync")
+    equal(teller.client.json("status")["key"], "own", "key in the status")
+    need(key_of(teller.client) != before, "the key is the old one")
+    need(11011 in [m.get("id") for m in teller.client.json("messages")], "no message of the new key")
+
+
+@case("a client hands over to a new key: the old one serves for what was sent, and for nothing else")
+def _(t):
+    fleet = Fleet(t)
+    client = fleet.client()
+    settle(fleet, client)
+    client.run()  # sealed by the old key
+    late = fleet.inbox()
+    need(late, "nothing was sent")
+    for p in late:
+        p.rename(t.dir / p.name)  # taken by a CAP that nobody reaches now
+    thief = copy_of(t, client, "copy")
+    rekeyed(fleet, client)
+    shown = fleet.site.json("client", "show", client.id)
+    need(shown["key_changed"], "no time of the change", shown)
+    need("new key" in fleet.site("status").out, "no alert")
+    client.run()  # by the new one
+    for p in late:
+        (t.dir / p.name).rename(p)
+    settle(fleet, client)
+    timeline_is_whole(fleet, client)
+
+    before = fleet.site.json("messages", "--client", client.id)
+    thief("run", fleet.package, TOOL)
+    need(fleet.inbox(), "the copy sent nothing")
+    intake = fleet.site.json("intake")
+    equal((intake["records"], intake["quarantined"] > 0), (0, True), "what the old key has sent since")
+    thief("sync")
+    equal(thief.json("status")["key"], "replaced", "what the copy knows of it")
+    thief("rekey")
+    need("signs with a new key" in fleet.site("status").out, "no alert")
+    need(fleet.site.json("intake")["quarantined"] > 0, "a key that was given up handed over")
+    need("copy of its state" in fleet.site("status").out, "no alert of it", fleet.site("status").out)
+    equal(fleet.site.json("messages", "--client", client.id), before, "the client's timeline")
+
+    rekeyed(fleet, client)  # once more, from the new one
+    client.run()
+    settle(fleet, client)
+    equal(state_of(client.client), "enrolled", "state")
+    equal(fleet.runs(client), sum(r["id"] == 10008 for r in fleet.site.json("messages", "--client", client.id)) + 1,
+          "runs: those told, and the copy's")
+
+
+@case("a client that the site does not know has no key to hand over from")
+def _(t):
+    fleet = Fleet(t)
+    client = ask_in(t, fleet.site, f"file://{fleet.caps[0]}", "pending")
+    refused = client("rekey", check=False)
+    need(refused.code != 0 and len(refused.err.splitlines()) == 3, "the refusal", refused.err)
+    need(not (client.state / "client.key.next").exists(), "a key is there")
+
+
+@case("a hand-over killed anywhere locks out neither side")
+def _(t):
+    fleet = Fleet(t)
+    client = fleet.client()
+    settle(fleet, client)
+    seen, longest = set(), {"rekey": 0.3, "sync": 0.3, "intake": 0.2}
+    for _ in range(HANDOVERS):
+        for verb in ("rekey", "intake", "sync", "intake", "sync"):
+            who = fleet.site if verb == "intake" else client.client
+            kill_at_random(t, who, verb, longest)
+        client.run()
+        for _ in range(2):  # the hand-over, if there is one, and its end
+            fleet.site("intake")
+            client("sync")
+        settle(fleet, client)
+        equal(client.client.json("status")["key"], "own", "key in the status")
+        seen.add(key_of(client.client))
+    timeline_is_whole(fleet, client)
+    print(f"# {len(seen) - 1} new keys in {HANDOVERS} hand-overs that were killed")
+
+
+@case("after a reset nothing of the identity is left, and nothing is stored twice")
+def _(t):
+    fleet = Fleet(t)
+    client = fleet.client()
+    client.run()
+    settle(fleet, client)
+    client.run()  # stays in the inbox
+    waits = client.client.json("status")["outbox_records"]
+    need(waits > 0, "nothing waits")
+    client.client("rekey")  # not yet taken in
+    client.client("reset")
+    left = {p.name for p in client.client.state.iterdir()}
+    need(not left & {"client.key", "client.key.next", "identity.json", "outbox", "handover.json", "metadata",
+                     "policy", "receipts.json", "replaced.json"}, "left of the identity", left)
+    equal(client.client.json("status")["state"], "none", "state")
+    again = Teller(client.client.enroll(fleet.site, f"file://{fleet.caps[0]}"), fleet)
+    need(again.id != client.id, "the same identity after a reset")
+    fleet.site("intake")
+    again.run()
+    settle(fleet, again)
+    timeline_is_whole(fleet, again)
+    timeline_is_whole(fleet, client)  # what it had sent before, once
+    states = {c["client_id"]: c["state"] for c in fleet.site.json("client", "list")}
+    equal(states, {client.id: "enrolled", again.id: "enrolled"}, "clients of the site")
 
 
 def certificate(t):

@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "support/testing.h"
+#include "trust/handover.h"
 
 #define STREAM "00112233445566778899aabbccddeeff"
 #define NOW    INT64_C(1795000000)
@@ -16,6 +17,7 @@ struct fixture {
 	struct sealer *site;
 	struct signer *client;
 	char client_id[ENVELOPE_ID_SIZE];
+	const struct key *other; /* the one that the site knows instead */
 	struct envelope_reader reader;
 	struct buf bytes;
 	char name[ENVELOPE_NAME_SIZE];
@@ -78,6 +80,38 @@ static void seal_enrolment(struct fixture *f)
 	assert_done(try_seal(f, &header, records, &err), &err);
 }
 
+/* From the client's key to another one. */
+static void seal_handover(struct fixture *f)
+{
+	SCOPED(signer) struct signer *next = signer_generate();
+	struct envelope_header header = { .kind = ENVELOPE_HANDOVER,
+					  .stream = STREAM,
+					  .time_s = NOW };
+	const struct handover h = {
+		.client = f->client_id,
+		.stream = STREAM,
+		.next = 42,
+		.old_key = keys_ed25519_bytes(signer_public(f->client)),
+	};
+	json_auto_t *records = json_array();
+	struct err err = { 0 };
+
+	json_array_append_new(records, handover_new_record(&h, next));
+	assert_done(try_seal(f, &header, records, &err), &err);
+}
+
+static void seal_records(struct fixture *f)
+{
+	seal(f, 1, 2);
+}
+
+/* One of each kind. */
+static void (*const seal_kinds[])(struct fixture *f) = {
+	[ENVELOPE_RECORDS] = seal_records,
+	[ENVELOPE_ENROL] = seal_enrolment,
+	[ENVELOPE_HANDOVER] = seal_handover,
+};
+
 static void fixture_make(struct fixture *f)
 {
 	*f = (struct fixture){ .site = sealer_generate(), .client = signer_generate() };
@@ -130,7 +164,7 @@ static void sealed_records_open(void **state)
 	assert_int_equal(e->header.first, 41);
 	assert_int_equal(e->header.count, 3);
 	assert_int_equal(e->header.time_s, NOW);
-	assert_null(e->enrol_key);
+	assert_null(e->new_key);
 }
 
 static void an_enrolment_opens_with_the_key_inside(void **state)
@@ -143,7 +177,7 @@ static void an_enrolment_opens_with_the_key_inside(void **state)
 	f.reader.find_key = find_nobody;
 	seal_enrolment(&f);
 	assert_int_equal(envelope_open(&e, f.name, buf_span(&f.bytes), &f.reader), ENVELOPE_OK);
-	assert_true(keys_equal(e->enrol_key, signer_public(f.client)));
+	assert_true(keys_equal(e->new_key, signer_public(f.client)));
 	assert_string_equal(jsondoc_text(json_array_get(e->records, 0), "token"), "t0ken");
 	assert_int_equal(e->header.first, 0);
 }
@@ -368,15 +402,12 @@ static void a_renamed_cut_object_is_refused(void **state)
 
 static void every_flipped_byte_is_refused(void **state)
 {
-	for (int enrol = 0; enrol < 2; enrol++) {
+	for (size_t kind = 0; kind < COUNT_OF(seal_kinds); kind++) {
 		SCOPED(fixture) struct fixture f;
 
 		(void)state;
 		fixture_make(&f);
-		if (enrol)
-			seal_enrolment(&f);
-		else
-			seal(&f, 1, 1);
+		seal_kinds[kind](&f);
 		for (size_t i = 0; i < f.bytes.size; i++) {
 			f.bytes.data[i] ^= 0x01;
 			assert_int_equal(try_open(&f), ENVELOPE_INCOMPLETE);
@@ -389,14 +420,11 @@ static void every_flipped_byte_is_refused(void **state)
 static void every_flip_under_a_fitting_name_is_refused(void **state)
 {
 	(void)state;
-	for (int enrol = 0; enrol < 2; enrol++) {
+	for (size_t kind = 0; kind < COUNT_OF(seal_kinds); kind++) {
 		SCOPED(fixture) struct fixture f;
 
 		fixture_make(&f);
-		if (enrol)
-			seal_enrolment(&f);
-		else
-			seal(&f, 1, 2);
+		seal_kinds[kind](&f);
 		for (size_t i = 0; i < f.bytes.size * 8; i++) {
 			f.bytes.data[i / 8] ^= (uint8_t)(1u << i % 8);
 			rename_to_bytes(&f);
@@ -412,14 +440,11 @@ static void every_flip_under_a_fitting_name_is_refused(void **state)
 static void every_flip_of_a_name_is_refused(void **state)
 {
 	(void)state;
-	for (int enrol = 0; enrol < 2; enrol++) {
+	for (size_t kind = 0; kind < COUNT_OF(seal_kinds); kind++) {
 		SCOPED(fixture) struct fixture f;
 
 		fixture_make(&f);
-		if (enrol)
-			seal_enrolment(&f);
-		else
-			seal(&f, 1, 2);
+		seal_kinds[kind](&f);
 		for (size_t i = 0; i < strlen(f.name) * 8; i++) {
 			char whole = f.name[i / 8];
 
@@ -429,6 +454,85 @@ static void every_flip_of_a_name_is_refused(void **state)
 			f.name[i / 8] = whole;
 		}
 	}
+}
+
+static const struct key *find_client(const struct envelope_header *header, void *ctx)
+{
+	const struct fixture *f = ctx;
+
+	return header->kind == ENVELOPE_HANDOVER || header->first + header->count <= 42
+		       ? signer_public(f->client)
+		       : NULL;
+}
+
+static const struct key *find_other(const char *client, void *ctx)
+{
+	const struct fixture *f = ctx;
+
+	(void)client;
+	return f->other;
+}
+
+static void a_handover_carries_the_new_key(void **state)
+{
+	SCOPED(fixture) struct fixture f;
+	SCOPED(envelope) struct envelope *e = NULL;
+
+	(void)state;
+	fixture_make(&f);
+	seal_handover(&f);
+	assert_int_equal(envelope_open(&e, f.name, buf_span(&f.bytes), &f.reader), ENVELOPE_OK);
+	assert_non_null(e->new_key);
+	assert_false(keys_equal(e->new_key, signer_public(f.client)));
+	assert_memory_equal(e->signer, keys_ed25519_bytes(signer_public(f.client)),
+			    sizeof(e->signer));
+	assert_int_equal(e->next, 42);
+}
+
+/* The site knows another key of the client by now. */
+static void a_former_key_opens_what_is_from_its_time(void **state)
+{
+	SCOPED(fixture) struct fixture f;
+	SCOPED(signer) struct signer *other = signer_generate();
+
+	(void)state;
+	fixture_make(&f);
+	f.other = signer_public(other);
+	f.reader.find_key = find_other;
+	seal(&f, 40, 2);
+	assert_int_equal(try_open(&f), ENVELOPE_BAD_SIGNATURE);
+	f.reader.find_former = find_client;
+	assert_int_equal(try_open(&f), ENVELOPE_OK);
+	seal(&f, 40, 3);
+	assert_int_equal(try_open(&f), ENVELOPE_BAD_SIGNATURE);
+	seal_handover(&f);
+	assert_int_equal(try_open(&f), ENVELOPE_OK);
+}
+
+/* A client's id is that of its first key; with another it has to be said. */
+static void the_id_stays_with_another_key(void **state)
+{
+	SCOPED(fixture) struct fixture f;
+	SCOPED(signer) struct signer *other = signer_generate();
+	struct envelope_header header = {
+		.kind = ENVELOPE_RECORDS, .stream = STREAM, .first = 1, .time_s = NOW
+	};
+	json_auto_t *records = records_of(1);
+	struct envelope_name name;
+	struct err err = { 0 };
+
+	(void)state;
+	fixture_make(&f);
+	snprintf(header.client, sizeof(header.client), "%s", f.client_id);
+	assert_done(envelope_seal(&f.bytes, &name, &header, records, other, sealer_public(f.site),
+				  &err),
+		    &err);
+	assert_string_equal(name.client, f.client_id);
+	envelope_name_print(f.name, &name);
+	assert_int_equal(try_open(&f), ENVELOPE_BAD_SIGNATURE);
+	f.other = signer_public(other);
+	f.reader.find_key = find_other;
+	assert_int_equal(try_open(&f), ENVELOPE_OK);
 }
 
 static void reasons_have_their_verdict(void **state)
@@ -533,6 +637,9 @@ TESTING_MAIN(cmocka_unit_test(sealed_records_open),
 	     cmocka_unit_test(every_flipped_byte_is_refused),
 	     cmocka_unit_test(every_flip_under_a_fitting_name_is_refused),
 	     cmocka_unit_test(every_flip_of_a_name_is_refused),
+	     cmocka_unit_test(a_handover_carries_the_new_key),
+	     cmocka_unit_test(a_former_key_opens_what_is_from_its_time),
+	     cmocka_unit_test(the_id_stays_with_another_key),
 	     cmocka_unit_test(reasons_have_their_verdict),
 	     cmocka_unit_test(too_large_is_said_before_anything_is_hashed),
 	     cmocka_unit_test(payloads_are_read_strictly))
