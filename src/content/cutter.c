@@ -10,6 +10,13 @@
 /* An unfinished chunk and a full room behind it, several times over so that moving is rare. */
 #define BUFFER_SIZE (4 * (CHUNKER_MAX + CUTTER_ROOM))
 
+/*
+ * The first frames are smaller, so that the press soon has work for a second processor, and so are
+ * the last ones, so that none waits long for the other at the end.
+ */
+#define FRAME_SMALL   (1u << 20)
+#define FRAME_AT_LAST 4 /* no frame is larger than that part of what is still to come */
+
 /* Kinds of frames that are filled side by side. */
 enum texture {
 	TEXTURE_LOOSE,
@@ -22,6 +29,9 @@ struct cutter {
 	struct catalogue *cat;
 	struct press *press;
 	struct press_buffer *open[TEXTURE_COUNT_]; /* frames being filled, NULL for none */
+	uint32_t full[TEXTURE_COUNT_];             /* at so many bytes */
+	uint32_t frame_count;
+	uint64_t to_come; /* bytes of the stream, at most */
 	struct digest_ctx *hash;
 	struct cutter_chunk *chunks;
 	uint32_t chunk_count;
@@ -30,13 +40,14 @@ struct cutter {
 	uint8_t *buffer;
 };
 
-struct cutter *cutter_new(struct catalogue *cat, struct press *press)
+struct cutter *cutter_new(struct catalogue *cat, struct press *press, uint64_t to_come)
 {
 	struct cutter *c = alloc_zeroed(1, sizeof(*c));
 
 	chunker_init(&c->chunker);
 	c->cat = cat;
 	c->press = press;
+	c->to_come = to_come;
 	c->hash = digest_new();
 	c->buffer = alloc_resize(NULL, BUFFER_SIZE);
 	return c;
@@ -69,12 +80,22 @@ static void close_frame(struct cutter *c, enum texture texture)
 	c->open[texture] = NULL;
 }
 
+static uint32_t size_of_next(const struct cutter *c)
+{
+	uint32_t size = c->frame_count < 2 ? FRAME_SMALL << c->frame_count : FRAME_RAW_MAX;
+	uint64_t at_last = MAX_OF(c->to_come / FRAME_AT_LAST, (uint64_t)FRAME_SMALL);
+
+	return (uint32_t)MIN_OF((uint64_t)size, at_last);
+}
+
 static struct press_buffer *frame_for(struct cutter *c, enum texture texture, size_t size)
 {
-	if (c->open[texture] != NULL && FRAME_RAW_MAX - c->open[texture]->size < size)
+	if (c->open[texture] != NULL && c->full[texture] - c->open[texture]->size < size)
 		close_frame(c, texture);
 	if (c->open[texture] == NULL) {
 		c->open[texture] = press_buffer(c->press);
+		c->full[texture] = size_of_next(c);
+		c->frame_count++;
 		c->open[texture]->frame = catalogue_add_frame(c->cat);
 		c->open[texture]->is_dense = texture == TEXTURE_DENSE;
 	}
@@ -116,6 +137,7 @@ void cutter_take(struct cutter *c, size_t size)
 	size_t n;
 
 	assert(size <= BUFFER_SIZE - c->end);
+	c->to_come -= MIN_OF(c->to_come, (uint64_t)size);
 	while ((n = chunker_next(&c->chunker, bytes)) > 0) {
 		c->end += n;
 		bytes = span_skip(bytes, n);

@@ -27,8 +27,11 @@ struct cutter_chunk {
 
 struct cutter;
 
-/* Keeps both pointers; their owner frees them after the cutter. */
-struct cutter *cutter_new(struct catalogue *cat, struct press *press) MUST_USE;
+/*
+ * Keeps both pointers; their owner frees them after the cutter. A stream of at most `to_come` bytes
+ * is expected: towards its end frames get smaller.
+ */
+struct cutter *cutter_new(struct catalogue *cat, struct press *press, uint64_t to_come) MUST_USE;
 void cutter_free(struct cutter *c);
 SCOPED_FREE(cutter);
 

@@ -280,7 +280,7 @@ static bool set_up(struct packer *p, const struct library *lib, struct err *err)
 		return false;
 	p->press = press_new(lib->packs, o->level != 0 ? o->level : FRAME_LEVEL_DEFAULT,
 			     o->pack_bytes != 0 ? o->pack_bytes : PACK_BYTES_TARGET);
-	p->cutter = cutter_new(p->cat, p->press);
+	p->cutter = cutter_new(p->cat, p->press, source_size(p->source));
 	p->manifest = manifest_new();
 	find_twins(p);
 	return true;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
+#include "common/large.h"
 #include "content/pack.h"
 
 /* States of a buffer, in the order it goes through them. */
@@ -17,7 +18,8 @@ enum job_state {
 
 struct job {
 	struct press_buffer buffer;
-	struct buf stored;
+	struct buf stored; /* of one that was compressed */
+	struct span bytes; /* of the frame, here or in the buffer itself */
 	enum frame_codec codec;
 	enum job_state state;
 	uint64_t turn; /* the order of submission */
@@ -64,12 +66,8 @@ static void compress(struct job *job, struct frame_encoder *enc)
 	struct span raw = span_of(job->buffer.data, job->buffer.size);
 
 	buf_clear(&job->stored);
-	if (job->buffer.is_dense) {
-		buf_put_span(&job->stored, raw);
-		job->codec = FRAME_STORED;
-	} else {
-		job->codec = frame_encode(&job->stored, enc, raw);
-	}
+	job->codec = job->buffer.is_dense ? FRAME_STORED : frame_encode(&job->stored, enc, raw);
+	job->bytes = job->buffer.is_dense ? raw : buf_span(&job->stored);
 }
 
 static bool begin_pack_if_needed(struct press *p, struct err *err)
@@ -95,10 +93,10 @@ static bool write_job(struct press *p, const struct job *job, struct err *err)
 		.frame = job->buffer.frame,
 		.pack = p->pack_count - 1,
 		.offset = pack->size,
-		.stored_size = (uint32_t)job->stored.size,
+		.stored_size = (uint32_t)job->bytes.size,
 		.codec = job->codec,
 	};
-	return pack_append(pack, buf_span(&job->stored), err);
+	return pack_append(pack, job->bytes, err);
 }
 
 /* Write what is done, in order, for as long as there is some; called and left with the lock held.
@@ -171,7 +169,7 @@ struct press *press_new(const char *dir, int level, uint64_t pack_bytes)
 	p->own = frame_encoder_new(level);
 	p->helpers = frame_encoder_new(level);
 	for (size_t i = 0; i < COUNT_OF(p->jobs); i++)
-		p->jobs[i].buffer.data = alloc_resize(NULL, FRAME_RAW_MAX);
+		p->jobs[i].buffer.data = large_alloc(FRAME_RAW_MAX);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
 	if (pthread_create(&p->helper, NULL, help, p) != 0)
