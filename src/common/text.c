@@ -55,6 +55,38 @@ bool text_is_utf8(struct span bytes)
 	return true;
 }
 
+/* White_Space of Unicode, and what joins letters where there are none. */
+static bool is_blank(uint32_t point)
+{
+	static const struct {
+		uint32_t first, last;
+	} blanks[] = {
+		{ 0x09, 0x0d },     { 0x20, 0x20 },     { 0x85, 0x85 },     { 0xa0, 0xa0 },
+		{ 0x1680, 0x1680 }, { 0x2000, 0x200d }, { 0x2028, 0x2029 }, { 0x202f, 0x202f },
+		{ 0x205f, 0x2060 }, { 0x2800, 0x2800 }, { 0x3000, 0x3000 }, { 0xfeff, 0xfeff },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(blanks); i++)
+		if (point >= blanks[i].first && point <= blanks[i].last)
+			return true;
+	return false;
+}
+
+bool text_is_blank(const char *text)
+{
+	struct span rest = span_of_text(text);
+
+	while (rest.size > 0) {
+		uint32_t point;
+		size_t n = utf8_char(rest, &point);
+
+		if (n == 0 || !is_blank(point))
+			return false;
+		rest = span_skip(rest, n);
+	}
+	return true;
+}
+
 /*
  * What steers a terminal (C1 as well as C0) or how its neighbours are shown: separators of lines,
  * marks of direction, what is invisible, and tags. Joiners are letters' business and stay.

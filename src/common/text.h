@@ -27,6 +27,9 @@ void text_cut(char *dst, size_t size, const char *src);
 /* True if `bytes` is valid UTF-8 (RFC 3629: no surrogates, no overlong forms). NUL is allowed. */
 bool text_is_utf8(struct span bytes);
 
+/* True if nobody would see anything: no character but white space and joiners, Unicode's too. */
+bool text_is_blank(const char *text);
+
 /* Lower-case hexadecimal of `size` bytes; `dst` has room for 2 * size + 1. */
 void text_hex(char *dst, const uint8_t *src, size_t size);
 

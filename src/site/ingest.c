@@ -80,7 +80,7 @@ static void name_of(char *dst, size_t size, const json_t *record, const char *cl
 {
 	const char *name = jsondoc_text(record, "name");
 
-	if (name != NULL && name[0] != '\0' && strlen(name) <= CLIENT_NAME_MAX)
+	if (name != NULL && !text_is_blank(name) && strlen(name) <= CLIENT_NAME_MAX)
 		text_cut(dst, size, name);
 	else
 		snprintf(dst, size, "%.12s", client);

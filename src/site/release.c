@@ -35,11 +35,12 @@ static bool check_name(const char *name, struct err *err)
 	char safe[4 * RELEASE_NAME_MAX + 1];
 
 	text_escape_line(safe, sizeof(safe), name);
-	if (name[0] != '\0' && strlen(name) <= RELEASE_NAME_MAX && strcmp(safe, name) == 0)
+	if (!text_is_blank(name) && strlen(name) <= RELEASE_NAME_MAX && strcmp(safe, name) == 0)
 		return true;
 	return err_set(err, ERR_USAGE,
-		       "package name \"%s\": 1 to %d printable characters are taken", name,
-		       RELEASE_NAME_MAX);
+		       "package name \"%s\": 1 to %d printable characters are taken, "
+		       "and not white space alone",
+		       name, RELEASE_NAME_MAX);
 }
 
 /* The folder by its real name; the caller frees it. */

@@ -95,6 +95,8 @@ bool site_init(const char *dir, const char *code, const char *name, const struct
 	if (!is_code(code))
 		return err_set(err, ERR_USAGE, "the site code \"%s\" is not three of A-Z and 0-9",
 			       code);
+	if (name != NULL && text_is_blank(name))
+		return err_set(err, ERR_USAGE, "the site's name is blank");
 	random_bytes(&salt, sizeof(salt));
 	temp = alloc_printf("%s.new-%08" PRIx32, plain, salt);
 	if (fill(temp, code, name != NULL ? name : code, clock, err) &&

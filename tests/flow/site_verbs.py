@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from flow import case, equal, main, need, program, run, skip_unless
+from flow import case, equal, main, make_tree, need, program, run, skip_unless
 
 
 def fails(site, code, name, *args):
@@ -99,6 +99,29 @@ def _(t):
         (1, "PW-REFUSED", "publish"),
     ]:
         fails(site, code, name, *args)
+
+
+BLANKS = ("", " ", "\t", "\u00a0", "\u3000 ", "\u200d")  # nobody would see them in a list
+
+
+@case("a name that nobody sees is refused, whatever it is for")
+def _(t):
+    site, source = t.site(), make_tree(t.dir / "source")
+    package = site.package("Office 97", source, distribute=False)  # but one with a space inside is fine
+    verbs = [
+        ["package", "create", None, "--source", source],
+        ["program", "add", package, None, "--command", "./install"],
+        ["collection", "add", None, "--query", "SELECT client_id FROM os"],
+        ["group", "add", None],
+        ["cap", "add", None, t.dir / "cap"],
+        ["dp", "add", None, t.dir / "dp"],
+        ["init", t.dir / "other", "--code", "PAR", "--name", None],
+    ]
+    for verb in verbs:
+        for blank in BLANKS:
+            fails(site, 2, "PW-USAGE", *[blank if word is None else word for word in verb])
+    equal([p["name"] for p in site.json("package", "list")], ["Office 97"], "packages")
+    need(not any((t.dir / name).exists() for name in ("cap", "dp", "other")), "a folder was made")
 
 
 @case("a plain web server is no CAP unless its folder comes first")

@@ -215,10 +215,35 @@ static void sizes_are_printed_for_people(void **state UNUSED)
 	}
 }
 
+static void what_nobody_sees_is_blank(void **state UNUSED)
+{
+	static const struct {
+		const char *in;
+		bool want;
+	} cases[] = {
+		{ "", true },
+		{ " ", true },
+		{ "\t \r\n", true },
+		{ "\xc2\xa0", true },                 /* no-break space */
+		{ "\xe3\x80\x80 ", true },            /* ideographic space */
+		{ "\xe2\x80\x8b\xe2\x80\x8d", true }, /* zero width space and joiner */
+		{ "\xe2\xa0\x80", true },             /* a Braille cell without dots */
+		{ " a ", false },
+		{ ".", false },
+		{ "\xc3\xa4", false },
+		{ "\xa0", false }, /* no UTF-8: something is shown */
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		if (text_is_blank(cases[i].in) != cases[i].want)
+			fail_msg("case %zu", i);
+}
+
 TESTING_MAIN(cmocka_unit_test(control_characters_are_escaped),
 	     cmocka_unit_test(what_does_not_fit_whole_is_left_out),
 	     cmocka_unit_test(sizes_are_read), cmocka_unit_test(whole_numbers_are_read_strictly),
 	     cmocka_unit_test(durations_are_read),
 	     cmocka_unit_test(names_and_ids_have_their_alphabets),
 	     cmocka_unit_test(case_is_that_of_ascii_alone),
-	     cmocka_unit_test(sizes_are_printed_for_people))
+	     cmocka_unit_test(sizes_are_printed_for_people),
+	     cmocka_unit_test(what_nobody_sees_is_blank))
