@@ -1,6 +1,7 @@
 #include "common/large.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "common/alloc.h"
@@ -24,4 +25,22 @@ void *large_alloc(size_t size)
 		return alloc_resize(NULL, size); /* which tells if there is none at all */
 	(void)madvise(memory, advised_of(size), MADV_HUGEPAGE);
 	return memory;
+}
+
+void large_reserve(struct buf *b, size_t size)
+{
+	uint8_t *data;
+
+	if (size < b->capacity)
+		return;
+	if (size < LARGE_FROM) {
+		(void)buf_reserve(b, size - b->size);
+		return;
+	}
+	data = large_alloc(size + 1);
+	if (b->size > 0)
+		memcpy(data, b->data, b->size);
+	free(b->data);
+	b->data = data;
+	b->capacity = size + 1;
 }

@@ -8,11 +8,15 @@
 
 #include <stddef.h>
 
+#include "common/buf.h"
 #include "common/macros.h"
 
 #define LARGE_FROM ((size_t)1 << 20) /* less than that is not worth it */
 
 /* `size` bytes, not set; the caller frees them with free(). Never NULL, as of alloc.h. */
 void *large_alloc(size_t size) MUST_USE;
+
+/* Make room in `b` for `size` bytes in all, without growing in steps, each of which would copy. */
+void large_reserve(struct buf *b, size_t size);
 
 #endif

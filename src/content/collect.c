@@ -1,7 +1,5 @@
 #include "content/collect.h"
 
-#include <stdlib.h>
-
 #include "common/large.h"
 
 void collect_init(struct collect *c, const struct index *index, const uint32_t *frames,
@@ -26,17 +24,6 @@ bool collect_is_complete(const struct collect *c)
 	return c->at == c->count;
 }
 
-/* All of it at once: growing in steps would copy a large frame several times. */
-static void make_room(struct buf *stored, size_t size)
-{
-	if (size >= LARGE_FROM && stored->capacity <= size) {
-		free(stored->data);
-		stored->capacity = size + 1;
-		stored->data = large_alloc(stored->capacity);
-	}
-	(void)buf_reserve(stored, size);
-}
-
 /* Add what belongs to the current frame; hand it over when it is full. */
 static bool fill(struct collect *c, const struct index_frame *f, struct span *bytes,
 		 uint64_t *offset)
@@ -44,7 +31,7 @@ static bool fill(struct collect *c, const struct index_frame *f, struct span *by
 	size_t take = MIN_OF(bytes->size, f->stored_size - c->stored.size);
 
 	if (c->stored.size == 0)
-		make_room(&c->stored, f->stored_size);
+		large_reserve(&c->stored, f->stored_size);
 	buf_put(&c->stored, bytes->data, take);
 	*bytes = span_skip(*bytes, take);
 	*offset += take;

@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/large.h"
 #include "common/path.h"
 #include "content/patchreader.h"
 
 #define FILE_MODE   0600
 #define REPLAY_SIZE 65536u
+#define BATCH_ROOM \
+	(2 * PATCHING_BATCH - 1) /* with the byte that a buffer has behind: one large page */
 
 /* The old stream's blocks that were read last, each in the one place that its number gives. */
 #define BLOCK_SIZE  4096u
@@ -128,6 +131,9 @@ static bool take_new(struct span bytes, void *ctx, struct err *err)
 	struct patching *p = ctx;
 	uint32_t next;
 
+	if (p->bytes.size == 0)
+		large_reserve(&p->bytes, (size_t)MIN_OF((uint64_t)BATCH_ROOM,
+							manifest_stream_size(p->params->manifest)));
 	buf_put_span(&p->bytes, bytes);
 	while ((next = size_of_chunk(p, p->first + p->whole)) <= p->bytes.size - p->whole_size) {
 		p->whole_size += next;
@@ -191,13 +197,23 @@ static bool start_again(struct patching *p, struct err *err)
 	       start(p, err);
 }
 
+/* Of a small version only a few are ever touched. */
+static uint8_t *room_for_blocks(const struct tree *old)
+{
+	const size_t size = (size_t)BLOCK_COUNT * BLOCK_SIZE;
+
+	return old != NULL && manifest_stream_size(old->manifest) >= size
+		       ? large_alloc(size)
+		       : alloc_resize(NULL, size);
+}
+
 bool patching_open(struct patching **out, const struct patching_params *params, struct err *err)
 {
 	SCOPED(patching) struct patching *p = alloc_zeroed(1, sizeof(*p));
 
 	p->params = params;
 	tree_files_init(&p->old, params->old);
-	p->blocks = alloc_zeroed(BLOCK_COUNT, BLOCK_SIZE);
+	p->blocks = room_for_blocks(params->old);
 	p->fd = open(params->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
 	if (p->fd < 0)
 		return err_sys(err, ERR_IO, errno, "file %s", params->path);

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/buf.h"
+#include "common/large.h"
 #include "content/patchform.h"
 
 #define HEAD_MAX         (PATCHFORM_MAGIC_SIZE + 1 + 2 * 10) /* bytes of the file's head */
@@ -432,6 +433,8 @@ bool patchreader_feed(struct patchreader *r, struct span bytes, struct err *err)
 {
 	struct span rest;
 
+	if (r->state == STATE_BLOCKS)
+		large_reserve(&r->waiting, MAX_OF(r->blocks_size, r->waiting.size) + bytes.size);
 	buf_put_span(&r->waiting, bytes);
 	rest = buf_span(&r->waiting);
 	while (is_whole(r, rest))
