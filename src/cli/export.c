@@ -15,34 +15,75 @@
 
 #define COPY_STEP ((size_t)1 << 30)
 
-static bool copy_bytes(int from, int to, struct err *err)
+/* Both files stand at the beginning of what is copied. */
+static bool copy_by_hand(int from, int to, off_t left, struct err *err)
 {
 	char block[1 << 16];
-	ssize_t n;
+	ssize_t n = 0;
 
-	while ((n = copy_file_range(from, NULL, to, NULL, COPY_STEP, 0)) > 0)
-		;
-	if (n == 0)
+	while (left > 0 && (n = read(from, block, MIN_OF((size_t)left, sizeof(block)))) > 0) {
+		if (!path_write_fd(to, span_of(block, (size_t)n), err))
+			return false;
+		left -= n;
+	}
+	return n >= 0 || err_sys(err, ERR_IO, errno, "copy");
+}
+
+static bool copy_piece(int from, int to, off_t at, off_t end, struct err *err)
+{
+	ssize_t n = 0;
+
+	if (lseek(from, at, SEEK_SET) < 0 || lseek(to, at, SEEK_SET) < 0)
+		return err_sys(err, ERR_IO, errno, "copy");
+	while (at < end && (n = copy_file_range(from, NULL, to, NULL,
+						MIN_OF((size_t)(end - at), COPY_STEP), 0)) > 0)
+		at += n;
+	if (n >= 0)
 		return true;
 	/* Other file systems on both ends: the ordinary way, from where the kernel stopped. */
 	if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
 		return err_sys(err, ERR_IO, errno, "copy");
-	while ((n = read(from, block, sizeof(block))) > 0)
-		if (!path_write_fd(to, span_of(block, (size_t)n), err))
-			return false;
-	return n == 0 || err_sys(err, ERR_IO, errno, "copy");
+	return copy_by_hand(from, to, end - at, err);
 }
 
-static bool copy_file(int from_dir, int to_dir, const char *name, mode_t mode, struct err *err)
+/* The next stretch of [at, size) that is no hole; false: there is none. */
+static bool find_data(off_t *begin, off_t *end, int fd, off_t at, off_t size)
+{
+	*begin = lseek(fd, at, SEEK_DATA);
+	if (*begin < 0 && errno == ENXIO)
+		return false;
+	*end = *begin >= 0 ? lseek(fd, *begin, SEEK_HOLE) : -1;
+	/* A file system that knows of no holes. */
+	if (*end < 0) {
+		*begin = at;
+		*end = size;
+	}
+	return *begin < size;
+}
+
+/* Holes stay holes: of a disk image they may be most. */
+static bool copy_bytes(int from, int to, off_t size, struct err *err)
+{
+	off_t begin, end;
+
+	for (off_t at = 0; at < size && find_data(&begin, &end, from, at, size); at = end)
+		if (!copy_piece(from, to, begin, MIN_OF(end, size), err))
+			return false;
+	return ftruncate(to, size) == 0 || err_sys(err, ERR_IO, errno, "copy");
+}
+
+static bool copy_file(int from_dir, int to_dir, const char *name, const struct stat *info,
+		      struct err *err)
 {
 	SCOPED_FD int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	SCOPED_FD int to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (from < 0 || to < 0)
 		return err_sys(err, ERR_IO, errno, "file %s", name);
-	if (!copy_bytes(from, to, err))
+	if (!copy_bytes(from, to, info->st_size, err))
 		return false;
-	return fchmod(to, mode & 0777) == 0 || err_sys(err, ERR_IO, errno, "file %s", name);
+	return fchmod(to, info->st_mode & 0777) == 0 ||
+	       err_sys(err, ERR_IO, errno, "file %s", name);
 }
 
 static bool copy_link(int from_dir, int to_dir, const char *name, struct err *err)
@@ -84,7 +125,7 @@ static bool copy_entry(int from, int to, const char *name, struct err *err)
 		return copy_subfolder(from, to, name, info.st_mode, err);
 	if (S_ISLNK(info.st_mode))
 		return copy_link(from, to, name, err);
-	return copy_file(from, to, name, info.st_mode, err);
+	return copy_file(from, to, name, &info, err);
 }
 
 static bool copy_folder(int from, int to, struct err *err)
