@@ -23,6 +23,8 @@ static const struct config_key keys[] = {
 	{ "distribute-every", CONFIG_DURATION, "30s", "how often serve looks at the DPs" },
 	{ "patch-memory", CONFIG_SIZE, "1G",
 	  "memory that making a patch may take; below 512M none is made" },
+	{ "patch-cpu", CONFIG_NUMBER, "100",
+	  "per cent of one processor that serve gives to the making of patches" },
 	{ "reserve", CONFIG_SIZE, RESERVE_DEFAULT,
 	  "room on the site's disk below which serve takes no uploads" },
 	{ "keep", CONFIG_DURATION, "30d",

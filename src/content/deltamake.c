@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/newfile.h"
 #include "common/path.h"
 #include "content/library.h"
@@ -19,6 +21,7 @@
 #define FILE_MODE    0644
 #define LOCK_WAIT_MS 2000
 #define TEMP_PREFIX  ".new-"
+#define NAP_MS       200                   /* between looks at the cancel flag */
 #define COMPRESSORS  ((uint64_t)320 << 20) /* what four of them take at the highest level */
 
 static const char *const outcome_names[] = {
@@ -57,6 +60,7 @@ struct make {
 	struct newfile file;
 	struct digest_ctx *hash;
 	uint64_t size;
+	uint64_t began_ms, began_cpu_ms;
 };
 
 static void make_release(struct make *m)
@@ -100,11 +104,48 @@ static uint64_t worth_at_most(const struct make *m, uint64_t without)
 
 /* --- making ----------------------------------------------------------------------------------- */
 
+static uint64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* How long to sleep until what was used is no more than the share of the time that has passed. */
+static uint64_t due_ms(const struct make *m)
+{
+	uint32_t percent = m->options->cpu_percent;
+	uint64_t passed = clock_mono_ms(clock_system()) - m->began_ms;
+	uint64_t used = cpu_ms() - m->began_cpu_ms;
+
+	if (percent == 0 || percent >= 100 || used * 100 / percent <= passed)
+		return 0;
+	return used * 100 / percent - passed;
+}
+
+static bool is_cancelled(const struct make *m)
+{
+	return m->options->cancel != NULL && atomic_load(m->options->cancel);
+}
+
+static void keep_share(const struct make *m)
+{
+	uint64_t wait_ms;
+
+	while (!is_cancelled(m) && (wait_ms = due_ms(m)) > 0) {
+		const struct timespec nap = { .tv_nsec = (long)MIN_OF(wait_ms, NAP_MS) * 1000000 };
+
+		nanosleep(&nap, NULL);
+	}
+}
+
 static bool put(struct span bytes, void *ctx, struct err *err)
 {
 	struct make *m = ctx;
 
-	if (m->options->cancel != NULL && atomic_load(m->options->cancel))
+	keep_share(m);
+	if (is_cancelled(m))
 		return err_set(err, ERR_INTERRUPTED, "it was stopped");
 	digest_update(m->hash, bytes);
 	m->size += bytes.size;
@@ -215,6 +256,8 @@ bool deltamake_run(struct deltamake_result *out, const struct deltamake_options 
 
 	*out = (struct deltamake_result){ .outcome = DELTAMAKE_TOO_LARGE };
 	m.options = options;
+	m.began_ms = clock_mono_ms(clock_system());
+	m.began_cpu_ms = cpu_ms();
 	name_folders(&m, options->library, options->package);
 	if (!load(&m.to, &m.lib, &options->to, err) ||
 	    (options->from != NULL && !load(&m.from, &m.lib, options->from, err)) ||

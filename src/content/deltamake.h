@@ -35,6 +35,11 @@ struct deltamake_options {
 	struct deltamake_version to;
 	const struct deltamake_version *from; /* NULL: a first-install stream */
 	uint64_t memory_max; /* of all that is not mapped; 0: DELTAMAKE_MEMORY_DEFAULT */
+	/*
+	 * Per cent of one processor that the process which makes it may take, seen over some tens
+	 * of seconds: it sleeps between segments. 0, or 100 and more: all that it gets.
+	 */
+	uint32_t cpu_percent;
 	const atomic_bool *cancel;
 };
 

@@ -176,6 +176,7 @@ static bool make_one(bool *made_out, struct site *site, const struct deltas_opti
 		.package = package,
 		.to = version_of(to),
 		.memory_max = options->memory_max,
+		.cpu_percent = options->cpu_percent,
 	};
 	struct deltamake_result result = { .outcome = DELTAMAKE_NOT_WORTH };
 	struct err why = { 0 };

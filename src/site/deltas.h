@@ -20,6 +20,7 @@
 struct deltas_options {
 	const char *package;   /* NULL: all */
 	uint64_t memory_max;   /* bytes, of one making; 0: DELTAMAKE_MEMORY_DEFAULT */
+	uint32_t cpu_percent;  /* of one processor, as deltamake.h; 0: all that they get */
 	uint32_t lock_wait_ms; /* for another run to end */
 	void (*told)(const char *text, void *ctx); /* what is being made; NULL: nobody asks */
 	void *ctx;

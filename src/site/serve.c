@@ -210,7 +210,10 @@ static void keep_up(struct serve *s, struct site *site)
 /* Behind distribution: a version goes out before its patches are ready. */
 static void run_deltas(struct serve *s, struct site *site, int wake UNUSED)
 {
-	const struct deltas_options options = { .memory_max = s->options->patch_memory };
+	const struct deltas_options options = {
+		.memory_max = s->options->patch_memory,
+		.cpu_percent = s->options->patch_cpu,
+	};
 	uint64_t kept_ms = 0;
 
 	for (;;) {

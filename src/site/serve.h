@@ -25,6 +25,7 @@ struct serve_options {
 	int64_t distribute_every_s;
 	int64_t keep_s;
 	uint64_t patch_memory;    /* bytes that making a patch may take */
+	uint32_t patch_cpu;       /* per cent of one processor, the same; 0: all that it gets */
 	uint64_t reserve;         /* bytes of the disk that no upload may use */
 	void (*ready)(void *ctx); /* called once, listening; may be NULL */
 	void *ctx;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -110,6 +111,42 @@ static void run(struct deltamake_result *out, const struct bench *b,
 	struct err err;
 
 	assert_done(deltamake_run(out, &options, &err), &err);
+}
+
+static uint64_t ms_of(clockid_t id)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(id, &t), 0);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Half of one processor takes twice the time; what follows the last piece is not waited for. */
+static void a_making_keeps_to_its_share_of_a_processor(void **state UNUSED)
+{
+	struct bench b;
+	struct deltamake_result made;
+	uint64_t began_ms, began_cpu_ms, ms, cpu_ms;
+	struct err err;
+
+	set_up(&b);
+	const struct deltamake_options options = {
+		.library = "library",
+		.package = PACKAGE,
+		.to = version_of(&b.v2, 2),
+		.cpu_percent = 50,
+	};
+
+	began_ms = ms_of(CLOCK_MONOTONIC);
+	began_cpu_ms = ms_of(CLOCK_PROCESS_CPUTIME_ID);
+	assert_done(deltamake_run(&made, &options, &err), &err);
+	ms = ms_of(CLOCK_MONOTONIC) - began_ms;
+	cpu_ms = ms_of(CLOCK_PROCESS_CPUTIME_ID) - began_cpu_ms;
+	assert_int_equal(made.outcome, DELTAMAKE_MADE);
+	if (ms * 10 < cpu_ms * 15)
+		fail_msg("%llu ms of CPU in %llu ms", (unsigned long long)cpu_ms,
+			 (unsigned long long)ms);
+	tear_down(&b);
 }
 
 static void unpack_version(struct unpack *out, const struct packer_result *r)
@@ -338,5 +375,6 @@ TESTING_MAIN(cmocka_unit_test(a_patch_follows_a_program_that_was_rebuilt),
 	     cmocka_unit_test(what_saves_little_is_not_kept),
 	     cmocka_unit_test(too_little_memory_makes_none),
 	     cmocka_unit_test(it_stops_when_it_is_told_to),
+	     cmocka_unit_test(a_making_keeps_to_its_share_of_a_processor),
 	     cmocka_unit_test(a_damaged_pack_is_named_before_anything_is_made),
 	     cmocka_unit_test(what_is_listed_stays_and_the_rest_goes))
