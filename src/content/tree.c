@@ -83,6 +83,14 @@ static bool make_folders(struct tree *t, struct err *err)
 	return true;
 }
 
+/* What another account put there could not be written to; from a folder of ours it can go. */
+static bool is_ours(const struct stat *st)
+{
+	uid_t own = geteuid();
+
+	return own == 0 || st->st_uid == own;
+}
+
 /* What stands at `path` and in what form the manifest wants it there. */
 static bool belongs(const struct tree *t, const char *path, const struct stat *st)
 {
@@ -92,7 +100,8 @@ static bool belongs(const struct tree *t, const char *path, const struct stat *s
 		return false;
 	/* Links are made anew at the end, so none is there while files are written. */
 	return (e->type == MANIFEST_DIR && S_ISDIR(st->st_mode)) ||
-	       (e->type == MANIFEST_FILE && S_ISREG(st->st_mode) && st->st_nlink == 1);
+	       (e->type == MANIFEST_FILE && S_ISREG(st->st_mode) && st->st_nlink == 1 &&
+		is_ours(st));
 }
 
 static bool mend_file(int folder, const char *name, const struct manifest_entry *e,

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Everything has expired, or the clock is wrong: what is trusted stays, nothing new starts, nobody is locked out."""
+import calendar
 import signal
 
 from flow import *
@@ -8,7 +9,7 @@ DAY = 86400
 
 
 def at(seconds):
-    return {"PACKWAY_FAKE_TIME": f"{seconds:+d}"}
+    return {"PACKWAY_FAKE_TIME": f"{round(seconds):+d}"}
 
 
 def script(folder, marks):
@@ -71,6 +72,43 @@ def _(t):
     equal(lines(marks / "quick"), 1, "run by hand")
     equal(client.json("status")["verdict"], "ok", "verdict")
     client.env = right
+
+
+@case("a CAP that stands still is believed for as long as its timestamp lives, and status says until when")
+def _(t):
+    site = t.site()
+    cap = site.folder_cap("cap1")
+    site("publish")
+    shutil.copytree(cap, t.dir / "old")
+    client = t.client().enroll(site, f"file://{cap}")
+    site("group", "add", "branch")  # what the client is not to know
+    site("publish")
+    (cap / "metadata").rename(t.dir / "new")
+    shutil.copytree(t.dir / "old" / "metadata", cap / "metadata")
+    timestamp = json.loads((cap / "metadata" / "timestamp.json").read_text())["signed"]
+    end = calendar.timegm(time.strptime(timestamp["expires"], "%Y-%m-%dT%H:%M:%SZ"))
+    need(13.9 * DAY < end - time.time() <= 14 * DAY, "14 days from its making", timestamp)
+    right = client.env
+
+    client("sync")  # the enrolment brought it
+    for left in (13 * DAY, 1 * DAY, 300):
+        client.env = {**right, **at(end - time.time() - left)}
+        client("sync")
+        status = client.json("status")
+        equal((status["policy"], status["verdict"], status["policy_expires"]), ("in force", "ok", timestamp["expires"]),
+              f"{left} s before the end")
+    client.env = {**right, **at(end - time.time() + 5)}
+    client("sync", check=False).want(1)
+    status = client.json("status")
+    equal((status["policy"], status["verdict"], status["verdict_attack"], status["verdict_server"]),
+          ("expired", "expired", "freeze", "cap1"), "just after its end")
+
+    shutil.rmtree(cap / "metadata")
+    (t.dir / "new").rename(cap / "metadata")
+    site.env = at(end - time.time() + 60)
+    site("publish")
+    client("sync")
+    equal(client.json("status")["verdict"], "ok", "verdict of a CAP that moves on")
 
 
 @case("a wrong clock locks nobody out: 1970, ten years ahead, an hour to and fro, and back each time")

@@ -195,6 +195,38 @@ def _(t):
     equal(len([m for m in site.json("messages", "--client", client.id) if m["id"] == 10018]), 1, "told again")
 
 
+@case("content that changed in the store since it was verified is not run: it is fetched again, or refused")
+def _(t):
+    site = small_site(t)
+    source = make_tree(t.dir / "source")
+    (source / "install").write_text(f"#!/bin/sh\necho genuine >> {t.dir}/ran\n")
+    (source / "install").chmod(0o755)
+    package = site.package("tool", source)
+    site("program", "add", package, "install", "--command", "./install", "--rerun", "always")
+    site("advertise", package, "install", "--collection", "all", "--available", "now")
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("run", package, "install")
+    tree = pathlib.Path(client.json("fetch", package)["path"])
+    evil = f"#!/bin/sh\necho evil >> {t.dir}/ran\n"
+
+    def spoil():
+        tree.chmod(0o755)
+        (tree / "install").unlink()
+        (tree / "install").write_text(evil)
+        (tree / "install").chmod(0o755)
+
+    spoil()
+    client("run", package, "install")
+    equal((t.dir / "ran").read_text(), "genuine\n" * 2, "what ran")
+    (t.dir / "dp1").rename(t.dir / "away")
+    spoil()
+    refused = client("run", package, "install", check=False).want(4)
+    need("has changed since it was verified" in refused.err and "[PW-NO-CANDIDATE]" in refused.err,
+         "the refusal", refused.err)
+    equal((t.dir / "ran").read_text(), "genuine\n" * 2, "what ran with no server to mend from")
+
+
 @case("Q293187: a package that was removed is asked for no more, by anybody")
 def _(t):
     site = t.site()
