@@ -229,13 +229,23 @@ struct sqlite3 *db_handle(struct db *db)
 	return db->handle;
 }
 
-bool db_begin(struct db *db, struct err *err)
+static bool begin(struct db *db, const char *sql, struct err *err)
 {
 	assert(!db->is_in_transaction && "transactions do not nest");
-	if (!execute(db, "BEGIN IMMEDIATE", err))
+	if (!execute(db, sql, err))
 		return false;
 	db->is_in_transaction = true;
 	return true;
+}
+
+bool db_begin(struct db *db, struct err *err)
+{
+	return begin(db, "BEGIN IMMEDIATE", err);
+}
+
+bool db_begin_reading(struct db *db, struct err *err)
+{
+	return begin(db, "BEGIN DEFERRED", err);
 }
 
 bool db_commit(struct db *db, struct err *err)

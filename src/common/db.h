@@ -67,6 +67,12 @@ bool db_begin(struct db *db, struct err *err) MUST_USE;
 bool db_commit(struct db *db, struct err *err) MUST_USE;
 void db_abandon(struct db *db);
 
+/*
+ * One state of the database for many questions, which then cost less than half each. It waits for
+ * nobody, and nobody waits for it; ends with db_abandon. Nothing may be written in it.
+ */
+bool db_begin_reading(struct db *db, struct err *err) MUST_USE;
+
 /* Abandon at the end of the scope: DB_UNDO struct db *undo = db; */
 static inline void db_undo_scoped(struct db **db)
 {

@@ -103,6 +103,7 @@ struct listing {
 	struct pool pools[INBOX_CLASS_COUNT_];
 	size_t looked;
 	bool is_cut;
+	bool has_noted; /* some wait, by the database */
 };
 
 /* Found in the database; a fault of it counts as no. */
@@ -115,7 +116,8 @@ static bool is_found(struct site *site, size_t statement, const struct db_value 
 
 static bool is_noted(const struct listing *l, const char *name)
 {
-	return is_found(l->site, STMT_INCOMPLETE_SINCE, DB_ARGS(db_int(l->cap->id), db_text(name)));
+	return l->has_noted &&
+	       is_found(l->site, STMT_INCOMPLETE_SINCE, DB_ARGS(db_int(l->cap->id), db_text(name)));
 }
 
 static bool is_known(const struct listing *l, const char *client)
@@ -192,6 +194,17 @@ static bool note_entry(const struct way_entry *found, void *ctx)
 	return true;
 }
 
+static bool look_for_noted(struct listing *l, struct err *err)
+{
+	int64_t noted;
+
+	if (!db_number(&noted, l->site->db, STMT_INCOMPLETE_COUNT, DB_ARGS(db_int(l->cap->id)), 0,
+		       err))
+		return false;
+	l->has_noted = noted > 0;
+	return true;
+}
+
 static void begin_listing(struct listing *l, const struct inbox_limits *limits)
 {
 	for (size_t i = 0; i < INBOX_CLASS_COUNT_; i++) {
@@ -224,6 +237,22 @@ static void end_listing(struct inbox *inbox, struct listing *l)
 	}
 }
 
+/* A flood is many questions to the database: they are asked in one state of it. */
+static enum nal_class list(struct inbox *inbox, struct listing *l,
+			   const struct inbox_limits *limits, struct err *err)
+{
+	DB_UNDO struct db *undo = l->site->db;
+	enum nal_class class;
+
+	if (!db_begin_reading(l->site->db, err) || !look_for_noted(l, err))
+		return NAL_CLASS_UNKNOWN;
+	begin_listing(l, limits);
+	/* Folders count too, and a listing that hits its own limit breaks the way. */
+	class = way_list(inbox->way, "", 2 * (size_t)INBOX_LOOK_MAX, note_entry, l, err);
+	end_listing(inbox, l);
+	return class;
+}
+
 static enum nal_class reach(struct inbox *inbox, struct site *site, struct system *cap,
 			    struct err *err)
 {
@@ -244,13 +273,8 @@ bool inbox_open(struct inbox *out, struct site *site, struct system *cap,
 
 	*out = (struct inbox){ .site = site, .tab = own_new_table(site) };
 	class = reach(out, site, cap, err);
-	if (class == NAL_CLASS_OK) {
-		begin_listing(&listing, limits);
-		/* Folders count too, and a listing that hits its own limit breaks the way. */
-		class = way_list(out->way, "", 2 * (size_t)INBOX_LOOK_MAX, note_entry, &listing,
-				 err);
-		end_listing(out, &listing);
-	}
+	if (class == NAL_CLASS_OK)
+		class = list(out, &listing, limits, err);
 	if (class == NAL_CLASS_NOT_FOUND) {
 		err_clear(err);
 		return true;
