@@ -22,22 +22,6 @@ static struct publication *new_publication(const struct signer *signer)
 	return pub;
 }
 
-static void offer(struct publication *pub, const json_t *wish)
-{
-	const char *name = jsondoc_text(wish, "role");
-	json_auto_t *doc = json_object();
-	SCOPED(buf) struct buf bytes = { 0 };
-	enum siterole role;
-	struct err err;
-
-	if (name == NULL || !siterole_named(&role, name) || role >= SITEROLE_SNAPSHOT)
-		return;
-	jsondoc_set(doc, "signatures", json_incref(json_object_get(wish, "signatures")));
-	jsondoc_set(doc, "signed", json_incref(json_object_get(wish, "signed")));
-	jsondoc_write(&bytes, doc);
-	(void)!issuance_give(pub, role, buf_span(&bytes), &err);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	SCOPED(signer) struct signer *signer = signer_from_seed(corpuskeys_seed);
@@ -57,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (json_is_array(signatures))
 			authority_countersign(signatures, json_object_get(wish, "keys"), &signers,
 					      span_of_text("text"));
-		offer(pub, wish);
+		(void)!issuance_give(pub, wish, &err);
 	}
 	if (issuance_build(&files, pub, &signers, 1, &err))
 		issuance_accept(pub);

@@ -424,7 +424,7 @@ static bool check_form(enum siterole role, struct span bytes, struct err *err)
 	       verify_threshold(parsed, &parsed->top[ROLE_ROOT], "root", err) == VERDICT_OK;
 }
 
-bool issuance_give(struct publication *pub, enum siterole role, struct span bytes, struct err *err)
+static bool give(struct publication *pub, enum siterole role, struct span bytes, struct err *err)
 {
 	json_auto_t *doc = NULL;
 	struct edition e = { 0 };
@@ -446,4 +446,23 @@ bool issuance_give(struct publication *pub, enum siterole role, struct span byte
 	buf_clear(&pub->roles[role].given_bytes);
 	buf_put(&pub->roles[role].given_bytes, bytes.data, bytes.size);
 	return true;
+}
+
+bool issuance_give(struct publication *pub, const json_t *wish, struct err *err)
+{
+	const char *name = jsondoc_text(wish, "role");
+	json_auto_t *doc = json_object();
+	SCOPED(buf) struct buf bytes = { 0 };
+	json_t *signatures, *body;
+	enum siterole role;
+
+	if (name == NULL || !siterole_named(&role, name) || role >= SITEROLE_SNAPSHOT)
+		return err_set(err, ERR_FORMAT, "the request has a role that is none");
+	if (!jsondoc_need_array(&signatures, wish, "signatures", SITEROLE_KEYS_MAX * 2, err) ||
+	    !jsondoc_need_object(&body, wish, "signed", err))
+		return false;
+	jsondoc_set(doc, "signatures", json_incref(signatures));
+	jsondoc_set(doc, "signed", json_incref(body));
+	jsondoc_write(&bytes, doc);
+	return give(pub, role, buf_span(&bytes), err);
 }

@@ -64,11 +64,11 @@ bool issuance_request(json_t **out, struct publication *pub,
 	MUST_USE;
 
 /*
- * Let the next build hold this role file, made elsewhere. Several come in the order of the roles.
- * ERR_TRUST if too few of the role's keys signed it; ERR_REFUSED if a newer one is published.
+ * Let the next build hold the role file of one item of a request that was signed elsewhere. Several
+ * come in the order of the roles. ERR_FORMAT if it is no such item; ERR_TRUST if too few of the
+ * role's keys signed it; ERR_REFUSED if a newer one is published.
  */
-bool issuance_give(struct publication *pub, enum siterole role, struct span bytes, struct err *err)
-	MUST_USE;
+bool issuance_give(struct publication *pub, const json_t *wish, struct err *err) MUST_USE;
 
 /* What was built last is published from now on. */
 void issuance_accept(struct publication *pub);

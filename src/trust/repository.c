@@ -616,21 +616,13 @@ static bool need_target(const struct repository *repo, const char *path, const j
 static bool import_role(struct repository *repo, const json_t *wish, struct err *err)
 {
 	const json_t *targets = json_object_get(json_object_get(wish, "signed"), "targets");
-	const char *name = jsondoc_text(wish, "role"), *path;
-	json_auto_t *doc = json_object();
-	SCOPED(buf) struct buf bytes = { 0 };
-	enum siterole role;
+	const char *path;
 	json_t *entry;
 
-	if (name == NULL || !siterole_named(&role, name) || role >= SITEROLE_SNAPSHOT)
-		return err_set(err, ERR_FORMAT, "the request has a role that is none");
 	json_object_foreach ((json_t *)(uintptr_t)targets, path, entry)
 		if (!need_target(repo, path, entry, err))
 			return false;
-	jsondoc_set(doc, "signatures", json_incref(json_object_get(wish, "signatures")));
-	jsondoc_set(doc, "signed", json_incref(json_object_get(wish, "signed")));
-	jsondoc_write(&bytes, doc);
-	return issuance_give(repo->pub, role, buf_span(&bytes), err);
+	return issuance_give(repo->pub, wish, err);
 }
 
 bool repository_import(size_t *count_out, struct repository *repo, const json_t *request,

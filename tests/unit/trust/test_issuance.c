@@ -425,18 +425,12 @@ static json_t *request(struct pubbox *f, int64_t now_s)
 static bool give(struct pubbox *f, json_t *wish, struct signer *signer, struct err *err)
 {
 	const struct authority_signers one = { .items = &signer, .count = 1 };
-	SCOPED(buf) struct buf text = { 0 }, bytes = { 0 };
-	json_auto_t *doc = json_object();
-	enum siterole role;
+	SCOPED(buf) struct buf text = { 0 };
 
-	assert_true(siterole_named(&role, jsondoc_text(wish, "role")));
 	assert_done(jsondoc_canonical(&text, json_object_get(wish, "signed"), err), err);
 	authority_countersign(json_object_get(wish, "signatures"), json_object_get(wish, "keys"),
 			      &one, buf_span(&text));
-	jsondoc_set(doc, "signatures", json_incref(json_object_get(wish, "signatures")));
-	jsondoc_set(doc, "signed", json_incref(json_object_get(wish, "signed")));
-	jsondoc_write(&bytes, doc);
-	return issuance_give(f->pub, role, buf_span(&bytes), err);
+	return issuance_give(f->pub, wish, err);
 }
 
 static void a_split_waits_for_keys_that_are_elsewhere(void **state)
