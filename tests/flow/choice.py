@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """The choice as the programs make it: mounts, preferences, groups, waiting, and SMS 2.0's draw."""
+import re
+
 from flow import *
 
 SEEDS = 200
@@ -138,6 +140,34 @@ def grouped(t, *options):
     package = site.package("tool", source)
     site("publish")
     return site, cap, package, source
+
+
+@case("Q281107, Q276531: a client that moves to another network reads elsewhere, and is whose and what it was")
+def _(t):
+    site, cap, package, _ = grouped(t)
+    site("program", "add", package, "install", "--command", "./install")
+    site("advertise", package, "install", "--collection", "all", "--available", "now")
+    site("publish")
+    client = t.client().enroll(site, cap)
+    was, offers = client.id, client.json("list")
+    equal((len(offers), chosen(client, package)["server"]), (1, "dp1"), "before")
+    conf = client.state / "packway.conf"
+    for address, server in (("10.2.0.9", "dp2"), ("192.0.2.7", "dp3"), ("10.1.0.9", "dp1")):
+        conf.write_text(re.sub("(?m)^address.*", f"address = {address}", conf.read_text()))
+        client("sync")
+        site("intake")
+        client("sync")
+        equal(chosen(client, package)["server"], server, f"the server at {address}")
+        equal((client.id, client.json("list")), (was, offers), f"the client at {address}")
+    equal([c["client_id"] for c in site.json("client", "list")], [was], "clients of the site")
+    equal(client.json("status")["outbox_records"], 0, "records that found no way")
+    client("fetch", package)
+    # Another site that it meets there is not joined unless it leaves its own.
+    other = t.site(code="PAR", name="other")
+    refused = client("enroll", "--cap", f"file://{other.folder_cap('cap9')}", "--root", other.root, "--token", other.token(),
+                     check=False)
+    need(refused.code == 1 and was in refused.err and "LON" in refused.err, "a second site", refused.code, refused.err)
+    equal(client.id, was, "whose it is")
 
 
 @case("a preferred DP is taken across tiers, and given up when it is dead (Q235873)")

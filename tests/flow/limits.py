@@ -84,12 +84,20 @@ class Meter(threading.Thread):
         return min(inner), max(count / span for count, span in self.spans())
 
 
-def holds(name, meter):
-    # A machine that is busy may read less; never more than the limit.
+def holds(measure):
+    """`measure` moves something and gives (name, meter) of each place: never more than the limit, and no less, which a
+    machine that is busy may miss once, but not each time."""
     low = 0.9 if STRETCH == 1 else 0.5
-    least, most = meter.finish().rates()
-    print(f"# {name}: {least / 1e6:.3f} to {most / 1e6:.3f} MB/s over {WINDOW_S} s")
-    need(low * RATE <= least and most <= 1.1 * RATE, f"{name}: the rate over 5 s", least, most)
+    for number in range(TRIES):
+        slow = []
+        for name, meter in measure(number):
+            least, most = meter.finish().rates()
+            print(f"# {name}: {least / 1e6:.3f} to {most / 1e6:.3f} MB/s over {WINDOW_S} s")
+            need(most <= 1.1 * RATE, f"{name}: more than the rate over 5 s", least, most)
+            slow += [(name, least)] * (least < low * RATE)
+        if not slow:
+            return
+    need(False, "less than the rate over 5 s, each time", slow)
 
 
 def all_at_once(*functions):
@@ -117,33 +125,41 @@ def _(t):
     cap = f"file://{t.dir}/cap1"
 
     def fetched(name, where, server, address="10.2.0.1", rate="2MB/s"):
-        client = t.client(name, address=address).join(site, cap)
-        client("sync")
-        meter = Meter(client, server)
-        client("fetch", package, "--dp", where, *(["--rate", rate] if rate else []))
-        holds(name, meter)
+        def measure(number):
+            client = t.client(f"{name} {number}", address=address).join(site, cap)
+            client("sync")
+            meter = Meter(client, server)
+            client("fetch", package, "--dp", where, *(["--rate", rate] if rate else []))
+            return [(name, meter)]
+        holds(measure)
 
     def read_by_mount():
-        client = t.client("mounted").join(site, cap)
-        client("sync")
-        at = t.dir / "at"
-        at.mkdir()
-        meter = Meter(client)
-        client("mount", package, at)
-        t.defer(lambda: client("unmount", at, check=False))
-        with open(at / "noise", "rb") as f:
-            while f.read(1 << 20):
-                pass
-        holds("a mount of a client in the group", meter)
+        def measure(number):
+            client = t.client(f"mounted {number}").join(site, cap)
+            client("sync")
+            at = t.dir / f"at {number}"
+            at.mkdir()
+            meter = Meter(client)
+            client("mount", package, at)
+            t.defer(lambda: client("unmount", at, check=False))
+            with open(at / "noise", "rb") as f:
+                while f.read(1 << 20):
+                    pass
+            return [("a mount of a client in the group", meter)]
+        holds(measure)
     jobs = [lambda: fetched("web server", web.url, ("127.0.0.1", web.port)),
             lambda: fetched("folder", f"file://{folder}", None),
             lambda: fetched("share", smb.url(), (smb.host, smb.port)),
             lambda: fetched("group", f"file://{folder}", None, "10.1.0.1", "50MB/s")]
     all_at_once(*jobs, *([read_by_mount] if pathlib.Path("/dev/fuse").exists() else []))
     other = t.client("other", address="10.2.0.1").join(site, cap)
-    began = time.monotonic()
-    other("fetch", package, "--dp", f"file://{folder}")
-    need(time.monotonic() - began < 8 * STRETCH, "a client of no group is limited as well")
+
+    def unlimited():
+        other("cache", "--clear")
+        began = time.monotonic()
+        other("fetch", package, "--dp", f"file://{folder}")
+        return time.monotonic() - began, None
+    in_time("a client of no group, which has no limit", 8, unlimited)
 
 
 def clock_text(seconds):
@@ -179,13 +195,15 @@ def _(t):
     places = {"folder": (site.folder_dp("folder", "--max-rate", "2MB/s"),), "web": (web, nginx.home / "t1"), "share": (smb.folder,)}
     site("dp", "add", "web", nginx.url, "--max-rate", "2MB/s")
     site("dp", "add", "share", smb.url(), "--max-rate", "2MB/s")
-    (t.dir / "source").mkdir()
-    (t.dir / "source" / "noise").write_bytes(random.Random(1).randbytes(22_000_000))
-    package = site.package("tool", t.dir / "source", distribute=False)
-    meters = {name: Filling(*folders) for name, folders in places.items()}
-    site("package", "distribute", package, "--all", "--no-patches")
-    for name, meter in meters.items():
-        holds(f"writing to a {name}", meter)
+
+    def measure(number):
+        source = t.new_dir("source")
+        (source / "noise").write_bytes(random.Random(number).randbytes(22_000_000))
+        package = site.package(f"tool {number}", source, distribute=False)
+        meters = {name: Filling(*folders) for name, folders in places.items()}
+        site("package", "distribute", package, "--all", "--no-patches")
+        return [(f"writing to a {name}", meter) for name, meter in meters.items()]
+    holds(measure)
 
 
 @case("outside a DP's hours nothing is written there, and it says until when")

@@ -101,6 +101,18 @@ def forget_content(client):
     shutil.rmtree(client.state / "store")
 
 
+def by_mount(what, at, act):
+    """`act` reads content and gives the decision: the mount at that place served it. On a busy machine it may come too
+    late, and the next way is taken; then once more."""
+    for _ in range(TRIES):
+        decision = act()
+        if decision["chosen"].get("at") == str(at):
+            return
+        first = decision["attempts"][0]
+        equal((first["way"], first["class"]), ("mount", "timeout"), what)
+    need(False, f"{what}: the mount came too late each time")
+
+
 def mounts_of(rows):
     return [r for r in rows if r["way"] == "mount"]
 
@@ -115,14 +127,17 @@ def _(t):
     (row,) = [r for r in mounts_of(client.json("connections")) if r["evidence"] == "same-path"]
     equal((row["server"], row["share"], row["at"], row["fstype"], row["context"]),
           ("dp3", "packway", str(at), "fuse.rclone", "system" if IS_ROOT else pwd.getpwuid(os.geteuid()).pw_name), "connections")
-    marks = dps.marks()
     for seed in range(20):
-        forget_content(client)
-        got = client.json("fetch", package, "--seed", str(seed))
-        equal((got["server"], got["way"]), ("dp3", "mount"), f"seed {seed}")
-        need(got["bytes_network"] > 0, "bytes through a mount were not counted", got)
-        same_tree(source, got["path"])
-    equal(dps.strangers(marks), [], "servers that saw a session")
+        def once():
+            forget_content(client)
+            marks = dps.marks()
+            got = client.json("fetch", package, "--seed", str(seed))
+            need(got["bytes_network"] > 0, "bytes through a mount were not counted", got)
+            same_tree(source, got["path"])
+            if got["way"] == "mount":
+                equal((got["server"], dps.strangers(marks)), ("dp3", []), "the server, and those that saw a session")
+            return client.json("explain", package)
+        by_mount(f"seed {seed}", at, once)
     unmount(t, at)
     equal(mounts_of(client.json("connections")), [], "connections without the mount")
     (client.state / "worker/nal.json").unlink()  # the last success is nothing to hold on to here
@@ -166,6 +181,8 @@ def _(t):
     package = site.package("tool", make_tree(t.dir / "source", files=4))
     site("program", "add", package, "install", "--command", f"sh -c 'echo run >> {t.dir}/ran'")
     adv = site("advertise", package, "install", "--collection", "all", "--mandatory", "now").out.strip()
+    site("program", "add", package, "again", "--command", "/bin/true", "--rerun", "always")
+    site("advertise", package, "again", "--collection", "all", "--available", "now")
     site("publish")
     caps.hide()
     at = t.dir / "mnt"
@@ -173,14 +190,18 @@ def _(t):
         mount_share(t, caps.servers["cap2"], at)
     else:  # smbd in its wrapper does not take us for the owner of the inbox: the folder, under the share's name
         mount(t, caps.folders["cap2"][1], at, source_of(caps.servers["cap2"]))
-    marks = caps.marks()
     client("sync")
     equal((t.dir / "ran").read_text(), "run\n", "the program of the policy that came through the mount")
     decision = client.json("locate", "--cap")
     equal((decision["chosen"]["server"], decision["chosen"]["way"]), ("cap2", "mount"), "the CAP")
-    equal(caps.strangers(marks), [], "servers that saw a session")
-    for name in ("cap1", "cap3"):
-        equal(caps.servers[name].authentications(marks[name]), [], f"sessions to {name}")
+    for _ in range(TRIES):  # on a busy machine the mount may come too late, and the next CAP is taken
+        marks = caps.marks()
+        client("run", package, "again")  # makes records
+        client("sync")
+        sessions = [n for n in ("cap1", "cap3") if caps.servers[n].authentications(marks[n])] + caps.strangers(marks)
+        if not sessions:
+            break
+    equal(sessions, [], "servers that saw a session")
     unmount(t, at)
     caps.show()
     site("intake")
@@ -260,14 +281,21 @@ def reads_as_its_user(u, name, at):
     with contextlib.suppress(OSError):
         os.listdir(at)
         need(False, "root itself can enter the mount: the test proves nothing")
-    marks = u.dps.marks()
     own = u.t.dir / "own"
     own.mkdir()
     shutil.chown(own, "games")
-    got = u.ask("games", "fetch", u.package, "-o", own / "out").json
-    equal((got["server"], got["way"]), (name, "mount"), "the user's fetch")
-    same_tree(u.source, own / "out")
-    return marks
+
+    def once():
+        shutil.rmtree(own / "out", ignore_errors=True)
+        u.client("cache", "--clear")
+        marks = u.dps.marks()
+        u.ask("games", "fetch", u.package, "-o", own / "out")
+        same_tree(u.source, own / "out")
+        decision = u.client.json("explain", u.package)
+        if decision["chosen"]["way"] == "mount":
+            equal(u.dps.strangers(marks), [], "servers that saw a session")
+        return decision
+    by_mount("the user's fetch", at, once)
 
 
 @case("a user's FUSE mount that claims a DP's share never attracts the system's agent, and serves its user")
@@ -276,8 +304,7 @@ def _(t):
     u = Users(t)
     at = t.dir / "mnt"
     mount(t, u.dps.folders["dp2"][1], at, source_of(u.dps.servers["dp2"]), user="games")
-    marks = reads_as_its_user(u, "dp2", at)
-    equal(u.dps.strangers(marks), [], "servers that saw a session")
+    reads_as_its_user(u, "dp2", at)
 
 
 @case("what a user mounts, or has run from a mount, is read over that user's own mount (Q263279)")
@@ -295,23 +322,28 @@ def _(t):
     u.client("sync")
     at = t.dir / "mnt"
     mount(t, u.dps.folders["dp2"][1], at, source_of(u.dps.servers["dp2"]), user="games")
-    marks, place = u.dps.marks(), own / "place"
-    u.ask("games", "mount", u.package, place)
-    games = pwd.getpwnam("games")
-    run("setpriv", "--reuid", games.pw_uid, "--regid", games.pw_gid, "--clear-groups", "cp", "-r", place, own / "copy")
-    u.ask("games", "unmount", place)
-    same_tree(u.source, own / "copy")
-    equal(u.client.json("explain", u.package)["chosen"]["at"], str(at), "what the user's mount was read through")
-    u.client("cache", "--clear")
-    u.ask("games", "run", u.package, "look")
-    same_tree(u.source, t.dir / "ran")
-    equal(u.client.json("explain", u.package)["chosen"]["at"], str(at), "what the user's program was read through")
-    equal(u.dps.strangers(marks), [], "servers that saw a session")
-    u.client("cache", "--clear")
-    shutil.rmtree(t.dir / "ran")
-    u.client("run", u.package, "look")
-    same_tree(u.source, t.dir / "ran")
-    equal(len(u.dps.strangers(marks)), 1, "servers that saw the system's session")
+    place, games = own / "place", pwd.getpwnam("games")
+
+    def reads(act, result):
+        def once():
+            shutil.rmtree(result, ignore_errors=True)
+            u.client("cache", "--clear")
+            marks = u.dps.marks()
+            act()
+            same_tree(u.source, result)
+            decision = u.client.json("explain", u.package)
+            equal(u.dps.strangers(marks), [] if decision["chosen"]["way"] == "mount" else [decision["chosen"]["server"]],
+                  "servers that saw a session")
+            return decision
+        return once
+
+    def look_into_mount():
+        u.ask("games", "mount", u.package, place)
+        run("setpriv", "--reuid", games.pw_uid, "--regid", games.pw_gid, "--clear-groups", "cp", "-r", place, own / "copy")
+        u.ask("games", "unmount", place)
+    by_mount("what the user mounts", at, reads(look_into_mount, own / "copy"))
+    by_mount("what the user has run", at, reads(lambda: u.ask("games", "run", u.package, "look"), t.dir / "ran"))
+    equal(reads(lambda: u.client("run", u.package, "look"), t.dir / "ran")()["chosen"]["way"], "new", "what the system runs")
 
 
 @case("what a user's mount does is no fault of the server whose name it bears")
