@@ -261,7 +261,8 @@ static void keep_silent_ones(struct approach *ap)
 
 /*
  * Nobody served. Where servers took connections and were only too slow to answer, as under a load
- * or behind a satellite, those are asked once more with more time. False: nobody is.
+ * or behind a satellite, those are asked once more with more time; so are folders that were late.
+ * False: nobody is.
  */
 static bool ask_patiently(struct approach *ap)
 {

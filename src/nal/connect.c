@@ -116,6 +116,7 @@ static void start_line(struct connect *c, size_t index)
 	} else if (provider == &provider_file) {
 		folder_begin(&l->folder, l->target, conntab_box(c->tab, l->target),
 			     c->attempt.connect_ms, now());
+		l->was_met = true; /* one that is late is slow rather than absent */
 	} else if (httpproxy_covers(locator_scheme_name(where->scheme), where->host)) {
 		/* Only the proxy can connect there; its answer to the first request tells. */
 		attempt_connected(&c->attempt, index, now());

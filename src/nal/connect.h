@@ -26,9 +26,9 @@ struct connect;
 
 /* What became of one candidate, for the decision record. */
 struct connect_record {
-	bool tried;           /* false: it never came to its turn */
-	bool was_open;        /* the way was a session open before */
-	bool was_met;         /* somebody took a connection at its port, or it was open */
+	bool tried;    /* false: it never came to its turn */
+	bool was_open; /* the way was a session open before */
+	bool was_met;  /* somebody took a connection at its port, it was open, or is a folder */
 	enum nal_class class; /* NAL_CLASS_OK: reached, and not rejected since */
 	uint32_t ms;
 	const char

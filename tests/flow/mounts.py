@@ -439,6 +439,24 @@ def _(t):
     need(is_mounted(t.dir / "mnt"), "the mount was undone")
 
 
+@case("a folder that answers late is waited for where there is no other")
+def _(t):
+    site = t.site()
+    cap = site.folder_cap("cap1")
+    site("publish")
+    far = t.dir / "far"
+    cap.rename(far)
+    process = mount(t, far, cap, "folder")
+    t.defer(lambda: process.send_signal(signal.SIGCONT))
+    client = t.client().join(site, f"file://{cap}")
+    process.send_signal(signal.SIGSTOP)
+    sync = t.spawn(program("packway"), "--state", client.state, "sync", env=client.env)
+    wait_for("its worker", 10, lambda: processes_that_wait(client))
+    time.sleep(2)
+    process.send_signal(signal.SIGCONT)
+    equal(sync.wait(60 * SLOW), 0, "the sync")
+
+
 @case("a mount that hangs in the middle of a transfer is left for the next server, and what came stays")
 def _(t):
     client, process, package, source = hanging_site(t, size=2000000)
