@@ -69,11 +69,11 @@ with open(os.path.join(own, "evil"), "wb") as f:
     f.write(evil)
 os.chmod(os.path.join(own, "evil"), 0o755)
 seen = names()
-for i in range(swaps):
-    if i % 200 == 0:
+while done < swaps and done + refused < 4 * swaps:
+    if (done + refused) % 200 == 0:
         seen = names()
     put(r.choice(seen), r.randrange(4))
-    if i % 4 == 0:
+    if (done + refused) % 4 == 0:
         time.sleep(0.001)
 print(done, refused)
 """

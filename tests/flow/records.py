@@ -8,7 +8,7 @@ from flow import *
 
 TOOL = "tool"
 KILLS = max(4, round(25 / STRETCH))  # of intake, and as many of publish
-HANDOVERS = int(os.environ.get("PACKWAY_TEST_HANDOVERS", "4"))  # of a client's key, each killed
+HANDOVERS = int(os.environ.get("PACKWAY_TEST_HANDOVERS", "2"))  # of a client's key, each killed
 KILLS_S = 90  # at most, on a machine that is not slow
 
 
