@@ -53,6 +53,8 @@ static bool is_allowed(const struct schedule_verdict *v, struct err *err)
 		return err_fix(err,
 			       "let the site's admin allow more: program add … --rerun always");
 	}
+	if (v->reason == SCHEDULE_OUTBOX_FULL)
+		return err_set(err, ERR_OUTBOX_FULL, "records wait for a CAP and fill their room");
 	return err_set(err, ERR_REFUSED, "it cannot run now: %s%s%s", schedule_state_name(v->state),
 		       v->reason != SCHEDULE_NO_REASON ? ", " : "",
 		       schedule_reason_name(v->reason));
