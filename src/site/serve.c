@@ -257,13 +257,18 @@ static void become_helper(struct helper *h, pid_t parent)
 	_exit(0);
 }
 
+/* A signal that comes before the child has its own handlers waits for them: ours would eat it. */
 static void start_helper(struct helper *h)
 {
 	pid_t parent = getpid();
+	sigset_t all, before;
 
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
 	h->pid = fork();
 	if (h->pid == 0)
 		become_helper(h, parent);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (h->pid < 0)
 		h->pid = 0;
 }
