@@ -1,5 +1,7 @@
 #include "cli/site_call.h"
 
+#include <sys/resource.h>
+
 #include "common/alloc.h"
 #include "common/path.h"
 #include "site/owner.h"
@@ -70,5 +72,9 @@ static const struct program program = {
 
 int main(int argc, char **argv)
 {
+	static const struct rlimit no_core = { 0, 0 };
+
+	/* It signs: a key is in plain memory for the moments that the arithmetic takes. */
+	(void)setrlimit(RLIMIT_CORE, &no_core);
 	return verb_main(&program, argc, argv);
 }
