@@ -8,6 +8,11 @@
 
 #define PAGE ((size_t)2 << 20)
 
+static size_t whole_pages(size_t size)
+{
+	return (size + PAGE - 1) / PAGE * PAGE;
+}
+
 /* What is left over behind whole pages gets one only if it fills half of it. */
 static size_t advised_of(size_t size)
 {
@@ -20,7 +25,7 @@ void *large_alloc(size_t size)
 
 	if (size < LARGE_FROM)
 		return alloc_resize(NULL, size);
-	memory = aligned_alloc(PAGE, (size + PAGE - 1) / PAGE * PAGE);
+	memory = aligned_alloc(PAGE, whole_pages(size));
 	if (memory == NULL)
 		return alloc_resize(NULL, size); /* which tells if there is none at all */
 	(void)madvise(memory, advised_of(size), MADV_HUGEPAGE);
@@ -37,10 +42,12 @@ void large_reserve(struct buf *b, size_t size)
 		(void)buf_reserve(b, size - b->size);
 		return;
 	}
-	data = large_alloc(size + 1);
+	/* Room for what comes later too, which is seldom as large: it costs nothing until then. */
+	size = whole_pages(size + 1);
+	data = large_alloc(size);
 	if (b->size > 0)
 		memcpy(data, b->data, b->size);
 	free(b->data);
 	b->data = data;
-	b->capacity = size + 1;
+	b->capacity = size;
 }
