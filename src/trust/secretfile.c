@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,16 +19,30 @@
 #define SECOND   "public "
 #define THIRD    "secret "
 
-/* The whole text of a key file; wiped by its release. */
+/*
+ * The whole text of a key file, in guarded memory: a crash while a key is read or written must not
+ * leave it in a core dump.
+ */
 struct secret_text {
 	char bytes[FILE_MAX];
 	size_t size;
 };
 
-static void secret_text_scoped(struct secret_text *t)
+static struct secret_text *secret_text_new(void)
 {
-	sodium_memzero(t, sizeof(*t));
+	struct secret_text *t = sodium_init() < 0 ? NULL : sodium_malloc(sizeof(*t));
+
+	if (t == NULL)
+		abort();
+	t->size = 0;
+	return t;
 }
+
+static void secret_text_free(struct secret_text *t)
+{
+	sodium_free(t); /* wipes it */
+}
+SCOPED_FREE(secret_text);
 
 static void append(struct secret_text *t, const char *text)
 {
@@ -49,7 +64,7 @@ static void append_hex(struct secret_text *t, const uint8_t *key)
 bool secretfile_write(const char *path, const char *kind, const uint8_t *public_key,
 		      const uint8_t *secret_key, struct err *err)
 {
-	SCOPED(secret_text) struct secret_text t = { .size = 0 };
+	SCOPED(secret_text) struct secret_text *t = secret_text_new();
 	size_t length = strlen(path);
 
 	/* What enrolling clients are given is called root.json: no secret may be taken for it. */
@@ -57,13 +72,13 @@ bool secretfile_write(const char *path, const char *kind, const uint8_t *public_
 	assert(strlen(kind) <= SECRETFILE_KIND_MAX);
 	if (path_exists(path))
 		return err_set(err, ERR_EXISTS, "key file %s is there already", path);
-	append(&t, FIRST);
-	append(&t, kind);
-	append(&t, "\n" SECOND);
-	append_hex(&t, public_key);
-	append(&t, THIRD);
-	append_hex(&t, secret_key);
-	return newfile_write(path, 0600, span_of(t.bytes, t.size), err);
+	append(t, FIRST);
+	append(t, kind);
+	append(t, "\n" SECOND);
+	append_hex(t, public_key);
+	append(t, THIRD);
+	append_hex(t, secret_key);
+	return newfile_write(path, 0600, span_of(t->bytes, t->size), err);
 }
 
 static bool owner_and_mode_are_fine(int fd, const char *path, struct err *err)
@@ -126,12 +141,12 @@ static bool take_hex(struct span *rest, uint8_t *key)
 bool secretfile_read(uint8_t *public_out, uint8_t *secret_out, const char *path, const char *kind,
 		     struct err *err)
 {
-	SCOPED(secret_text) struct secret_text t = { .size = 0 };
+	SCOPED(secret_text) struct secret_text *t = secret_text_new();
 	struct span rest;
 
-	if (!load(&t, path, err))
+	if (!load(t, path, err))
 		return false;
-	rest = span_of(t.bytes, t.size);
+	rest = span_of(t->bytes, t->size);
 	if (!take_text(&rest, FIRST) || !take_text(&rest, kind) || !take_text(&rest, "\n" SECOND) ||
 	    !take_hex(&rest, public_out) || !take_text(&rest, THIRD) ||
 	    !take_hex(&rest, secret_out) || rest.size != 0)

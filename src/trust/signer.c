@@ -9,6 +9,7 @@
 
 struct signer {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
+	uint8_t seed[SIGNER_SEED_SIZE]; /* on its way from or to a file, or zeros */
 	struct key *key;
 };
 
@@ -27,6 +28,7 @@ static struct signer *signer_new(void)
 	if (signer == NULL)
 		abort();
 	signer->key = NULL;
+	sodium_memzero(signer->seed, sizeof(signer->seed));
 	return signer;
 }
 
@@ -60,13 +62,13 @@ void signer_free(struct signer *signer)
 
 bool signer_load(struct signer **out, const char *path, struct err *err)
 {
-	uint8_t seed[SIGNER_SEED_SIZE], public_bytes[SECRETFILE_KEY_SIZE];
+	uint8_t public_bytes[SECRETFILE_KEY_SIZE];
+	SCOPED(signer) struct signer *file = signer_new();
 	SCOPED(signer) struct signer *signer = NULL;
 
-	if (!secretfile_read(public_bytes, seed, path, KIND, err))
+	if (!secretfile_read(public_bytes, file->seed, path, KIND, err))
 		return false;
-	signer = signer_from_seed(seed);
-	sodium_memzero(seed, sizeof(seed));
+	signer = signer_from_seed(file->seed);
 	if (sodium_memcmp(public_bytes, keys_ed25519_bytes(signer->key), sizeof(public_bytes)) != 0)
 		return err_set(err, ERR_FORMAT, "key file %s: its two keys are no pair", path);
 	*out = signer;
@@ -76,13 +78,10 @@ bool signer_load(struct signer **out, const char *path, struct err *err)
 
 bool signer_save(const struct signer *signer, const char *path, struct err *err)
 {
-	uint8_t seed[SIGNER_SEED_SIZE];
-	bool done;
+	SCOPED(signer) struct signer *file = signer_new();
 
-	crypto_sign_ed25519_sk_to_seed(seed, signer->secret);
-	done = secretfile_write(path, KIND, keys_ed25519_bytes(signer->key), seed, err);
-	sodium_memzero(seed, sizeof(seed));
-	return done;
+	crypto_sign_ed25519_sk_to_seed(file->seed, signer->secret);
+	return secretfile_write(path, KIND, keys_ed25519_bytes(signer->key), file->seed, err);
 }
 
 const struct key *signer_public(const struct signer *signer)
