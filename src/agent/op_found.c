@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/anchor.h"
 #include "agent/op.h"
 #include "common/alloc.h"
 #include "common/digest.h"
@@ -62,8 +63,9 @@ static bool init_trust(const struct worker *w, const json_t *request, struct err
 
 	if (!jsondoc_need_text(&root, request, "root", err))
 		return false;
-	return localmeta_init(metadata, span_of_text(root), err) == VERDICT_OK ||
-	       err_what(err, "cannot trust the root that was given");
+	if (localmeta_init(metadata, span_of_text(root), err) != VERDICT_OK)
+		return err_what(err, "cannot trust the root that was given");
+	return anchor_begin(&w->state, span_of_text(root), err);
 }
 
 static bool found(struct state_identity *id, struct worker *w, const json_t *request,

@@ -3,27 +3,54 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/anchor.h"
 #include "agent/generation.h"
 #include "common/alloc.h"
 #include "common/path.h"
 #include "trust/localmeta.h"
 
 struct policyset {
-	char *newest; /* STATE/metadata: has the newest root */
+	const struct state *state;
+	struct buf root; /* the newest (agent/anchor.h) */
 	struct generation in_force;
 	struct updater *updater;
 	bool withdrawn; /* the newest root no longer vouches for it */
 };
 
+static bool load_own(void *ctx, const char *file, size_t max, struct buf *out)
+{
+	const struct policyset *p = ctx;
+	SCOPED_TEXT char *path = path_join(p->in_force.metadata, file);
+	struct err ignored;
+
+	return path_read(out, path, max, &ignored);
+}
+
 /* The metadata in force, with the newest root in place of its own. */
 static bool load_by_newest_root(void *ctx, const char *file, size_t max, struct buf *out)
 {
 	const struct policyset *p = ctx;
-	bool is_root = strcmp(file, "root.json") == 0;
-	SCOPED_TEXT char *path = path_join(is_root ? p->newest : p->in_force.metadata, file);
-	struct err ignored;
 
-	return path_read(out, path, max, &ignored);
+	if (strcmp(file, "root.json") != 0)
+		return load_own(ctx, file, max, out);
+	buf_put_span(out, buf_span(&p->root));
+	return p->root.size <= max;
+}
+
+/* The metadata in force by its own root, if that was once the newest here. */
+static bool load_by_own_root(void *ctx, const char *file, size_t max, struct buf *out)
+{
+	const struct policyset *p = ctx;
+
+	return load_own(ctx, file, max, out) &&
+	       (strcmp(file, "root.json") != 0 || anchor_has(p->state, buf_span(out)));
+}
+
+static int64_t floor_of(const struct state *st)
+{
+	SCOPED_TEXT char *metadata = state_path(st, "metadata");
+
+	return localmeta_floor(metadata);
 }
 
 static enum verdict load_chain(struct policyset *p, const struct updater_store *store,
@@ -31,7 +58,7 @@ static enum verdict load_chain(struct policyset *p, const struct updater_store *
 {
 	const struct updater_options options = {
 		.now_s = now_s,
-		.floor_s = localmeta_floor(p->newest),
+		.floor_s = floor_of(p->state),
 	};
 
 	updater_free(p->updater);
@@ -47,7 +74,7 @@ static bool is_good(enum verdict verdict)
 static bool check_chain(struct policyset *p, int64_t now_s, struct err *err)
 {
 	const struct updater_store newest = { .load = load_by_newest_root, .ctx = p };
-	const struct updater_store own = localmeta_store(p->in_force.metadata);
+	const struct updater_store own = { .load = load_by_own_root, .ctx = p };
 	enum verdict verdict = load_chain(p, &newest, now_s, err);
 	struct err ignored;
 
@@ -59,17 +86,10 @@ static bool check_chain(struct policyset *p, int64_t now_s, struct err *err)
 	       err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));
 }
 
-/* A root is there, or nothing that is here can be trusted. */
-static bool has_root(const struct policyset *p)
-{
-	SCOPED_TEXT char *root = path_join(p->newest, "root.json");
-
-	return path_exists(root);
-}
-
+/* Without a root nothing that is here can be trusted. */
 static bool hold(struct policyset *p, const struct state *st, struct err *err)
 {
-	if (has_root(p) && generation_hold(&p->in_force, st, err))
+	if (anchor_read(&p->root, st) && generation_hold(&p->in_force, st, err))
 		return true;
 	err_set(err, ERR_NOT_ENROLLED, "there is no trusted policy in %s yet", st->dir);
 	return err_fix(
@@ -82,7 +102,7 @@ bool policyset_open(struct policyset **out, const struct state *st, int64_t now_
 	SCOPED(policyset) struct policyset *p = alloc_zeroed(1, sizeof(*p));
 
 	p->in_force = (struct generation)GENERATION_EMPTY;
-	p->newest = state_path(st, "metadata");
+	p->state = st;
 	if (!hold(p, st, err) || !check_chain(p, now_s, err))
 		return false;
 	*out = p;
@@ -96,16 +116,13 @@ void policyset_close(struct policyset *p)
 		return;
 	updater_free(p->updater);
 	generation_release(&p->in_force);
-	free(p->newest);
+	buf_release(&p->root);
 	free(p);
 }
 
 int64_t policyset_clock_behind(const struct state *st, int64_t now_s)
 {
-	SCOPED_TEXT char *metadata = state_path(st, "metadata");
-	int64_t floor_s = localmeta_floor(metadata);
-
-	return MAX_OF(floor_s - now_s, 0);
+	return MAX_OF(floor_of(st) - now_s, 0);
 }
 
 void policyset_state(struct updater_state *out, struct policyset *p)

@@ -29,7 +29,8 @@ struct policyset;
  * Verify the chain in force from the newest trusted root. `now_s` is what expiry is measured by.
  * Where a new root has withdrawn keys that signed what is in force, the root that came with it
  * vouches for it still, until a newer set is whole; but it counts as expired (policyset_state).
- * ERR_NOT_ENROLLED without a trusted root or metadata; ERR_TRUST if the chain does not verify.
+ * ERR_NOT_ENROLLED without a trusted root or metadata; ERR_TRUST if the chain does not verify. `st`
+ * must outlive it.
  */
 bool policyset_open(struct policyset **out, const struct state *st, int64_t now_s, struct err *err)
 	MUST_USE;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/anchor.h"
 #include "agent/generation.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -488,7 +489,7 @@ static enum verdict run(struct work *w, struct err *err)
 
 static struct updater *new_updater(const struct work *w)
 {
-	const struct updater_store store = localmeta_store(w->newest);
+	const struct updater_store store = anchor_store(w->newest);
 	const struct updater_options options = {
 		.now_s = w->r->now_s,
 		.floor_s = localmeta_floor(w->newest),
@@ -510,6 +511,8 @@ enum verdict renewal_run(struct renewal_outcome *out, const struct renewal *r, s
 	enum verdict verdict;
 
 	*out = (struct renewal_outcome){ 0 };
+	if (!anchor_mend(r->state, err))
+		log_warn("the newest root: %s", err->why);
 	w.updater = new_updater(&w);
 	hold_again(&w);
 	verdict = run(&w, err);

@@ -672,11 +672,64 @@ static void nothing_is_asked_without_a_root(void **unused)
 	(void)unused;
 	begin(&b, "renewal-root");
 	SCOPED_TEXT char *root = state_path(&b.st, "metadata/root.json");
+	SCOPED_TEXT char *trust = state_path(&b.st, "trust");
+	struct err err;
 
 	replace(root, NULL);
+	assert_done(path_remove_tree(trust, &err), &err);
 	assert_int_equal(renew(&b), VERDICT_NO_ROOT);
 	assert_string_equal(buf_text(&b.repo->requests), "");
 	assert_false(is_in_force(&b, "first"));
+	end(&b);
+}
+
+static void a_root_that_the_worker_lost_comes_back(void **unused)
+{
+	struct box b;
+
+	(void)unused;
+	begin(&b, "renewal-lost-root");
+	SCOPED_TEXT char *root = state_path(&b.st, "metadata/root.json");
+
+	replace(root, NULL);
+	assert_int_equal(renew(&b), VERDICT_OK);
+	assert_true(is_in_force(&b, "second"));
+	end(&b);
+}
+
+/* Whoever has taken over the worker writes where the worker does. */
+static void another_root_in_its_place_counts_for_nothing(void **unused)
+{
+	struct box b;
+
+	(void)unused;
+	begin(&b, "renewal-other-root");
+	assert_int_equal(renew(&b), VERDICT_OK);
+	SCOPED(policyset) struct policyset *p = NULL;
+	SCOPED(generation) struct generation g = GENERATION_EMPTY;
+	struct err err;
+
+	assert_done(generation_hold(&g, &b.st, &err), &err);
+	SCOPED_TEXT char *newest = state_path(&b.st, "metadata/root.json");
+	SCOPED_TEXT char *own = path_join(g.metadata, "root.json");
+	SCOPED_TEXT char *timestamp = path_join(g.metadata, "timestamp.json");
+
+	/* A root and a timestamp of other keys: as a set they hold together. */
+	tufrepo_forbid_all(b.repo, "root", "root");
+	tufrepo_allow(b.repo, "root", "root", 77, NULL);
+	tufrepo_sign_by_none(b.repo, "root");
+	tufrepo_sign_by(b.repo, "root", 77, NULL);
+	tufrepo_forbid_all(b.repo, "root", "timestamp");
+	tufrepo_allow(b.repo, "root", "timestamp", 78, NULL);
+	tufrepo_sign_by_none(b.repo, "timestamp");
+	tufrepo_sign_by(b.repo, "timestamp", 78, NULL);
+	tufrepo_put(b.repo, "root");
+	tufrepo_publish_timestamp(b.repo);
+	replace(newest, buf_text(memfiles_find(&b.repo->metadata, "2.root.json")));
+	replace(own, buf_text(memfiles_find(&b.repo->metadata, "2.root.json")));
+	replace(timestamp, buf_text(memfiles_find(&b.repo->metadata, "timestamp.json")));
+	assert_false(policyset_open(&p, &b.st, TUFREPO_NOW, &err));
+	assert_int_equal(err.code, ERR_TRUST);
 	end(&b);
 }
 
@@ -697,4 +750,6 @@ TESTING_MAIN(cmocka_unit_test(a_whole_publication_comes_into_force),
 	     cmocka_unit_test(a_kill_or_a_full_disk_at_any_point_leaves_one_whole_set),
 	     cmocka_unit_test(metadata_that_rots_is_mended),
 	     cmocka_unit_test(a_document_that_rots_is_mended_when_it_is_asked_for),
-	     cmocka_unit_test(nothing_is_asked_without_a_root))
+	     cmocka_unit_test(nothing_is_asked_without_a_root),
+	     cmocka_unit_test(a_root_that_the_worker_lost_comes_back),
+	     cmocka_unit_test(another_root_in_its_place_counts_for_nothing))
