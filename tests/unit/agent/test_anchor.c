@@ -235,6 +235,18 @@ static void a_damaged_one_is_made_good_by_the_one_before(void **unused UNUSED)
 	end(&b);
 }
 
+/* The worker's may be anybody's by then: a person has to enrol the machine anew. */
+static void where_all_are_damaged_none_is_taken_over(void **unused UNUSED)
+{
+	SCOPED(buf) struct buf got = { 0 };
+	struct box b;
+
+	begin_with_the_first(&b, "anchor-all-damaged");
+	put(&b, "trust/1.root.json", span_of_text("rotten"));
+	assert_false(anchor_read(&got, &b.st));
+	end(&b);
+}
+
 /* Names of versions are numbers of 64 bits, and other files are none. */
 static void other_names_are_passed_over(void **unused UNUSED)
 {
@@ -278,5 +290,6 @@ TESTING_MAIN(cmocka_unit_test(it_follows_what_the_worker_has_kept),
 	     cmocka_unit_test(what_others_signed_is_not_followed),
 	     cmocka_unit_test(a_gap_is_fetched_again),
 	     cmocka_unit_test(a_damaged_one_is_made_good_by_the_one_before),
+	     cmocka_unit_test(where_all_are_damaged_none_is_taken_over),
 	     cmocka_unit_test(other_names_are_passed_over),
 	     cmocka_unit_test(to_begin_again_forgets_what_was))
