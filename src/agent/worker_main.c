@@ -124,6 +124,8 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 
 	log_setup("packway-worker", LOG_NORMAL);
+	/* A limit on the sizes of files is a failed write. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (read_options(&options, argc, argv, &err) && serve_shut(&options, &err))
 		return EXIT_DONE;
 	err_what(&err, "packway-worker cannot start: it is a helper of packway, not a command");

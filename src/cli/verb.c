@@ -283,8 +283,10 @@ int verb_main(const struct program *program, int argc, char **argv)
 	char **words;
 	int code;
 
-	/* A closed pipe is a failed write, reported like any other. */
+	/* A closed pipe, or a limit on sizes of files, is a failed write, reported like any other.
+	 */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	cmd.global = join_tables(help_common_options(),
 				 program->options != NULL ? program->options : none);
 	words = verb_first(cmd.global, argv + 1, count);

@@ -44,6 +44,7 @@ static enum err_code finer_code(enum err_code code, int sys_errno)
 	switch (sys_errno) {
 	case ENOSPC:
 	case EDQUOT:
+	case EFBIG:
 		return ERR_DISK_FULL;
 	case EACCES:
 	case EPERM:

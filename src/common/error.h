@@ -118,9 +118,8 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_L
 
 /*
  * Record a failed system call: `: ` and the system's reason are appended. ENOSPC, EDQUOT,
- * EACCES, EPERM, EROFS, ENOMEM and, if `code` is ERR_IO, ENOENT choose the finer code themselves;
- * EMFILE and ENFILE bring their own advice.
- * Returns false always.
+ * EFBIG, EACCES, EPERM, EROFS, ENOMEM and, if `code` is ERR_IO, ENOENT choose the finer code
+ * themselves; EMFILE and ENFILE bring their own advice. Returns false always.
  */
 bool err_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);

@@ -101,6 +101,25 @@ def _(t):
     need(failures >= 3, "the disk was never full")
 
 
+@case("a limit on the sizes of files stops fetch and create with a code, and is forgotten when it goes")
+def _(t):
+    w = world()
+    client = t.client().join(w.site, w.cap)
+    site = t.site("PAR")
+    source = make_tree(t.dir / "source", files=2)
+    (source / "large").write_bytes(random.Random(1).randbytes(1 << 20))
+
+    def under(program_of, limit, *args):
+        return program_of(*args, check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    for limit in (0, 4096):
+        for told in (under(client, limit, "fetch", w.package), under(site, limit, "package", "create", "big", "--source", source)):
+            equal(told.code, 5, f"at most {limit} bytes: {told.err}")
+            need(three_lines(told, limit) in FULL, "code", told.err)
+    undamaged(client)
+    delivers(client, w)
+    site("package", "create", "big", "--source", source)
+
+
 @case("a full disk stops sync and enroll with a code, and the identity is whole afterwards")
 def _(t):
     w = world()

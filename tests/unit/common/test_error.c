@@ -29,12 +29,19 @@ static void the_systems_reason_chooses_the_code(void **state UNUSED)
 		int sys_errno;
 		enum err_code want;
 	} cases[] = {
-		{ ERR_IO, ENOSPC, ERR_DISK_FULL },     { ERR_IO, EDQUOT, ERR_DISK_FULL },
-		{ ERR_IO, EACCES, ERR_PERMISSION },    { ERR_IO, EPERM, ERR_PERMISSION },
-		{ ERR_IO, EROFS, ERR_PERMISSION },     { ERR_IO, ENOMEM, ERR_MEMORY },
-		{ ERR_IO, ENOENT, ERR_NOT_FOUND },     { ERR_IO, EIO, ERR_IO },
-		{ ERR_NET, ENOENT, ERR_NET },          { ERR_NET, ECONNRESET, ERR_NET },
-		{ ERR_SOURCE, ENOSPC, ERR_DISK_FULL }, { ERR_SOURCE, ENOENT, ERR_SOURCE },
+		{ ERR_IO, ENOSPC, ERR_DISK_FULL },
+		{ ERR_IO, EDQUOT, ERR_DISK_FULL },
+		{ ERR_IO, EFBIG, ERR_DISK_FULL },
+		{ ERR_IO, EACCES, ERR_PERMISSION },
+		{ ERR_IO, EPERM, ERR_PERMISSION },
+		{ ERR_IO, EROFS, ERR_PERMISSION },
+		{ ERR_IO, ENOMEM, ERR_MEMORY },
+		{ ERR_IO, ENOENT, ERR_NOT_FOUND },
+		{ ERR_IO, EIO, ERR_IO },
+		{ ERR_NET, ENOENT, ERR_NET },
+		{ ERR_NET, ECONNRESET, ERR_NET },
+		{ ERR_SOURCE, ENOSPC, ERR_DISK_FULL },
+		{ ERR_SOURCE, ENOENT, ERR_SOURCE },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
