@@ -4,7 +4,7 @@
 # install_deps KIND…     build, test, deep, demo; asks nothing; as an ordinary user it goes through sudo
 
 deps_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libevent-dev libsqlite3-dev
-	libssl-dev libsodium-dev libzstd-dev libjansson-dev libinih-dev libmount-dev libcmocka-dev
+	libssl-dev libsodium-dev libzstd-dev zlib1g-dev libjansson-dev libinih-dev libmount-dev libcmocka-dev
 	libfuse3-dev fuse3 libseccomp-dev
 	libsmbclient-dev samba-dev"
 deps_test="python3 python3-cryptography python3-securesystemslib clang libclang-rt-14-dev llvm clang-format clang-tools shellcheck

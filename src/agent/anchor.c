@@ -195,40 +195,28 @@ bool anchor_mend(const struct state *st, struct err *err)
 
 /* ---- the worker's store ---- */
 
-static bool load_file(void *ctx, const char *file, size_t max, struct buf *out)
-{
-	const struct updater_store plain = localmeta_store(ctx);
-
-	return plain.load(plain.ctx, file, max, out);
-}
-
 /* A root is kept under its number before it counts: a kill in between leaves no gap in the chain.
  */
+static bool keep_on_the_way(const char *metadata, struct span root, struct err *err)
+{
+	SCOPED_TEXT char *roots = path_join(metadata, "roots");
+	SCOPED_TEXT char *path = root_path(roots, version_of(root));
+
+	return path_make_dirs(roots, DIR_MODE, err) && newfile_write(path, MODE, root, err);
+}
+
 static bool save_file(void *ctx, const char *file, struct span bytes, struct err *err)
 {
 	const struct updater_store plain = localmeta_store(ctx);
-	SCOPED_TEXT char *roots = path_join(ctx, "roots");
-	SCOPED_TEXT char *path = root_path(roots, version_of(bytes));
 
-	if (strcmp(file, "root.json") == 0 &&
-	    (!path_make_dirs(roots, DIR_MODE, err) || !newfile_write(path, MODE, bytes, err)))
-		return false;
-	return plain.save(plain.ctx, file, bytes, err);
-}
-
-static bool remove_file(void *ctx, const char *file, struct err *err)
-{
-	const struct updater_store plain = localmeta_store(ctx);
-
-	return plain.remove(plain.ctx, file, err);
+	return (strcmp(file, "root.json") != 0 || keep_on_the_way(ctx, bytes, err)) &&
+	       plain.save(plain.ctx, file, bytes, err);
 }
 
 struct updater_store anchor_store(const char *metadata)
 {
-	return (struct updater_store){
-		.load = load_file,
-		.save = save_file,
-		.remove = remove_file,
-		.ctx = (void *)(uintptr_t)metadata, /* only read */
-	};
+	struct updater_store store = localmeta_store(metadata);
+
+	store.save = save_file;
+	return store;
 }

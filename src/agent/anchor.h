@@ -40,7 +40,7 @@ bool anchor_begin(const struct state *st, struct span root, struct err *err) MUS
  */
 bool anchor_mend(const struct state *st, struct err *err) MUST_USE;
 
-/* STATE/metadata as a worker's store: localmeta_store that keeps each root as well. */
+/* STATE/metadata as a worker's store: localmeta_store, which keeps each root as well. */
 struct updater_store anchor_store(const char *metadata);
 
 #endif

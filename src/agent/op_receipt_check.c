@@ -49,7 +49,7 @@ static bool is_known(const struct worker *w, const char *file, const struct rece
 /* Which key of this client the site knows. */
 static const char *key_word(const struct worker *w, const struct receipt_client *c)
 {
-	if (is_known(w, "client.key.next", c))
+	if (is_known(w, STATE_NEXT_KEY, c))
 		return "next";
 	return is_known(w, "client.key", c) ? "own" : "other";
 }

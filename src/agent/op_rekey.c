@@ -9,7 +9,7 @@
 
 bool op_rekey(json_t **result_out, struct worker *w, const json_t *request UNUSED, struct err *err)
 {
-	SCOPED_TEXT char *path = state_path(&w->state, "client.key.next");
+	SCOPED_TEXT char *path = state_path(&w->state, STATE_NEXT_KEY);
 	SCOPED(signer) struct signer *key = NULL;
 
 	if (!path_exists(path)) {

@@ -75,7 +75,7 @@ static bool new_handover(json_t **records_out, struct worker *w, const json_t *r
 			 const struct envelope_header *header, const struct signer *key,
 			 struct err *err)
 {
-	SCOPED_TEXT char *path = state_path(&w->state, "client.key.next");
+	SCOPED_TEXT char *path = state_path(&w->state, STATE_NEXT_KEY);
 	SCOPED(signer) struct signer *next = NULL;
 	const struct handover h = {
 		.client = header->client,

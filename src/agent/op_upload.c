@@ -64,7 +64,9 @@ static enum nal_class put_one(const struct approach *ap, struct way *way, const 
 		class = way_put(way, object, &put, err);
 	if (class == NAL_CLASS_CONFLICT)
 		(void)err_set(err, ERR_EXISTS,
-			      "an upload stands there with other bytes, and may not be removed");
+			      "CAP %s has other bytes under the name of an upload and does not let "
+			      "them be removed; it is sent under another name next",
+			      approach_server(ap));
 	return class;
 }
 

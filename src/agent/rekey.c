@@ -12,7 +12,6 @@
 #include "common/path.h"
 
 #define KEY            "client.key"
-#define KEY_NEXT       "client.key.next"
 #define HANDOVER       "handover.json" /* {"stream","next"}: what the old key has sealed */
 #define REPLACED       "replaced.json"
 #define CYCLE_WAIT_MS  600000
@@ -27,7 +26,7 @@ static bool is_there(const struct state *st, const char *name)
 
 bool rekey_is_under_way(const struct state *st)
 {
-	return is_there(st, KEY_NEXT);
+	return is_there(st, STATE_NEXT_KEY);
 }
 
 const char *rekey_state(const struct state *st)
@@ -141,7 +140,7 @@ static bool tell(struct job *job, int id, const char *text, struct err *err)
 /* The site has the new key. It takes the old one's place in one step. */
 static bool finish(struct job *job, struct err *err)
 {
-	SCOPED_TEXT char *next = state_path(job->state, KEY_NEXT);
+	SCOPED_TEXT char *next = state_path(job->state, STATE_NEXT_KEY);
 	SCOPED_TEXT char *key = state_path(job->state, KEY);
 	SCOPED_TEXT char *handover = state_path(job->state, HANDOVER);
 

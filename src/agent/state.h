@@ -32,7 +32,8 @@
 #define STATE_TICKET   "worker/ticket"         /* a copy of root's ticket cache */
 #define STATE_KEY      "worker/credential.key" /* of the fingerprints of credentials */
 
-#define STATE_UPLOAD "upload.json" /* {"why"}: what kept records here when they were sent last */
+#define STATE_NEXT_KEY "client.key.next" /* the key that is to follow client.key (rekey.h) */
+#define STATE_UPLOAD   "upload.json" /* {"why"}: what kept records here when they were sent last */
 
 enum state_enrolment {
 	STATE_NONE,     /* no identity: enroll has never been run, or reset was */

@@ -79,11 +79,11 @@ static bool verb_rekey(struct verb_call *call, struct err *err)
 static bool verb_reset(struct verb_call *call, struct err *err)
 {
 	static const char *const of_identity[] = {
-		"client.key",     "identity.json",   "metadata",      "policy",
-		"worker",         "plan.json",       "told.json",     "waits.json",
-		"quiet.json",     "journal",         "outbox",        "receipts.json",
-		"inventory.json", "decisions",       "enrolment.env", STATE_UPLOAD,
-		"trust",          "client.key.next", "handover.json", "handover.env",
+		"client.key",     "identity.json", "metadata",      "policy",
+		"worker",         "plan.json",     "told.json",     "waits.json",
+		"quiet.json",     "journal",       "outbox",        "receipts.json",
+		"inventory.json", "decisions",     "enrolment.env", STATE_UPLOAD,
+		"trust",          STATE_NEXT_KEY,  "handover.json", "handover.env",
 		"replaced.json",
 	};
 	SCOPED(client) struct client c = { 0 };

@@ -461,7 +461,8 @@
 	X(CAP_STATE_SET, "INSERT INTO cap_state VALUES(?1, ?2, ?3, ?4)"                            \
 		" ON CONFLICT(system) DO UPDATE SET timestamp_version = excluded.timestamp_version," \
 		" changed = excluded.changed, reason = excluded.reason")                           \
-	X(RECEIPT_ALL, "SELECT shard, 0, document FROM receipt_document WHERE ?1"                  \
+	X(RECEIPT_ALL, /* arguments as RECEIPT_OWED; every CAP gets the same */                    \
+		"SELECT shard, 0, document FROM receipt_document WHERE ?1"                  \
 		" AND shard > ?2 ORDER BY shard LIMIT ?3")                                         \
                                                                                                    \
 	/* intake and receipts */                                                                  \

@@ -171,17 +171,10 @@ class OtherUser(Client):
         return super().__call__(*args, **self.more, **more)
 
 
-def reachable_by_others():
-    """The programs may stand below a folder that only we may enter."""
-    path = pathlib.Path(program("packway"))
-    return all(p.stat().st_mode & 0o005 == 0o005 for p in path.parents)
-
-
 @case("a state folder that cannot be written is a coded error, and works again when it can")
 def _(t):
     w = world()
-    if os.geteuid() == 0 and not reachable_by_others():
-        return print("# not run: others cannot reach the build folder")
+    skip_unless(os.geteuid() != 0 or others_may_run("packway"), "a build that others may run")
     client = OtherUser(t, "client2").join(w.site, w.cap)
     folders = [client.state, *(p for p in client.state.rglob("*") if p.is_dir())]
     modes = [p.stat().st_mode & 0o777 for p in folders]
@@ -202,8 +195,7 @@ def _(t):
 @case("a state folder of another user is refused")
 def _(t):
     w = world()
-    if os.geteuid() != 0 or not reachable_by_others():
-        return print("# not run: needs root, and a build folder that others can reach")
+    skip_unless(os.geteuid() == 0 and others_may_run("packway"), "root, and a build that others may run")
     ours = t.client("ours").join(w.site, w.cap)
     theirs = OtherUser(t, "theirs")
     theirs.state = ours.state

@@ -11,7 +11,7 @@ import random
 import shutil
 import subprocess
 
-from flow import SEED, WORKER_ID, WORKER_USER, case, equal, main, need, wait_for
+from flow import SEED, WORKER_ID, WORKER_USER, case, equal, main, need, skip_unless, wait_for
 
 SWAPS = int(os.environ.get("PACKWAY_TEST_SWAPS", "3000"))
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -87,8 +87,7 @@ def as_nobody(t, *argv):
 
 @case("a racer who swaps a DP's files, links and folders, and root's where they may, never has bytes run")
 def _(t):
-    if os.geteuid() != 0:
-        return print("# not run: needs root, to have another user")
+    skip_unless(os.geteuid() == 0, "root")
     t.dir.chmod(0o755)
     source = t.dir / "source"
     source.mkdir()
@@ -132,8 +131,7 @@ def _(t):
 
 @case("root's state below a folder that others write is refused by name")
 def _(t):
-    if os.geteuid() != 0:
-        return print("# not run: needs root")
+    skip_unless(os.geteuid() == 0, "root")
     t.dir.chmod(0o755)
     site = t.site()
     cap = f"file://{site.folder_cap('cap1')}"
@@ -173,8 +171,7 @@ def owners(state):
 
 @case("root's worker has an account of its own and owns its rooms alone; an older state is made over, and back")
 def _(t):
-    if os.geteuid() != 0:
-        return print("# not run: needs root")
+    skip_unless(os.geteuid() == 0, "root")
     site, source = t.site(), t.dir / "source"
     source.mkdir()
     (source / "install").write_text(f"#!/bin/sh\nid -u >>{t.dir}/ran\n")

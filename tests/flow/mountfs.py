@@ -378,9 +378,7 @@ mkdir "$0/shm"; mount --bind /dev/shm "$0/shm"; mount --move "$0" /dev; exec "$@
 
 @case("on a machine without FUSE a mount is a clear error that names the other way, and that way works")
 def _(t):
-    if os.geteuid() != 0:
-        print("# only root can take a device away: left out")
-        return
+    skip_unless(os.geteuid() == 0, "root")
     site, _, package, client = advertised(t, SAY, "--mount", "any")
     devices = t.new_dir("devices")
 
@@ -428,9 +426,7 @@ def offered_site(t):
 
 @case("other users mount what is offered to them, at places of theirs and by their own rights, and nothing else")
 def _(t):
-    if os.geteuid() != 0:
-        print("# only root can be two users: left out")
-        return
+    skip_unless(os.geteuid() == 0, "root")
     nginx, package, other, client, mine = offered_site(t)
 
     def as_nobody(*args, check=True):
@@ -467,9 +463,7 @@ def _(t):
 
 @case("the agent serves nothing but FUSE's own device")
 def _(t):
-    if os.geteuid() != 0:
-        print("# only root can be two users: left out")
-        return
+    skip_unless(os.geteuid() == 0, "root")
     _, package, _, client, _ = offered_site(t)
     request = json.dumps({"op": "mount", "package": package}).encode()
     for name, path in (("none", None), ("/dev/null", "/dev/null"), ("a file", t.dir / "source" / "large")):

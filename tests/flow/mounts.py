@@ -152,8 +152,7 @@ def _(t):
 
 @case("a mount that root alone may enter is passed over, and doctor says what to do")
 def _(t):
-    if not IS_ROOT:
-        return print("# not run: needs root")
+    skip_unless(IS_ROOT, "root")
     site, dps, package, source, cap = site_of_dps(t)
     client = t.client().join(site, cap)
     at = t.dir / "mnt"

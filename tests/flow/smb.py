@@ -483,11 +483,6 @@ class Offered:
         wait_for("an empty store", 10, lambda: shutil.rmtree(store, ignore_errors=True) or not store.exists())
 
 
-def users_may_run(name):
-    """False beneath a folder that root alone may enter, as a clone in /root is: no user's process starts there."""
-    return all(folder.stat().st_mode & 0o001 for folder in pathlib.Path(program(name)).resolve().parents)
-
-
 def uids_of_sessions():
     """The accounts of packway-smb's processes, and whether the machine's ticket is known to them."""
     found = {}
@@ -501,7 +496,7 @@ def uids_of_sessions():
 
 @case("Q263279: content that a user asks for comes with that user's own ticket, by a process of that user; all else with the machine's")
 def _(t):
-    skip_unless(os.geteuid() == 0 and users_may_run("packway-smb"), "root, and a build that users may run")
+    skip_unless(os.geteuid() == 0 and others_may_run("packway-smb"), "root, and a build that users may run")
     realm, smb, name = kerberos_server(t)
     user, cache = claim_ticket_place(t)
     o = Offered(t, realm, smb, name, user)
@@ -540,7 +535,7 @@ def _(t):
 
 @case("a user's ticket that may not read is tried once, is no fault of the server, and the machine's serves at once")
 def _(t):
-    skip_unless(os.geteuid() == 0 and users_may_run("packway-smb"), "root, and a build that users may run")
+    skip_unless(os.geteuid() == 0 and others_may_run("packway-smb"), "root, and a build that users may run")
     realm, smb, name = kerberos_server(t)
     user, cache = claim_ticket_place(t)
     o = Offered(t, realm, smb, name, user)

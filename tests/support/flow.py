@@ -735,6 +735,11 @@ def same_tree(a, b):
         need(one.get(name) == two.get(name), f"{name!r} differs: {one.get(name)} and {two.get(name)}")
 
 
+def others_may_run(name):
+    """False beneath a folder that we alone may enter, as a clone in /root is: no process of another user starts there."""
+    return all(folder.stat().st_mode & 0o001 for folder in pathlib.Path(program(name)).resolve().parents)
+
+
 def make_tree(folder, files=20, size=20000, seed=1):
     """A small tree of text and noise with a program `install` that writes a line into $HOME-free places."""
     rng = random.Random(seed)

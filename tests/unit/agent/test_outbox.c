@@ -371,7 +371,6 @@ static void a_receipt_for_a_clones_record_forgets_nothing(void **state)
 	assert_int_equal(outbox_apply_receipt(ob, 2, "another", &err), OUTBOX_COVERED);
 }
 
-/* Nobody can say any more whether the site has what is here: it goes into a new stream. */
 static void what_is_spoiled_is_sealed_again(void **state)
 {
 	SCOPED(outbox) struct outbox *ob = open_outbox(*state);
@@ -383,8 +382,6 @@ static void what_is_spoiled_is_sealed_again(void **state)
 	assert_done(outbox_seal(ob, seal, &site, &err), &err);
 	send_all(ob, 1000);
 	assert_done(outbox_mark(ob, STREAM_A "-1", OUTBOX_SPOILED, 1001, &err), &err);
-	/* The site may have it all the same. */
-	assert_int_equal(receive(ob, 0), OUTBOX_COVERED);
 	site.again = true;
 	assert_done(outbox_seal(ob, seal, &site, &err), &err);
 	outbox_due(&due, ob, 1001, AGAIN);
@@ -394,10 +391,13 @@ static void what_is_spoiled_is_sealed_again(void **state)
 	/* Once is enough. */
 	assert_done(outbox_seal(ob, seal, &site, &err), &err);
 	assert_int_equal(site.calls, 2);
+	/* The site may have had the first one from elsewhere, whatever its name is here. */
+	assert_done(outbox_mark(ob, STREAM_A "-1-again", OUTBOX_SPOILED, 1002, &err), &err);
 	assert_int_equal(receive(ob, 3), OUTBOX_COVERED);
 	assert_int_equal(outbox_waiting(ob), 0);
 }
 
+/* Nobody can say any more whether the site has what is here: it goes into a new stream. */
 static void without_its_chain_nothing_is_forgotten(void **state)
 {
 	struct site site = { .dir = *state, .chain_is_lost = true };
