@@ -9,11 +9,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "common/error.h"
 #include "common/macros.h"
+#include "common/random.h"
 
 /* Fail with the fault's own words where something that should work did not. */
 #define assert_done(call, err)                                                      \
@@ -33,6 +35,19 @@
 			cmocka_set_test_filter(argv[1]);                                      \
 		return cmocka_run_group_tests_name(path_base_of(argv[0]), cases, NULL, NULL); \
 	}
+
+/* What a case draws from: PACKWAY_TEST_SEED, or another one each time. It is printed. */
+static inline uint64_t testing_seed(void)
+{
+	const char *text = getenv("PACKWAY_TEST_SEED");
+	uint64_t seed;
+
+	random_bytes(&seed, sizeof(seed));
+	if (text != NULL)
+		seed = strtoull(text, NULL, 10);
+	print_message("# seed %llu\n", (unsigned long long)seed);
+	return seed;
+}
 
 static inline const char *path_base_of(const char *path)
 {

@@ -32,11 +32,9 @@ static void empty_output_is_empty_text(void **state UNUSED)
 /* Against the obvious way: keep everything, cut at the end. */
 static void any_pieces_give_head_and_tail(void **state UNUSED)
 {
-	uint64_t seed;
+	const uint64_t seed = testing_seed();
 	struct random_seq r;
 
-	random_bytes(&seed, sizeof(seed));
-	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_seq_init(&r, seed, "capture");
 	for (int round = 0; round < 60; round++) {
 		SCOPED(capture) struct capture c = { 0 };

@@ -695,10 +695,8 @@ static void append_until_killed(const char *dir, int told)
 static void a_kill_loses_no_acknowledged_record(void **state)
 {
 	struct random_seq r;
-	uint64_t seed;
+	const uint64_t seed = testing_seed();
 
-	random_bytes(&seed, sizeof(seed));
-	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_seq_init(&r, seed, "kills");
 	for (int round = 0; round < KILLS; round++) {
 		struct timespec pause = { .tv_nsec = (long)random_seq_below(&r, 25000000) };

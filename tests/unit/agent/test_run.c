@@ -615,10 +615,8 @@ static void kills_neither_repeat_nor_lose_a_run(void **state)
 	struct place *p = *state;
 	size_t interrupted = 0, succeeded = 0;
 	struct random_seq r;
-	uint64_t seed;
+	const uint64_t seed = testing_seed();
 
-	random_bytes(&seed, sizeof(seed));
-	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_seq_init(&r, seed, "kills");
 	for (int round = 0; round < KILLS; round++) {
 		SCOPED_TEXT char *ran = alloc_printf("%s/ran-%d", p->dir, round);

@@ -363,10 +363,8 @@ static void fetch_and_die(struct bench *b, const struct assemble_params *params,
 static void a_kill_at_any_moment_costs_what_was_in_flight(void **state UNUSED)
 {
 	struct random_seq r;
-	uint64_t seed;
+	const uint64_t seed = testing_seed();
 
-	random_bytes(&seed, sizeof(seed));
-	print_message("seed %" PRIu64 "\n", seed);
 	random_seq_init(&r, seed, "kill");
 	for (int round = 0; round < KILL_ROUNDS; round++) {
 		struct bench b;

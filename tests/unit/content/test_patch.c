@@ -295,10 +295,8 @@ static size_t cut_into_files(struct delta_file *files, size_t max, const struct 
 
 static void random_changes_come_back(void **state UNUSED)
 {
-	uint64_t seed;
+	const uint64_t seed = testing_seed();
 
-	random_bytes(&seed, sizeof(seed));
-	printf("# seed %llu\n", (unsigned long long)seed);
 	for (size_t i = 0; i < 150; i++) {
 		SCOPED(trip) struct trip t = { 0 };
 		struct delta_file files[20] = { 0 };

@@ -33,18 +33,6 @@
 #define LOAD_ENVELOPES 5
 #define LOAD_RECORDS   20
 
-static uint64_t choose_seed(void)
-{
-	const char *text = getenv("PACKWAY_TEST_SEED");
-	uint64_t seed;
-
-	random_bytes(&seed, sizeof(seed));
-	if (text != NULL)
-		seed = strtoull(text, NULL, 0);
-	print_message("seed %" PRIu64 "\n", seed);
-	return seed;
-}
-
 static void put_status(struct sitebox *box, struct sitebox_client *client, uint64_t first,
 		       size_t count)
 {
@@ -179,7 +167,7 @@ static void fifty_kills_lose_nothing_and_double_nothing(void **state UNUSED)
 	struct err err = { 0 };
 	size_t kills = 0, rounds = 0;
 
-	random_seq_init(&random, choose_seed(), "kills");
+	random_seq_init(&random, testing_seed(), "kills");
 	sitebox_open(&box);
 	enrol_all(&box, clients, KILL_CLIENTS);
 	for (; kills < KILLS && rounds < 10 * KILLS; rounds++) {

@@ -412,12 +412,8 @@ static void what_if_equals_locate_in_10000_random_worlds(void **state UNUSED)
 {
 	size_t served = 0, asked = 0;
 	struct world w;
-	uint64_t seed;
+	const uint64_t seed = testing_seed();
 
-	random_bytes(&seed, sizeof(seed));
-	if (getenv("PACKWAY_TEST_SEED") != NULL)
-		seed = strtoull(getenv("PACKWAY_TEST_SEED"), NULL, 10);
-	print_message("seed %llu\n", (unsigned long long)seed);
 	open_world(&w, seed);
 	for (int site = 0; site < WORLDS; site++) {
 		make_site(&w);

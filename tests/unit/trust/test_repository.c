@@ -640,12 +640,10 @@ static void a_flipped_byte_in_metadata_is_noticed(void **state)
 	SCOPED(fixture) struct fixture f;
 	SCOPED(publication_paths) struct publication_paths files = { 0 };
 	SCOPED(repository) struct repository *repo = NULL;
-	uint64_t seed;
+	const uint64_t seed = testing_seed();
 	struct random_seq draw;
 
 	(void)state;
-	random_bytes(&seed, sizeof(seed));
-	print_message("# seed %" PRIu64 "\n", seed);
 	random_seq_init(&draw, seed, "flips");
 	fixture_create(&f);
 	repo = reopen(&f);
