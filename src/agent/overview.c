@@ -159,11 +159,39 @@ bool overview_status(json_t **out, const struct state *st, const struct clock *c
 	return true;
 }
 
+/* A record says what it is about; a list has the same names in every row. */
+static void complete_message(json_t *row, const char *client)
+{
+	static const char *const names[] = { "package", "program", "advertisement" };
+
+	jsondoc_set_text(row, "client", client);
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (json_object_get(row, names[i]) == NULL)
+			json_object_set_new(row, names[i], json_null());
+}
+
+/* Inventory has a number in the stream too, but is no event. */
+static json_t *messages_of(json_t *records, const char *client)
+{
+	json_t *messages = json_array();
+	size_t index;
+	json_t *record;
+
+	json_array_foreach (records, index, record) {
+		if (json_object_get(record, "id") == NULL)
+			continue;
+		complete_message(record, client);
+		json_array_append(messages, record);
+	}
+	return messages;
+}
+
 bool overview_messages(json_t **out, const struct state *st, struct err *err)
 {
 	SCOPED(state_identity) struct state_identity id = { 0 };
 	SCOPED_TEXT char *dir = state_path(st, "outbox");
 	SCOPED(outbox) struct outbox *outbox = NULL;
+	json_auto_t *records = NULL;
 
 	if (!state_load_identity(&id, st, err))
 		return false;
@@ -171,8 +199,11 @@ bool overview_messages(json_t **out, const struct state *st, struct err *err)
 		*out = json_array();
 		return true;
 	}
-	return outbox_open(&outbox, dir, id.stream, 0, OUTBOX_WAIT_MS, err) &&
-	       outbox_recent(out, outbox, MESSAGES_MAX, err);
+	if (!outbox_open(&outbox, dir, id.stream, 0, OUTBOX_WAIT_MS, err) ||
+	    !outbox_recent(&records, outbox, MESSAGES_MAX, err))
+		return false;
+	*out = messages_of(records, id.client);
+	return true;
 }
 
 bool overview_inventory(json_t **out, const struct job_settings *settings, struct err *err)

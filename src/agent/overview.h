@@ -23,7 +23,7 @@ bool overview_list(json_t **out, const struct state *st, const struct clock *clo
 bool overview_status(json_t **out, const struct state *st, const struct clock *clock,
 		     struct err *err) MUST_USE;
 
-/* What happened here, oldest first. */
+/* What happened here, oldest first: status messages, with the names that the site's list has. */
 bool overview_messages(json_t **out, const struct state *st, struct err *err) MUST_USE;
 
 /* What the site is told of this machine. */
