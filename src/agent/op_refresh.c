@@ -342,7 +342,8 @@ void op_refresh_if_old(struct worker *w)
 	int64_t last, poll_s, now_s = clock_wall_s(w->clock);
 	struct err err;
 
-	if (!state_read_json(&status, &w->state, STATE_STATUS, &err))
+	if (!state_has_identity(&w->state) ||
+	    !state_read_json(&status, &w->state, STATE_STATUS, &err))
 		return;
 	last = jsondoc_int(status, "last_refresh_s", 0);
 	site = w->scene != NULL ? scene_site(w->scene) : NULL;

@@ -23,6 +23,8 @@ static bool read_documents(struct packageview *v, struct worker *w, const char *
 {
 	struct policyset *policy = scene_policy(w->scene);
 
+	if (policy == NULL && !state_has_identity(&w->state))
+		return err_set(err, ERR_NOT_ENROLLED, "%s holds no identity", w->state.dir);
 	if (policy == NULL)
 		return err_set(err, ERR_NOT_FOUND, "there is no policy here yet");
 	return policyset_package(&v->package, policy, id, err) &&

@@ -243,6 +243,14 @@ bool state_load_identity(struct state_identity *out, const struct state *st, str
 	return err_what(err, "cannot read this client's identity");
 }
 
+bool state_has_identity(const struct state *st)
+{
+	SCOPED(state_identity) struct state_identity id = { 0 };
+	struct err ignored;
+
+	return state_load_identity(&id, st, &ignored) && id.enrolment != STATE_NONE;
+}
+
 bool state_save_identity(const struct state *st, const struct state_identity *id, struct err *err)
 {
 	json_auto_t *doc = json_object();

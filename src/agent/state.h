@@ -90,6 +90,9 @@ char *state_path(const struct state *st, const char *name) MUST_USE;
 /* The documented names of enum state_enrolment: none, pending, enrolled, removed. */
 const char *state_enrolment_name(enum state_enrolment e);
 
+/* True if somebody has enrolled this client, whether or not the site has let it in. */
+bool state_has_identity(const struct state *st);
+
 /* Without an identity.json: STATE_NONE and true. A damaged one is ERR_FORMAT. */
 bool state_load_identity(struct state_identity *out, const struct state *st, struct err *err)
 	MUST_USE;

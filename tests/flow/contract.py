@@ -251,11 +251,13 @@ def _(t):
 @case("what fails exits with its number, and says what, why and what to do")
 def _(t):
     w = offered()
+    nobody = t.client("nobody")
     for one, code, *words in [
         (w.site, 2, "frobnicate"), (w.site, 2, "package", "list", "--colour"), (w.site, 3, "package", "show", "LON09999"),
         (w.site, 1, "query", "DELETE FROM client"), (w.site, 4, "what-if", "LON00001", "--address", "10.1.2.3", "--without", "dp2"),
         (w.client, 2, "fetch"), (w.client, 3, "fetch", "LON09999"), (w.client, 4, "fetch", "LON00001", "--dp", "http://127.0.0.1:1"),
         (w.client, 1, "run", "LON00001", "setup"), (w.client, 6, "run", "LON00001", "bad"), (w.client, 3, "explain", "99"),
+        (nobody, 1, "sync"), (nobody, 1, "fetch", "LON00001"), (nobody, 1, "locate", "LON00001"), (nobody, 3, "explain"),
     ]:
         result = one(*words, check=False).want(code)
         lines = result.err.rstrip("\n").splitlines()
