@@ -36,6 +36,9 @@
 		return cmocka_run_group_tests_name(path_base_of(argv[0]), cases, NULL, NULL); \
 	}
 
+/* Of what is measured: a busy machine makes one try late, a fault each of them. */
+#define TESTING_TRIES 4
+
 /* What a case draws from: PACKWAY_TEST_SEED, or another one each time. It is printed. */
 static inline uint64_t testing_seed(void)
 {

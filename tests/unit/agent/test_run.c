@@ -23,6 +23,7 @@
 #include "agent/run.h"
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/newfile.h"
 #include "common/path.h"
 #include "common/random.h"
 
@@ -303,7 +304,7 @@ static void a_timeout_ends_the_whole_tree(void **state)
 		p,
 		"sh -c 'trap \"\" TERM; (setsid sleep 987.25 &); (sleep 987.25 &); echo begun; "
 		"while :; do sleep 987.25; done'",
-		1);
+		3);
 	record = record_of(p, 1, 10006);
 	assert_non_null(record);
 	assert_true(jsondoc_flag(json_object_get(record, "data"), "timed_out", false));
@@ -333,7 +334,7 @@ static void leftovers_do_not_undo_a_success(void **state)
 	struct place *p = *state;
 	json_auto_t *record = NULL;
 
-	run_and_collect(p, "sh -c 'setsid sleep 988.25 & exit 0'", 1);
+	run_and_collect(p, "sh -c 'setsid sleep 988.25 & exit 0'", 3);
 	record = record_of(p, 1, 10008);
 	assert_non_null(record);
 	assert_true(jsondoc_flag(json_object_get(record, "data"), "leftovers_ended", false));
@@ -551,7 +552,7 @@ static void a_run_that_lost_its_parent_ends_at_its_time_limit(void **state)
 	start_an_orphan(p,
 			"sh -c 'trap \"\" TERM; (setsid sleep 986.25 &); (sleep 986.25 &); "
 			"while :; do sleep 986.25; done'",
-			2);
+			4);
 	assert_int_equal(collect(p).running, 1);
 	assert_true(processes_naming("986.25") > 0);
 	collect_all(p);
@@ -566,10 +567,14 @@ static void a_run_that_lost_its_parent_is_left_alone_within_its_time(void **stat
 {
 	struct place *p = *state;
 	SCOPED_TEXT char *done = path_join(p->dir, "done");
-	SCOPED_TEXT char *command = alloc_printf("sh -c 'sleep 1; : >%s'", done);
+	SCOPED_TEXT char *gate = path_join(p->dir, "gate");
+	SCOPED_TEXT char *command = alloc_printf(
+		"sh -c 'until test -e %s; do sleep 0.1; done; : >%s'", gate, done);
 	json_auto_t *cut = NULL;
+	struct err err;
 
 	start_an_orphan(p, command, 60);
+	assert_done(newfile_write(gate, 0600, span_of("", 0), &err), &err);
 	collect_all(p);
 	assert_true(path_exists(done));
 	cut = record_of(p, 1, 11006);

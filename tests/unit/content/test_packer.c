@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -591,11 +590,10 @@ static pid_t pack_in_child(void)
 
 static void a_kill_at_any_moment_does_no_harm(void **state UNUSED)
 {
-	uint64_t seed = (uint64_t)time(NULL);
+	const uint64_t seed = testing_seed();
 	struct random_seq r;
 	SCOPED(packer_result) struct packer_result a;
 
-	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_seq_init(&r, seed, "kill");
 	put_noise("src/file", 1000, 1);
 	run(&a, 1);

@@ -61,7 +61,8 @@ static size_t open_descriptors(void)
 	return n;
 }
 
-static void dead_ones_are_passed_and_named(void **state UNUSED)
+/* Dead ones are passed and named. How long the one took that never answers, in ms. */
+static uint64_t pass_dead_ones(void)
 {
 	SCOPED(conntab) struct conntab *tab = new_table();
 	struct webserver servers[4];
@@ -70,6 +71,7 @@ static void dead_ones_are_passed_and_named(void **state UNUSED)
 	struct connect *c;
 	struct way *way;
 	size_t index;
+	uint64_t took;
 	struct err err = { 0 };
 
 	webserver_refusing(&servers[0]);
@@ -86,7 +88,7 @@ static void dead_ones_are_passed_and_named(void **state UNUSED)
 	assert_int_equal(connect_record(c, 0).class, NAL_CLASS_UNREACHABLE);
 	assert_int_equal(connect_record(c, 0).err->code, ERR_NET_REFUSED);
 	assert_int_equal(connect_record(c, 1).class, NAL_CLASS_TIMEOUT);
-	assert_in_range(connect_record(c, 1).ms, 990, 1600);
+	took = connect_record(c, 1).ms;
 	assert_int_equal(connect_record(c, 2).class, NAL_CLASS_OK);
 	assert_false(connect_record(c, 3).tried);
 	conntab_release(tab, way);
@@ -102,6 +104,16 @@ static void dead_ones_are_passed_and_named(void **state UNUSED)
 		locator_release(&where[i]);
 		webserver_stop(&servers[i]);
 	}
+	return took;
+}
+
+static void dead_ones_are_passed_and_named(void **state UNUSED)
+{
+	uint64_t took = UINT64_MAX;
+
+	for (int i = 0; i < TESTING_TRIES && took > 1600; i++)
+		took = pass_dead_ones();
+	assert_in_range(took, 990, 1600);
 }
 
 /* Q226113: the way that is open already is used. */
@@ -212,7 +224,7 @@ static void twenty_black_holes_cost_three_seconds(void **state UNUSED)
 	for (size_t i = 0; i < COUNT_OF(targets); i++)
 		targets[i] = (struct way_target){ .where = &where };
 	before = open_descriptors();
-	for (int i = 0; i < 4 && (took == 0 || took > 3600); i++)
+	for (int i = 0; i < TESTING_TRIES && (took == 0 || took > 3600); i++)
 		took = time_of_failing(tab, targets, COUNT_OF(targets));
 	assert_in_range(took, 1900, 3600);
 	assert_int_equal(open_descriptors(), before);
@@ -222,6 +234,33 @@ static void twenty_black_holes_cost_three_seconds(void **state UNUSED)
 static void silent(struct webserver *server)
 {
 	webserver_hostile(server, WEBSERVER_SILENT);
+}
+
+/* Twenty servers at that port, of which none serves; how long they take, in ms. */
+static uint64_t pass_smb_servers(uint16_t port, enum nal_class want)
+{
+	SCOPED(conntab) struct conntab *tab = new_table();
+	SCOPED_TEXT char *url = alloc_printf("smb://127.0.0.1:%u/packway", port);
+	SCOPED(locator) struct locator where = { .text = NULL };
+	struct way_target targets[20];
+	uint64_t begun, took;
+	struct connect *c;
+	struct way *way;
+	size_t index;
+	struct err err = { 0 };
+
+	assert_done(locator_parse(&where, url, &err), &err);
+	for (size_t k = 0; k < COUNT_OF(targets); k++)
+		targets[k] = (struct way_target){ .where = &where };
+	begun = now();
+	c = connect_begin(tab, targets, COUNT_OF(targets), NULL);
+	assert_false(connect_next(&way, &index, c, &err));
+	took = now() - begun;
+	for (size_t k = 0; k < COUNT_OF(targets); k++)
+		assert_int_equal(connect_record(c, k).class, want);
+	assert_int_equal(conntab_sessions(tab), 0);
+	connect_end(c);
+	return took;
 }
 
 /*
@@ -243,34 +282,18 @@ static void smb_servers_have_to_answer_a_negotiate(void **state UNUSED)
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		SCOPED(conntab) struct conntab *tab = new_table();
 		struct webserver server;
-		SCOPED_TEXT char *url = NULL;
-		SCOPED(locator) struct locator where = { .text = NULL };
-		struct way_target targets[20];
-		size_t before, index;
-		struct connect *c;
-		struct way *way;
-		struct err err = { 0 };
-		uint64_t begun, took;
+		uint64_t took = UINT64_MAX;
+		size_t before;
 
 		cases[i].start(&server);
-		url = alloc_printf("smb://127.0.0.1:%u/packway", server.port);
-		assert_done(locator_parse(&where, url, &err), &err);
-		for (size_t k = 0; k < COUNT_OF(targets); k++)
-			targets[k] = (struct way_target){ .where = &where };
 		before = open_descriptors();
-		begun = now();
-		c = connect_begin(tab, targets, COUNT_OF(targets), NULL);
-		assert_false(connect_next(&way, &index, c, &err));
-		took = now() - begun;
+		for (int t = 0; t < TESTING_TRIES && took > cases[i].most_ms; t++) {
+			took = pass_smb_servers(server.port, cases[i].want);
+			assert_int_equal(open_descriptors(), before);
+		}
 		if (took < cases[i].least_ms || took > cases[i].most_ms)
 			fail_msg("%s: %llu ms", cases[i].what, (unsigned long long)took);
-		for (size_t k = 0; k < COUNT_OF(targets); k++)
-			assert_int_equal(connect_record(c, k).class, cases[i].want);
-		assert_int_equal(conntab_sessions(tab), 0);
-		connect_end(c);
-		assert_int_equal(open_descriptors(), before);
 		webserver_stop(&server);
 	}
 }

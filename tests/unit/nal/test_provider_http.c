@@ -381,54 +381,97 @@ static void check_class(const char *why, enum nal_class got, enum nal_class want
 		fail_msg("%s: took %llu ms", why, (unsigned long long)ms);
 }
 
-/* Two ranges, so that a server that counts as far is asked for both at once. */
-static void misbehaving_far_servers_get_their_class(void **state UNUSED)
+/* A server that answers too late for a limit looks silent. */
+static bool is_late(enum nal_class got, enum nal_class want, uint64_t ms, uint32_t within_ms)
+{
+	return ms > within_ms || (got == NAL_CLASS_TIMEOUT && want != NAL_CLASS_TIMEOUT);
+}
+
+/* Two ranges, so that a server that counts as far is asked for both at once. False: it came late,
+ * and is tried again. */
+static bool try_far(size_t i, bool is_last)
 {
 	static const struct way_range some[] = { { 1000, 4000 }, { 5500, 500 } };
+	struct fixture f = { .way = NULL };
+	struct collector c = { .ranges = some };
+	struct err err = { 0 };
+	uint64_t begun, took;
+	enum nal_class class;
+	bool counts;
 
-	for (size_t i = 0; i < COUNT_OF(faults); i++) {
-		struct fixture f = { .way = NULL };
-		struct collector c = { .ranges = some };
-		struct err err = { 0 };
-		uint64_t begun;
-		enum nal_class class;
+	webserver_hostile(&f.server, faults[i].fault);
+	reach_far(&f, "x", 0);
+	begun = now();
+	class = way_read_ranges(f.way, "o", some, 2, collect, &c, &err);
+	took = now() - begun;
+	leave(&f);
+	counts = is_last || !is_late(class, faults[i].ranges, took, faults[i].within_ms);
+	if (counts)
+		check_class(faults[i].why, class, faults[i].ranges, took, faults[i].within_ms,
+			    &err);
+	return counts;
+}
 
-		webserver_hostile(&f.server, faults[i].fault);
-		reach_far(&f, "x", 0);
-		begun = now();
-		class = way_read_ranges(f.way, "o", some, 2, collect, &c, &err);
-		check_class(faults[i].why, class, faults[i].ranges, now() - begun,
-			    faults[i].within_ms, &err);
-		leave(&f);
-	}
+static bool try_get(struct fixture *f, size_t i, bool is_last)
+{
+	SCOPED(way_object) struct way_object o = { .unchanged = false };
+	struct err err = { 0 };
+	uint64_t begun = now(), took;
+	enum nal_class class;
+
+	class = way_get(&o, f->way, "o", &(struct way_get){ .max = 3u << 20 }, &err);
+	took = now() - begun;
+	if (!is_last && is_late(class, faults[i].get, took, faults[i].within_ms))
+		return false;
+	check_class(faults[i].why, class, faults[i].get, took, faults[i].within_ms, &err);
+	assert_int_equal(err.code, faults[i].code);
+	assert_int_equal(o.bytes.size, 0);
+	return true;
+}
+
+static bool try_ranges(struct fixture *f, size_t i, bool is_last)
+{
+	static const struct way_range some[] = { { 1000, 5000 } };
+	struct collector c = { .ranges = some };
+	struct err err = { 0 };
+	uint64_t begun = now(), took;
+	enum nal_class class;
+
+	class = way_read_ranges(f->way, "o", some, 1, collect, &c, &err);
+	took = now() - begun;
+	if (!is_last && is_late(class, faults[i].ranges, took, faults[i].within_ms))
+		return false;
+	check_class(faults[i].why, class, faults[i].ranges, took, faults[i].within_ms, &err);
+	return true;
+}
+
+static bool try_near(size_t i, bool is_last)
+{
+	struct fixture f = { .way = NULL };
+	bool counts;
+
+	webserver_hostile(&f.server, faults[i].fault);
+	reach(&f, "x");
+	counts = try_get(&f, i, is_last) && try_ranges(&f, i, is_last);
+	leave(&f);
+	return counts;
+}
+
+static void try_each(bool (*try_one)(size_t i, bool is_last))
+{
+	for (size_t i = 0; i < COUNT_OF(faults); i++)
+		for (int left = TESTING_TRIES; !try_one(i, left == 1); left--)
+			;
+}
+
+static void misbehaving_far_servers_get_their_class(void **state UNUSED)
+{
+	try_each(try_far);
 }
 
 static void misbehaving_servers_get_their_class(void **state UNUSED)
 {
-	static const struct way_range some[] = { { 1000, 5000 } };
-
-	for (size_t i = 0; i < COUNT_OF(faults); i++) {
-		struct fixture f = { .way = NULL };
-		SCOPED(way_object) struct way_object o = { .unchanged = false };
-		struct collector c = { .ranges = some };
-		struct err err = { 0 };
-		uint64_t begun;
-		enum nal_class class;
-
-		webserver_hostile(&f.server, faults[i].fault);
-		reach(&f, "x");
-		begun = now();
-		class = way_get(&o, f.way, "o", &(struct way_get){ .max = 3u << 20 }, &err);
-		check_class(faults[i].why, class, faults[i].get, now() - begun, faults[i].within_ms,
-			    &err);
-		assert_int_equal(err.code, faults[i].code);
-		assert_int_equal(o.bytes.size, 0);
-		begun = now();
-		class = way_read_ranges(f.way, "o", some, 1, collect, &c, &err);
-		check_class(faults[i].why, class, faults[i].ranges, now() - begun,
-			    faults[i].within_ms, &err);
-		leave(&f);
-	}
+	try_each(try_near);
 }
 
 static void far_servers_without_ranges_are_read_from_the_start(void **state UNUSED)
@@ -485,17 +528,22 @@ static void dead_ports_are_classified(void **state UNUSED)
 	struct webserver refusing, hole;
 	struct way_link link;
 	struct err err = { 0 };
-	uint64_t begun;
+	uint64_t took = UINT64_MAX;
 
 	webserver_refusing(&refusing);
 	webserver_black_hole(&hole);
 	assert_int_equal(dial_wait(&link, "127.0.0.1", refusing.port, 1000, &err),
 			 NAL_CLASS_UNREACHABLE);
 	assert_int_equal(err.code, ERR_NET_REFUSED);
-	begun = now();
-	assert_int_equal(dial_wait(&link, "127.0.0.1", hole.port, 300, &err), NAL_CLASS_TIMEOUT);
-	assert_int_equal(err.code, ERR_NET_TIMEOUT);
-	assert_in_range(now() - begun, 290, 900);
+	for (int i = 0; i < TESTING_TRIES && took > 900; i++) {
+		uint64_t begun = now();
+
+		assert_int_equal(dial_wait(&link, "127.0.0.1", hole.port, 300, &err),
+				 NAL_CLASS_TIMEOUT);
+		assert_int_equal(err.code, ERR_NET_TIMEOUT);
+		took = now() - begun;
+	}
+	assert_in_range(took, 290, 900);
 	assert_int_equal(dial_wait(&link, "no-such-host.invalid", 80, 2000, &err),
 			 NAL_CLASS_UNREACHABLE);
 	assert_int_equal(err.code, ERR_NET_NAME);
@@ -525,20 +573,30 @@ static void a_server_that_went_away_is_not_open(void **state UNUSED)
 	leave(&f);
 }
 
-/* A small upload to a server that takes it and says nothing. */
-static void uploads_to_a_silent_server_end(void **state UNUSED)
+/* A small upload to a server that takes it and says nothing. How long it takes, in ms. */
+static uint64_t upload_to_a_silent_server(void)
 {
 	struct fixture f = { .way = NULL };
 	struct way_put put = { .mode = WAY_PUT_CREATE, .bytes = span_of("envelope", 8) };
 	struct err err = { 0 };
-	uint64_t begun;
+	uint64_t begun, took;
 
 	webserver_hostile(&f.server, WEBSERVER_SILENT);
 	reach(&f, "inbox");
 	begun = now();
 	assert_int_equal(way_put(f.way, "x", &put, &err), NAL_CLASS_TIMEOUT);
-	assert_in_range(now() - begun, 490, 1500);
+	took = now() - begun;
 	leave(&f);
+	return took;
+}
+
+static void uploads_to_a_silent_server_end(void **state UNUSED)
+{
+	uint64_t took = UINT64_MAX;
+
+	for (int i = 0; i < TESTING_TRIES && took > 1500; i++)
+		took = upload_to_a_silent_server();
+	assert_in_range(took, 490, 1500);
 }
 
 static enum nal_class get_over_tls(struct fixture *f, const char *ca, struct err *err)
