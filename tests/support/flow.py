@@ -118,10 +118,21 @@ def run(*argv, env=None, timeout=120, check=True, stdin=None, **more):
     return result.want(0) if check else result
 
 
+_reserved = []  # sockets, for as long as this program lives
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody else gets: the kernel hands out others, and a name says to tests beside this one that it is taken."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10000, first if first > 12000 else 32768)
+        name = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket() as s:
+            name.bind(f"\0packway-test-port-{port}")
+            s.bind(("127.0.0.1", port))
+            _reserved.append(name)
+            return port
+        name.close()
 
 
 def wait_for(what, seconds, probe, step=0.05):
@@ -153,6 +164,12 @@ def answers(port):
         socket.create_connection(("127.0.0.1", port), 0.2).close()
         return True
     return False
+
+
+def is_listening(path):
+    """By the kernel's table: an agent that was killed leaves its socket's file behind."""
+    rows = pathlib.Path("/proc/net/unix").read_text().splitlines()
+    return any(row.endswith(f" {path}") and row.split()[3] == "00010000" for row in rows)
 
 
 class Site:
@@ -235,7 +252,7 @@ class Client:
     def agent(self, *options):
         process = self.t.spawn(program("packway"), "--state", self.state, "agent", *options,
                                env=self.env)
-        wait_for("the agent's socket", 10, lambda: (self.state / "agent.sock").exists())
+        wait_for("the agent's socket", 10, lambda: is_listening(self.state / "agent.sock"))
         return process
 
 
@@ -711,6 +728,13 @@ def main():
 
 
 # -- content -----------------------------------------------------------------------------------
+
+def all_below(folder):
+    """Files and folders beneath; of what somebody works on meanwhile, some may be gone by now."""
+    for top, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            yield pathlib.Path(top, name)
+
 
 def tree_digest(folder):
     """Names, kinds, modes, link targets and bytes of a whole tree as one text per entry."""

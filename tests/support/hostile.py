@@ -16,6 +16,8 @@ import socket
 import threading
 import time
 
+from flow import free_port
+
 PIECE = 1 << 16
 
 
@@ -142,7 +144,7 @@ class Server:
         self.behaviour = honest
         self.stopping = threading.Event()
         self.forget()
-        self.listener = Listener(("127.0.0.1", 0), Request)
+        self.listener = Listener(("127.0.0.1", free_port()), Request)
         self.listener.owner = self
         self.port = self.listener.server_address[1]
         threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
