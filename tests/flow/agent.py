@@ -174,7 +174,11 @@ def _(t):
     guest = t.spawn("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", program("packway"),
                     "--state", client.state, "fetch", package, env=client.env)
     part = client.state / "store"
-    wait_for("the guest's fetch", 20, lambda: any(p.is_file() and p.stat().st_size for p in part.rglob("*")))
+
+    def has_begun():
+        with contextlib.suppress(FileNotFoundError):
+            return any(p.is_file() and p.stat().st_size for p in all_below(part))
+    wait_for("the guest's fetch", 20, has_begun)
     for verb in (("locate", package), ("connections",), ("sync",)):
         client(*verb)
         need(guest.poll() is None, f"the guest's fetch was over before {verb[0]}; nothing is shown", guest.returncode)

@@ -11,7 +11,7 @@ import random
 import shutil
 import subprocess
 
-from flow import SEED, WORKER_ID, WORKER_USER, case, equal, main, need, skip_unless, wait_for
+from flow import SEED, WORKER_ID, WORKER_USER, all_below, case, equal, main, need, skip_unless, wait_for
 
 SWAPS = int(os.environ.get("PACKWAY_TEST_SWAPS", "3000"))
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -163,7 +163,7 @@ def workers_below(pid):
 def owners(state):
     """{uid: names of the state's files and folders}, without what is gone by now."""
     out = {}
-    for path in [state, *state.rglob("*")]:
+    for path in [state, *all_below(state)]:
         with contextlib.suppress(FileNotFoundError):
             out.setdefault(path.lstat().st_uid, set()).add(str(path.relative_to(state)))
     return out

@@ -27,7 +27,7 @@ def received(host, port):
 
 
 class Meter(threading.Thread):
-    """Samples of (time, bytes): read by a client's worker from a folder, or received from a server's port."""
+    """Samples of (time before, time after, bytes): read by a client's worker from a folder, or received from a server's port."""
 
     def __init__(self, client, server=None):
         super().__init__(daemon=True)
@@ -51,11 +51,11 @@ class Meter(threading.Thread):
                 if self.server:
                     count = received(*self.server)
                     # A connection that has ended is no longer counted.
-                    if not self.samples or count >= self.samples[-1][1]:
-                        self.samples.append(((began + time.monotonic()) / 2, count))
+                    if not self.samples or count >= self.samples[-1][-1]:
+                        self.samples.append((began, time.monotonic(), count))
                 elif worker:
                     text = (worker / "io").read_text()
-                    self.samples.append((time.monotonic(), int(text.split()[1])))
+                    self.samples.append((began, time.monotonic(), int(text.split()[1])))
             time.sleep(0.05)
 
     def finish(self):
@@ -64,21 +64,21 @@ class Meter(threading.Thread):
         return self
 
     def spans(self):
-        """(bytes, seconds) of each five seconds, those at the very beginning and end included."""
-        for i, (begin, before) in enumerate(self.samples):
-            end = next(((at, read) for at, read in self.samples[i:] if at >= begin + WINDOW_S), None)
+        """(bytes, seconds that they took at the most) of each five seconds, those at the very beginning and end included."""
+        for i, (begin, _, before) in enumerate(self.samples):
+            end = next(((after, count) for at, after, count in self.samples[i:] if at >= begin + WINDOW_S), None)
             if end:
                 yield end[1] - before, end[0] - begin
 
     def rates(self):
         """The least and the greatest rate: of windows within the transfer, and of all."""
-        moving = [i for i in range(1, len(self.samples)) if self.samples[i][1] > self.samples[i - 1][1] + 20_000]
+        moving = [i for i in range(1, len(self.samples)) if self.samples[i][-1] > self.samples[i - 1][-1] + 20_000]
         need(moving, "nothing was measured", len(self.samples))
         first, last = self.samples[moving[0]][0], self.samples[moving[-1]][0]
         # The last sample is made to stand for the time after it, so that the end's windows are whole.
-        end_at, end_count = self.samples[-1]
-        self.samples.append((end_at + WINDOW_S, end_count))
-        inner = [count / span for (begin, _), (count, span) in zip(self.samples, self.spans())
+        end_at, _, end_count = self.samples[-1]
+        self.samples.append((end_at + WINDOW_S, end_at + WINDOW_S, end_count))
+        inner = [count / span for (begin, *_), (count, span) in zip(self.samples, self.spans())
                  if begin >= first and begin + span <= last]
         need(inner, "it was over too soon to be measured", last - first)
         return min(inner), max(count / span for count, span in self.spans())
@@ -167,7 +167,7 @@ def clock_text(seconds):
 
 
 class Filling(Meter):
-    """Samples of (time, bytes) of what stands in folders, temporary files included."""
+    """The same of what stands in folders, temporary files included."""
 
     def __init__(self, *folders):
         self.folders = folders
@@ -175,12 +175,12 @@ class Filling(Meter):
 
     def run(self):
         while not self.done:
-            count = 0
+            began, count = time.monotonic(), 0
             for folder in self.folders:
-                for path in folder.rglob("*"):
+                for path in all_below(folder):
                     with contextlib.suppress(OSError):
                         count += path.stat().st_size if path.is_file() else 0
-            self.samples.append((time.monotonic(), count))
+            self.samples.append((began, time.monotonic(), count))
             time.sleep(0.05)
 
 

@@ -360,7 +360,8 @@ def _(t):
     agent.kill()
     agent.wait()
     for pid in servers_of(client):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     wait_for("the end", 10, lambda: not servers_of(client))
     equal(mounts_under(t.dir), [str(at)], "a mount that nobody serves")
     client.agent()
@@ -490,7 +491,8 @@ def _(t):
     agent.kill()
     agent.wait()
     for pid in servers_of(client):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     wait_for("the end", 10, lambda: not servers_of(client))
     client.agent()
     wait_for("the mount", 20, lambda: mounts_under(t.dir) == [str(at)] and answers_reads(at))

@@ -120,6 +120,7 @@ def _(t):
         readers.append(Reader(client, f"{name}-dp", package, hidden))
     for reader in readers:
         reader.start()
+    wait_for("a first round of each", 60, lambda: all(r.rounds or r.fault for r in readers))
     for number in range(2, UPDATES + 2):
         put_version(source, number)
         site("package", "update", package)

@@ -104,7 +104,7 @@ def _(t):
     with socket.create_connection(("127.0.0.1", port)) as s:
         s.sendall(f"PUT /cap1/inbox/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
                   .encode())
-    equal(list((site.dir / "www/cap1/inbox").iterdir()), [])
+    wait_for("an empty inbox", 10, lambda: not list((site.dir / "www/cap1/inbox").iterdir()))
     process.send_signal(signal.SIGTERM)
     equal(process.wait(20), 0)
     site.serve(port)

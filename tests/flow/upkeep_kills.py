@@ -45,7 +45,7 @@ class Watcher(threading.Thread):
     def round(self):
         with self.lock:
             for folder in self.folders:
-                for path in [*folder.glob("*/*"), *folder.glob("*/*/*"), *folder.glob("*/*/*/*")]:
+                for path in all_below(folder):
                     self.look(path)
 
     def run(self):
