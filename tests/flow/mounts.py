@@ -387,7 +387,7 @@ def _(t):
 # -- a mount that hangs ----------------------------------------------------------------------------
 
 def hanging_site(t, size=20000):
-    """(client, the mount's process, package, source): dp1's share is mounted, dp2 is a folder."""
+    """(makes a client by name, the mount's process, package, source): dp1's share is mounted, dp2 is a folder."""
     site = t.site()
     host = f"127.{t.rng.randrange(1, 64)}.{t.rng.randrange(256)}.7"  # nobody listens there
     cap = f"file://{site.folder_cap('cap1')}"
@@ -399,10 +399,9 @@ def hanging_site(t, size=20000):
     package = site.package("tool", source)
     site("publish")
     near.rename(far)
-    client = t.client().join(site, cap)
     process = mount(t, far, t.dir / "mnt", f"//{host}/packway")
     t.defer(lambda: process.send_signal(signal.SIGCONT))
-    return client, process, package, source
+    return lambda name: t.client(name).join(site, cap), process, package, source
 
 
 def processes_that_wait(client):
@@ -418,16 +417,22 @@ def processes_that_wait(client):
 
 @case("a mount that hangs costs a second once, is marked, and the next server is read")
 def _(t):
-    client, process, package, source = hanging_site(t)
-    client.agent()
-    equal(chosen(client, package)["way"], "mount", "before it hangs")
-    process.send_signal(signal.SIGSTOP)
-    began = time.monotonic()
-    got = client.json("fetch", package)
-    took = time.monotonic() - began
-    equal(got["server"], "dp2", "the server")
-    same_tree(source, got["path"])
-    need(took < 3 * STRETCH + 2, f"the fetch took {took:.1f} s")
+    new_client, process, package, source = hanging_site(t)
+    names = iter(range(TRIES))
+
+    def once():
+        process.send_signal(signal.SIGCONT)
+        client = new_client(f"client{next(names)}")
+        client.agent()
+        equal(chosen(client, package)["way"], "mount", "before it hangs")
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        got = client.json("fetch", package)
+        took = time.monotonic() - began
+        equal(got["server"], "dp2", "the server")
+        same_tree(source, got["path"])
+        return took, client
+    client = in_time("the fetch", 5, once)
     attempts = client.json("explain")["attempts"]
     equal([(a["server"], a["class"]) for a in attempts if a["way"] == "mount"], [("dp1", "timeout")], "attempts")
     equal([r.get("hung") for r in mounts_of(client.json("connections"))], [True], "hung")
@@ -458,7 +463,8 @@ def _(t):
 
 @case("a mount that hangs in the middle of a transfer is left for the next server, and what came stays")
 def _(t):
-    client, process, package, source = hanging_site(t, size=2000000)
+    new_client, process, package, source = hanging_site(t, size=2000000)
+    client = new_client("client1")
     fetch = t.spawn(program("packway"), "--state", client.state, "fetch", package, "--rate", "1MB", env=client.env)
     wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 3
              for p in (client.state / "store" / "partial").glob("*/journal")))
