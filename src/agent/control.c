@@ -73,3 +73,26 @@ bool control_accept(int *fd_out, uid_t *uid_out, int listener)
 	*uid_out = peer.uid;
 	return true;
 }
+
+bool control_reach(int *fd_out, const char *path, uint32_t wait_ms)
+{
+	const struct timeval patience = { .tv_sec = (time_t)(wait_ms / 1000),
+					  .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000 };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	/* A path that does not fit was not bound either: there is no agent. */
+	if (strlen(path) >= sizeof(address.sun_path))
+		return false;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0 ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+		close(fd);
+		return false;
+	}
+	*fd_out = fd;
+	return true;
+}

@@ -6,6 +6,7 @@
 #define AGENT_CONTROL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -24,5 +25,11 @@ bool control_listen(int *fd_out, const char *path, struct err *err) MUST_USE;
  * Sending to it fails once it has read nothing for CONTROL_SEND_S.
  */
 bool control_accept(int *fd_out, uid_t *uid_out, int listener) MUST_USE;
+
+/*
+ * Connect to the agent that listens at `path`. False: there is none, or its queue has been full for
+ * `wait_ms` (0: wait for ever); what is sent to it may take as long.
+ */
+bool control_reach(int *fd_out, const char *path, uint32_t wait_ms) MUST_USE;
 
 #endif

@@ -1,6 +1,8 @@
 #include "agent/job.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +37,7 @@ static const struct {
 	{ "locate", jobs_locate }, { "connections", jobs_connections },
 	{ "doctor", jobs_doctor }, { "verify", jobs_verify },
 	{ "probe", jobs_probe },   { "mount", mountpoint_serve },
-	{ "rekey", rekey_run },
+	{ "rekey", rekey_run },    { "lease", jobs_lease },
 };
 
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err)
@@ -223,6 +225,11 @@ static enum asked ask(json_t **result_out, struct job *job, int socket, const js
 	return read_answer(result_out, job, socket, timeout_ms, err);
 }
 
+bool job_is_sharing(const struct job *job)
+{
+	return job->worker >= 0 && job->worker_pid == 0;
+}
+
 bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
 	struct workroom_account account;
@@ -230,7 +237,7 @@ bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request,
 	if (!give_rooms(&account, job, err))
 		return false;
 	for (;;) {
-		bool is_shared = job->worker >= 0 && job->worker_pid == 0;
+		bool is_shared = job_is_sharing(job);
 		enum asked asked;
 
 		if (job->worker < 0 &&
@@ -246,6 +253,34 @@ bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request,
 		/* A shared worker may end for others' reasons; every request may be asked twice. */
 		log_debug("the shared worker has ended; asking one of our own");
 	}
+}
+
+/* Whoever begins says so, by any frame. */
+static bool has_begun(int socket, int begin_ms)
+{
+	struct pollfd p = { .fd = socket, .events = POLLIN };
+
+	return poll(&p, 1, begin_ms) > 0;
+}
+
+bool job_ask_shared(json_t **result_out, struct job *job, const json_t *request, int begin_ms,
+		    struct err *err)
+{
+	enum asked asked = ASKED_BROKEN;
+	struct workroom_account account;
+
+	assert(job_is_sharing(job));
+	if (!give_rooms(&account, job, err))
+		return false;
+	if (!wire_send_json(job->worker, request, -1, err))
+		say_broken(WIRE_END, -1, err);
+	else if (!has_begun(job->worker, begin_ms))
+		err_set(err, ERR_INTERRUPTED, "the agent's worker is at other work");
+	else
+		asked = read_answer(result_out, job, job->worker, -1, err);
+	if (asked == ASKED_BROKEN)
+		job_finish(job);
+	return asked == ASKED_DONE;
 }
 
 bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)

@@ -45,6 +45,7 @@ struct job {
 	pid_t worker_pid; /* 0 unless this job started it */
 	uid_t caller;     /* on whose behalf */
 	int passed;       /* a descriptor that came with the request; 0: none */
+	int passes;       /* one that is to go with the answer, borrowed; 0: none */
 	bool nobody_listens; /* `event` said so */
 	bool for_person;     /* somebody waits for it; false: the agent's own schedule */
 	job_event_fn *event;
@@ -53,8 +54,8 @@ struct job {
 
 /*
  * Run the verb `name` ("sync", "fetch", "locate", "connections", "doctor", "probe", "run",
- * "enroll", "verify", "mount", "rekey") with the request's members as in docs/ARCHITECTURE.md 7.
- * The caller owns *result_out. Unknown verbs are ERR_USAGE.
+ * "enroll", "verify", "mount", "lease", "rekey") with the request's members as in
+ * docs/ARCHITECTURE.md 7. The caller owns *result_out. Unknown verbs are ERR_USAGE.
  */
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err) MUST_USE;
 
@@ -82,6 +83,16 @@ bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
  */
 bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 	MUST_USE;
+
+/*
+ * One request to the shared worker that `job` has a line to, and to nobody else. ERR_INTERRUPTED,
+ * with the line closed: it has ended, or it has work of others and did not begin within `begin_ms`.
+ */
+bool job_ask_shared(json_t **result_out, struct job *job, const json_t *request, int begin_ms,
+		    struct err *err) MUST_USE;
+
+/* True if the job has a line to a worker that others share. */
+bool job_is_sharing(const struct job *job);
 
 /* One request to a fresh child without network, which ends with its answer. */
 bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)

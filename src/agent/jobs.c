@@ -489,6 +489,15 @@ bool jobs_probe(json_t **result_out, struct job *job, const json_t *request, str
 	return job_ask_worker(result_out, job, request, err);
 }
 
+bool jobs_lease(json_t **result_out, struct job *job, const json_t *request UNUSED, struct err *err)
+{
+	if (!job_is_sharing(job))
+		return err_set(err, ERR_UNSUPPORTED, "the agent's worker is not to be had now");
+	job->passes = job->worker;
+	*result_out = json_object();
+	return true;
+}
+
 bool jobs_verify(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
 	return job_ask_offline(result_out, job, request, err);

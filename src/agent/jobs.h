@@ -15,6 +15,9 @@ job_verb_fn jobs_doctor;
 job_verb_fn jobs_probe;
 job_verb_fn jobs_verify;
 
+/* Hand out the line to the shared worker itself (lease.h). */
+job_verb_fn jobs_lease;
+
 /* The line to the worker that everybody shares, while one of the caller's own is at work. */
 enum jobs_line {
 	JOBS_LINE_DROPPED, /* nothing more is asked of it */

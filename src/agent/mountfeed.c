@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/jobs.h"
+#include "agent/lease.h"
 #include "agent/readahead.h"
 #include "common/alloc.h"
 #include "common/digest.h"
@@ -19,6 +21,14 @@
 #define RETRIES    4    /* of a part that nobody gives, each after twice as long */
 #define RETRY_MS   1000
 #define AHEAD_NONE UINT32_MAX
+
+/* Of the agent's worker, which others need as well. */
+#define BEGIN_MS      1000  /* so long its work for others is waited for */
+#define LEASE_LOCK_MS 1000  /* and so long it waits for the version's lock for us */
+#define LEASE_MS      30000 /* between two tries to have it */
+#define PORTION_MS    1000  /* so long one request may keep it from others … */
+#define PORTION_FIRST (READAHEAD_MAX / 8)
+#define PORTION_MIN   (READAHEAD_MIN / 4) /* … or so many bytes, if that takes longer */
 
 struct want {
 	uint32_t first, count;
@@ -50,6 +60,10 @@ struct mountfeed {
 	uint32_t ahead_first, ahead_count;
 	bool is_busy; /* the worker may hold the version's lock */
 	bool stops;
+
+	/* The thread's alone. */
+	uint64_t lease_ms; /* not before is a lease tried again */
+	uint64_t portion;  /* bytes of one request to a worker that is leased */
 };
 
 /* ---- the worker ---- */
@@ -81,12 +95,57 @@ static bool ask_twice(json_t **answer_out, struct mountfeed *f, const json_t *qu
 		job_ask_worker(answer_out, f->params->job, question, err));
 }
 
+/* Where an agent runs, its worker is asked, over the sessions that it holds; a user's own ways are
+ * not the agent's. */
+static void lean_on_agent(struct mountfeed *f)
+{
+	struct job *job = f->params->job;
+	uint64_t now_ms = clock_mono_ms(job->clock);
+
+	if (job->caller != geteuid() || job_is_sharing(job) || now_ms < f->lease_ms)
+		return;
+	f->lease_ms = now_ms + LEASE_MS;
+	(void)!lease_take(job);
+}
+
+enum leased {
+	LEASED_DONE,
+	LEASED_REFUSED, /* it has answered, with an error */
+	LEASED_NONE,    /* no worker is leased, or none for this */
+};
+
+static enum leased ask_leased(json_t **answer_out, struct mountfeed *f, json_t *question,
+			      struct err *err)
+{
+	struct job *job = f->params->job;
+	bool done;
+
+	lean_on_agent(f);
+	if (!job_is_sharing(job))
+		return LEASED_NONE;
+	jsondoc_set_int(question, "lock_ms", LEASE_LOCK_MS);
+	done = job_ask_shared(answer_out, job, question, BEGIN_MS, err);
+	(void)json_object_del(question, "lock_ms");
+	if (done)
+		return LEASED_DONE;
+	if (err->code != ERR_INTERRUPTED && err->code != ERR_LOCKED)
+		return LEASED_REFUSED;
+	log_debug("%s; asking a worker of our own", err->why);
+	job_finish(job);
+	f->lease_ms = clock_mono_ms(job->clock) + LEASE_MS;
+	return LEASED_NONE;
+}
+
 /* What the own ways of the user who asks do not give, the system's may. Takes over `question`. */
 static bool ask(json_t **answer_out, struct mountfeed *f, json_t *question, struct err *err)
 {
 	json_auto_t *owned = question;
+	enum leased leased;
 
 	jobs_ask_as_caller(f->params->job, owned);
+	leased = ask_leased(answer_out, f, owned, err);
+	if (leased != LEASED_NONE)
+		return leased == LEASED_DONE;
 	if (ask_twice(answer_out, f, owned, err))
 		return true;
 	if (err->code != ERR_NO_CANDIDATE || json_object_del(owned, "uid") != 0)
@@ -137,7 +196,8 @@ static void take_answer(struct mountfeed *f, const json_t *answer, bool mends)
 		pin(f);
 }
 
-static bool fetch(struct mountfeed *f, uint32_t first, uint32_t count, bool mends, struct err *err)
+static bool fetch_at_once(struct mountfeed *f, uint32_t first, uint32_t count, bool mends,
+			  struct err *err)
 {
 	json_auto_t *answer = NULL;
 	json_t *question = new_question(f, first, count);
@@ -155,14 +215,73 @@ static bool fetch(struct mountfeed *f, uint32_t first, uint32_t count, bool mend
 	return true;
 }
 
+/* The chunks of a range of the stream. */
+static void chunks_of(uint32_t *first, uint32_t *count, const struct manifest *m,
+		      struct readahead_range range)
+{
+	*first = mountfeed_chunk_at(m, range.offset);
+	*count = mountfeed_chunk_at(m, range.offset + range.size - 1) - *first + 1;
+}
+
+static uint64_t size_of(const struct manifest *m, uint32_t first, uint32_t count)
+{
+	const struct manifest_chunk *end = manifest_chunk_at(m, first + count - 1);
+
+	return end->offset + end->size - manifest_chunk_at(m, first)->offset;
+}
+
+/* How many of the chunks to ask for first. */
+static uint32_t next_portion(const struct mountfeed *f, uint32_t first, uint32_t count)
+{
+	uint64_t begin = manifest_chunk_at(f->manifest, first)->offset;
+	uint32_t ignored, fitting;
+
+	if (!job_is_sharing(f->params->job) || size_of(f->manifest, first, count) <= f->portion)
+		return count;
+	chunks_of(&ignored, &fitting, f->manifest, (struct readahead_range){ begin, f->portion });
+	return MIN_OF(fitting, count);
+}
+
+static void adapt_portion(struct mountfeed *f, uint64_t ms)
+{
+	if (ms > PORTION_MS)
+		f->portion = MAX_OF(f->portion * PORTION_MS / ms, (uint64_t)PORTION_MIN);
+	else if (ms < PORTION_MS / 2)
+		f->portion = MIN_OF(f->portion * 2, (uint64_t)READAHEAD_MAX);
+}
+
+static bool fetch(struct mountfeed *f, uint32_t first, uint32_t count, bool mends, struct err *err)
+{
+	const struct clock *clock = f->params->job->clock;
+
+	/* One who mends throws away what is there, which is done once. */
+	while (count > 0) {
+		uint32_t part = mends ? count : next_portion(f, first, count);
+		uint64_t began_ms = clock_mono_ms(clock);
+
+		if (!fetch_at_once(f, first, part, mends, err))
+			return false;
+		adapt_portion(f, clock_mono_ms(clock) - began_ms);
+		first += part;
+		count -= part;
+	}
+	return true;
+}
+
+/* A leased worker that is busy gives all back once the line is closed. */
 static void rest(struct mountfeed *f)
 {
-	json_t *question = new_question(f, 0, 0);
+	json_auto_t *question = new_question(f, 0, 0);
 	json_auto_t *answer = NULL;
+	struct job *job = f->params->job;
 	struct err err;
+	bool done;
 
 	jsondoc_set_flag(question, "rest", true);
-	if (!ask(&answer, f, question, &err))
+	jobs_ask_as_caller(job, question);
+	done = job_is_sharing(job) ? job_ask_shared(&answer, job, question, BEGIN_MS, &err)
+				   : job_ask_worker(&answer, job, question, &err);
+	if (!done)
 		log_debug("%s", err.why);
 }
 
@@ -300,24 +419,14 @@ uint32_t mountfeed_chunk_at(const struct manifest *m, uint64_t offset)
 	return low;
 }
 
-/* The chunks of a range of the stream. */
-static void chunks_of(uint32_t *first, uint32_t *count, const struct manifest *m,
-		      struct readahead_range range)
-{
-	*first = mountfeed_chunk_at(m, range.offset);
-	*count = mountfeed_chunk_at(m, range.offset + range.size - 1) - *first + 1;
-}
-
 /* What is missing, and what follows as far as the reader seems to go. */
 static struct want *new_want(struct mountfeed *f, uint32_t first, uint32_t count,
 			     enum mountfeed_urge urge)
 {
 	struct want *w = alloc_zeroed(1, sizeof(*w));
-	const struct manifest_chunk *begin = manifest_chunk_at(f->manifest, first);
-	const struct manifest_chunk *end = manifest_chunk_at(f->manifest, first + count - 1);
-	struct readahead_range range = readahead_missed(&f->readahead, begin->offset,
-							end->offset + end->size - begin->offset,
-							manifest_stream_size(f->manifest));
+	struct readahead_range range = readahead_missed(
+		&f->readahead, manifest_chunk_at(f->manifest, first)->offset,
+		size_of(f->manifest, first, count), manifest_stream_size(f->manifest));
 
 	chunks_of(&w->first, &w->count, f->manifest, range);
 	w->mends = urge == MOUNTFEED_DAMAGED;
@@ -464,6 +573,7 @@ bool mountfeed_open(struct mountfeed **out, const struct mountfeed_params *param
 				 .tree = TREE_CLOSED,
 				 .pin = -1,
 				 .ahead_first = AHEAD_NONE,
+				 .portion = PORTION_FIRST,
 				 .is_busy = true };
 	f->last = &f->first;
 	init_locks(f);

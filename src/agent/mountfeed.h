@@ -22,7 +22,8 @@ struct mountfeed;
 
 /* Texts are borrowed until the close. */
 struct mountfeed_params {
-	struct job *job; /* its worker is the feed's own from now on; its caller's ways count */
+	struct job *job; /* its worker is the feed's from now on: the agent's, while it can be had
+			  * (lease.h), or one of its own; its caller's ways count */
 	const char *package;
 	int64_t version;                     /* 0: the newest */
 	const char *advertisement, *program; /* for records; NULL: none */

@@ -30,7 +30,13 @@ worker_handler_fn op_verify;
 /* Policy not older than the poll interval, or a word why not; for operations of commands. */
 void op_refresh_if_old(struct worker *w);
 
-/* Give back what `demand` keeps open, at the worker's end. */
+/*
+ * What `demand` keeps open between a mount's requests. op_demand_yield is called before each
+ * request (w->peer asks): other mounts let go of what it needs or makes stale, until they ask
+ * again. The others: one peer is gone; the worker ends.
+ */
+void op_demand_yield(struct worker *w, const json_t *request);
+void op_demand_drop(struct worker *w, int peer);
 void op_demand_close(struct worker *w);
 
 #endif

@@ -2,8 +2,9 @@
  * The operation `demand`: have some chunks of a version here, for a mount that reads them. What the
  * mount opens stays open between its requests: the assembly in the partial folder with the
  * version's lock, and the server that serves. `rest` gives both back until they are needed again,
- * so that a fetch of the same version need not wait. What has come as a whole is committed to the
- * store.
+ * so that a fetch of the same version need not wait. Where others share the worker, the server is
+ * given back before each request of theirs, which may change what is known of servers, and the
+ * assembly before one that needs the lock. What has come as a whole is committed to the store.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,8 +37,10 @@ struct reach {
 };
 
 struct demand {
+	struct demand *next;
 	struct worker *w;
-	const json_t *request; /* at hand */
+	int peer;              /* whose it is */
+	const json_t *request; /* at hand; NULL: none is */
 	struct packageview view;
 	struct buf manifest;
 	uint32_t chunks;
@@ -288,8 +291,8 @@ static bool fetch_part(struct demand *d, uint32_t first, uint32_t count, struct 
 		if (result == ASSEMBLE_LOCAL)
 			return false;
 	}
-	/* What was chosen is known from now on, not only once the mount has gone. */
-	if (!d->told)
+	/* What was chosen, or failed, is known from now on, not only once the mount has gone. */
+	if (!d->told || d->reach.has_failed)
 		leave_server(d);
 	return true;
 }
@@ -312,6 +315,14 @@ static void close_assembly(struct demand *d)
 	d->dir = NULL;
 	path_close_fd(&d->lock);
 	d->lock = -1;
+}
+
+/* A worker that others share waits less long for one who fetches the same. */
+static uint32_t lock_wait_ms(const struct demand *d)
+{
+	int64_t ms = jsondoc_int(d->request, "lock_ms", LOCK_WAIT_MS);
+
+	return ms >= 0 && ms < LOCK_WAIT_MS ? (uint32_t)ms : LOCK_WAIT_MS;
 }
 
 static bool make_room(const struct demand *d, struct err *err)
@@ -375,7 +386,7 @@ static bool begin_assembly(struct demand *d, struct err *err)
 		close_assembly(d);
 	if (d->assemble != NULL || (is_here(d) && !mends))
 		return true;
-	if (!make_room(d, err) || !store_lock(&d->lock, d->store, &d->id, LOCK_WAIT_MS, err))
+	if (!make_room(d, err) || !store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
 		return false;
 	/* Another command may have finished the same version while this one waited. */
 	if (is_here(d) && !mends) {
@@ -422,12 +433,8 @@ static bool open_version(struct demand *d, struct err *err)
 	       packageview_manifest(&d->manifest, &d->view, w, err);
 }
 
-void op_demand_close(struct worker *w)
+static void close_demand(struct demand *d)
 {
-	struct demand *d = w->demand;
-
-	if (d == NULL)
-		return;
 	d->request = NULL; /* nobody listens any more */
 	close_assembly(d);
 	leave_server(d);
@@ -435,7 +442,38 @@ void op_demand_close(struct worker *w)
 	buf_release(&d->manifest);
 	store_close(d->store);
 	free(d);
-	w->demand = NULL;
+}
+
+void op_demand_close(struct worker *w)
+{
+	while (w->demands != NULL)
+		op_demand_drop(w, w->demands->peer);
+}
+
+void op_demand_drop(struct worker *w, int peer)
+{
+	for (struct demand **at = &w->demands; *at != NULL; at = &(*at)->next) {
+		struct demand *d = *at;
+
+		if (d->peer != peer)
+			continue;
+		*at = d->next;
+		close_demand(d);
+		return;
+	}
+}
+
+void op_demand_yield(struct worker *w, const json_t *request)
+{
+	const char *package = jsondoc_text(request, "package");
+
+	for (struct demand *d = w->demands; d != NULL; d = d->next) {
+		if (d->peer == w->peer)
+			continue;
+		leave_server(d);
+		if (package != NULL && strcmp(package, d->view.package.id) == 0)
+			close_assembly(d);
+	}
 }
 
 static json_t *new_answer(const struct demand *d)
@@ -457,31 +495,63 @@ static json_t *new_answer(const struct demand *d)
 	return answer;
 }
 
-/* One version for the life of the worker: it is the mount's own. */
-static bool open_demand(struct worker *w, const json_t *request, struct err *err)
+/* One version for the life of a peer: it is the mount's own. */
+static struct demand *find_demand(const struct worker *w)
 {
-	if (w->demand != NULL) {
-		w->demand->request = request;
-		return true;
+	struct demand *d = w->demands;
+
+	while (d != NULL && d->peer != w->peer)
+		d = d->next;
+	return d;
+}
+
+static bool open_demand(struct demand **out, struct worker *w, const json_t *request,
+			struct err *err)
+{
+	struct demand *d = find_demand(w);
+
+	if (d == NULL) {
+		d = alloc_zeroed(1, sizeof(*d));
+		*d = (struct demand){
+			.next = w->demands, .w = w, .peer = w->peer, .request = request, .lock = -1
+		};
+		w->demands = d;
+		if (!open_version(d, err)) {
+			op_demand_drop(w, w->peer);
+			return false;
+		}
 	}
-	w->demand = alloc_zeroed(1, sizeof(*w->demand));
-	*w->demand = (struct demand){ .w = w, .request = request, .lock = -1 };
-	if (open_version(w->demand, err))
-		return true;
-	op_demand_close(w);
-	return false;
+	d->request = request;
+	*out = d;
+	return true;
+}
+
+static bool act(struct demand *d, struct err *err)
+{
+	if (!jsondoc_flag(d->request, "rest", false))
+		return have_part(d, err);
+	close_assembly(d);
+	leave_server(d);
+	return true;
+}
+
+/* One who shares this worker with others may have waited long enough. */
+static bool say_begun(struct worker *w, struct err *err)
+{
+	return worker_event(w, json_pack("{s:s}", "event", "begun")) ||
+	       err_set(err, ERR_INTERRUPTED, "nobody waits for it any more");
 }
 
 bool op_demand(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
 {
-	if (!open_demand(w, request, err))
+	struct demand *d;
+	bool done;
+
+	if (!say_begun(w, err) || !open_demand(&d, w, request, err))
 		return false;
-	if (jsondoc_flag(request, "rest", false)) {
-		close_assembly(w->demand);
-		leave_server(w->demand);
-	} else if (!have_part(w->demand, err)) {
-		return false;
-	}
-	*result_out = new_answer(w->demand);
-	return true;
+	done = act(d, err);
+	if (done)
+		*result_out = new_answer(d);
+	d->request = NULL;
+	return done;
 }

@@ -24,7 +24,7 @@ static const struct {
 	{ "connections", NEED_NOTHING }, { "locate", NEED_OFFER }, { "fetch", NEED_OFFER },
 	{ "run", NEED_OFFER },           { "mount", NEED_OFFER },  { "sync", NEED_OWNER },
 	{ "enroll", NEED_OWNER },        { "doctor", NEED_OWNER }, { "verify", NEED_OWNER },
-	{ "probe", NEED_OWNER },         { "rekey", NEED_OWNER },
+	{ "probe", NEED_OWNER },         { "rekey", NEED_OWNER },  { "lease", NEED_OWNER },
 };
 
 bool permit_is_guest(uid_t caller)

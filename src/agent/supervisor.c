@@ -256,6 +256,11 @@ static int open_content(const json_t *result)
 	return path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 }
 
+static int passed_back(const struct job *job, const json_t *result)
+{
+	return job->passes > 0 ? job->passes : open_content(result);
+}
+
 static int exit_of(const json_t *result)
 {
 	return jsondoc_int(result, "running", 0) > 0 && !jsondoc_flag(result, "untold", false)
@@ -297,7 +302,7 @@ static void be_job(struct supervisor *s, int peer, uid_t caller, const struct jo
 		log_error(&err);
 	answer = new_answer(done, result, &err);
 	if (peer >= 0)
-		(void)!wire_send_json(peer, answer, done ? open_content(result) : -1, &err);
+		(void)!wire_send_json(peer, answer, done ? passed_back(&job, result) : -1, &err);
 	_exit(done ? exit_of(result) : 1);
 }
 

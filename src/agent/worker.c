@@ -105,8 +105,9 @@ struct peers {
 	bool had_guests; /* a peer was attached: this process is shared */
 };
 
-static void drop(struct peers *p, size_t i)
+static void drop(struct worker *w, struct peers *p, size_t i)
 {
+	op_demand_drop(w, p->fds[i].fd);
 	close(p->fds[i].fd);
 	p->fds[i] = p->fds[--p->count];
 }
@@ -145,6 +146,7 @@ static bool serve_peer(struct worker *w, struct peers *p, size_t i)
 	w->peer = p->fds[i].fd;
 	w->peer_gone = false;
 	w->viewer = jsondoc_int(request, "uid", -1);
+	op_demand_yield(w, request);
 	answer(w, request);
 	return !w->peer_gone;
 }
@@ -152,9 +154,13 @@ static bool serve_peer(struct worker *w, struct peers *p, size_t i)
 /* Serve what is ready, the parent (index 0) last. False once the parent is gone. */
 static bool serve_ready(struct worker *w, struct peers *p)
 {
-	for (size_t i = p->count; i-- > 1;)
-		if (p->fds[i].revents != 0 && !serve_peer(w, p, i))
-			drop(p, i);
+	for (size_t i = p->count; i-- > 1;) {
+		short seen = p->fds[i].revents;
+
+		/* What one asked who has hung up since is not begun. */
+		if (seen != 0 && ((seen & POLLHUP) != 0 || !serve_peer(w, p, i)))
+			drop(w, p, i);
+	}
 	return p->fds[0].revents == 0 || serve_peer(w, p, 0);
 }
 
@@ -222,7 +228,7 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 	op_demand_close(&w);
 	scene_free(w.scene);
 	while (peers.count > 0)
-		drop(&peers, peers.count - 1);
+		drop(&w, &peers, peers.count - 1);
 	state_close(&w.state);
 	return true;
 }

@@ -43,11 +43,11 @@ struct worker {
 	struct worker_options options;
 	const struct clock *clock;
 	struct scene *scene; /* what is known of the site and its servers; made when first needed */
-	struct demand *demand; /* what a mount that asks has open; NULL: none asked */
-	int peer;              /* the socket of the request at hand */
-	int64_t viewer;        /* uid of the user who asks; -1: the system (context.h) */
-	bool peer_gone;        /* nobody listens to the request at hand any more */
-	bool loads_http;       /* http_loader was started, to load libcurl before it is needed */
+	struct demand *demands; /* what mounts that ask have open; NULL: none asked */
+	int peer;               /* the socket of the request at hand */
+	int64_t viewer;         /* uid of the user who asks; -1: the system (context.h) */
+	bool peer_gone;         /* nobody listens to the request at hand any more */
+	bool loads_http;        /* http_loader was started, to load libcurl before it is needed */
 	pthread_t http_loader;
 };
 

@@ -3,11 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/bundle.h"
+#include "agent/control.h"
 #include "agent/workroom.h"
 #include "common/alloc.h"
 #include "common/log.h"
@@ -90,22 +89,8 @@ json_t *client_request(const char *op)
 bool client_reach_agent(int *socket_out, const struct client *c)
 {
 	SCOPED_TEXT char *path = state_socket_path(&c->state);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd;
 
-	/* A path that does not fit was not bound either: there is no agent. */
-	if (strlen(path) >= sizeof(address.sun_path))
-		return false;
-	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		close(fd);
-		return false;
-	}
-	*socket_out = fd;
-	return true;
+	return control_reach(socket_out, path, 0);
 }
 
 /* A record for people, with --verbose: what just happened. */

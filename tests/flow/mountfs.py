@@ -371,6 +371,100 @@ def _(t):
     client("unmount", at)
 
 
+def smb_of(client):
+    """The processes that hold the client's sessions with shares."""
+    parents, found = {pid for pid, _ in processes(client)}, []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name, stat = (entry / "stat").read_text().rsplit(")", 1)
+            if name.endswith("(packway-smb") and int(stat.split()[1]) in parents:
+                found.append(int(entry.name))
+    return found
+
+
+def share_site(t, size=40_000_000):
+    """A site with a folder CAP and a DP that is a share, a package with large content and a small one, and a client with its agent."""
+    mounting(t)
+    site, smb = t.site(), t.samba()
+    cap = site.folder_cap("cap1")
+    site("dp", "add", "dp1", smb.url("dp"))
+    large, small = site.package("large", put_content(t.dir / "source", size)), site.package("small", make_tree(t.dir / "small"))
+    site("publish")
+    client = t.client().enroll(site, f"file://{cap}")
+    return smb, large, small, client, client.agent()
+
+
+def read_on(file, digest, size):
+    """So many bytes more of what was opened, or all that is left."""
+    while size > 0 and (piece := file.read(min(size, 1 << 20))):
+        digest.update(piece)
+        size -= len(piece)
+
+
+@case("mounts read over the session that the agent holds, and go on by themselves when it or the agent dies")
+def _(t):
+    smb, large, small, client, agent = share_site(t)
+    want = hashlib.sha256((t.dir / "source" / "large").read_bytes()).hexdigest()
+    at, other = t.dir / "mnt", t.dir / "other"
+
+    def begin():
+        """Session setups of a fetch and of two mounts that are read, beside the agent; one of them stays and is read on."""
+        before, digest = smb.mark(), hashlib.sha256()
+        client("fetch", small)
+        client("cache", "--clear")
+        client("mount", large, at)
+        file = (at / "large").open("rb")
+        read_on(file, digest, 4_000_000)
+        client("mount", small, other)
+        same_tree(t.dir / "small", other)
+        read_on(file, digest, 4_000_000)
+        client("unmount", other)
+        return len(smb.setups(before)), file, digest
+
+    for _ in range(TRIES):  # on a busy machine the agent's worker may be too late, and the mount has one of its own
+        setups, file, digest = begin()
+        if setups <= 1:
+            break
+        file.close()
+        client("unmount", at)
+    need(setups <= 1, "session setups of an agent, a fetch and two mounts each time", setups)
+    for pid in smb_of(client):
+        os.kill(pid, signal.SIGKILL)
+    read_on(file, digest, 12_000_000)
+    agent.kill()
+    agent.wait()
+    read_on(file, digest, 40_000_000)
+    file.close()
+    equal(digest.hexdigest(), want, "what was read")
+    client("unmount", at)
+    wait_for("the end of the sessions", 10, lambda: not smb.sessions())
+    client("cache", "--clear")
+    before, digest = smb.mark(), hashlib.sha256()
+    client("mount", large, at)
+    with (at / "large").open("rb") as file:
+        read_on(file, digest, 1_000_000)
+        equal(len(smb.setups(before)), 1, "session setups of a mount without an agent")
+        client.agent()
+        read_on(file, digest, 40_000_000)
+    equal(digest.hexdigest(), want, "what was read once an agent had come")
+    client("unmount", at)
+
+
+@case("what the agent fetches meanwhile does not hold up a mount")
+def _(t):
+    _, large, small, client, _ = share_site(t)
+    at = t.dir / "mnt"
+    slow = t.spawn(program("packway"), "--state", client.state, "fetch", large, "--rate", "50kB/s", env=client.env)
+    wait_for("the slow fetch", 30, lambda: (client.state / "store" / "partial").exists() and slow.poll() is None
+             and list((client.state / "store" / "partial").iterdir()))
+    client("mount", small, at)
+    same_tree(t.dir / "small", at)
+    equal(slow.poll(), None, "the fetch has ended: the test proves nothing")
+    client("unmount", at)
+    slow.terminate()
+    slow.wait()
+
+
 WITHOUT_FUSE = """
 for name in null zero full random urandom tty; do : >"$0/$name"; mount --bind "/dev/$name" "$0/$name"; done
 mkdir "$0/shm"; mount --bind /dev/shm "$0/shm"; mount --move "$0" /dev; exec "$@"
