@@ -9,6 +9,7 @@
 #include "agent/rekey.h"
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/path.h"
 #include "common/random.h"
 #include "common/text.h"
@@ -394,11 +395,8 @@ static bool take_state(struct state_identity *id, struct job *job, const char *s
 		return false;
 	if (now != STATE_ENROLLED)
 		return true;
-	record = json_object();
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", 11009);
-	jsondoc_set_time(record, "time", clock_wall_s(job->clock));
-	jsondoc_set_text(record, "text", "enrolled");
+	record = message_new(MESSAGE_ENROLLED, clock_wall_s(job->clock), NULL,
+			     json_string("enrolled"), NULL);
 	return jobs_record(job, record, err);
 }
 

@@ -19,6 +19,7 @@
 #include "common/alloc.h"
 #include "common/digest.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/path.h"
 #include "common/text.h"
 #include "content/assemble.h"
@@ -63,20 +64,16 @@ struct demand {
 
 /* ---- records ---- */
 
-static void tell(struct demand *d, int id, json_t *text, json_t *data)
+static void tell(struct demand *d, enum message_id id, json_t *text, json_t *data)
 {
-	json_t *record = json_object();
+	const struct message_about about = {
+		.advertisement = jsondoc_text(d->request, "advertisement"),
+		.package = d->view.package.id,
+		.version = d->view.version->version,
+		.program = jsondoc_text(d->request, "program"),
+	};
 
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", id);
-	jsondoc_set_time(record, "time", clock_wall_s(d->w->clock));
-	jsondoc_set_text(record, "advertisement", jsondoc_text(d->request, "advertisement"));
-	jsondoc_set_text(record, "package", d->view.package.id);
-	jsondoc_set_int(record, "version", d->view.version->version);
-	jsondoc_set_text(record, "program", jsondoc_text(d->request, "program"));
-	jsondoc_set(record, "text", text);
-	jsondoc_set(record, "data", data);
-	worker_record(d->w, record);
+	worker_record(d->w, message_new(id, clock_wall_s(d->w->clock), &about, text, data));
 }
 
 static void tell_server_fault(struct demand *d, enum nal_class class, const struct err *why)
@@ -90,7 +87,8 @@ static void tell_server_fault(struct demand *d, enum nal_class class, const stru
 	data = json_object();
 	jsondoc_set_text(data, "server", server);
 	jsondoc_set_text(data, "class", nal_class_name(class));
-	tell(d, 11007, json_sprintf("%s: %s: %s", server, nal_class_name(class), why->why), data);
+	tell(d, MESSAGE_SERVER_FAULT,
+	     json_sprintf("%s: %s: %s", server, nal_class_name(class), why->why), data);
 }
 
 static void tell_choice(struct demand *d, json_t *decision)
@@ -98,7 +96,7 @@ static void tell_choice(struct demand *d, json_t *decision)
 	json_t *data = json_object();
 
 	jsondoc_set(data, "decision", decision_excerpt(decision, DECISION_ATTACHED_MAX));
-	tell(d, 11002, json_incref(json_object_get(decision, "because")), data);
+	tell(d, MESSAGE_SERVER_CHOSEN, json_incref(json_object_get(decision, "because")), data);
 }
 
 /* ---- a server ---- */
@@ -370,7 +368,7 @@ static bool commit(struct demand *d, struct err *err)
 	leave_server(d);
 	text_print_size(network, d->bytes_network);
 	text_print_size(content, stats.bytes_content);
-	tell(d, 11003,
+	tell(d, MESSAGE_FETCHED,
 	     json_sprintf("read %s of content by a mount, with %s over the network", content,
 			  network),
 	     json_object());

@@ -15,6 +15,7 @@
 #include "common/alloc.h"
 #include "common/digest.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/path.h"
 #include "common/text.h"
 #include "content/assemble.h"
@@ -42,20 +43,16 @@ struct fetch {
 
 /* ---- records ---- */
 
-static void tell(struct fetch *f, int id, json_t *text, json_t *data)
+static void tell(struct fetch *f, enum message_id id, json_t *text, json_t *data)
 {
-	json_t *record = json_object();
+	const struct message_about about = {
+		.advertisement = jsondoc_text(f->request, "advertisement"),
+		.package = f->view.package.id,
+		.version = f->view.version->version,
+		.program = jsondoc_text(f->request, "program"),
+	};
 
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", id);
-	jsondoc_set_time(record, "time", clock_wall_s(f->w->clock));
-	jsondoc_set_text(record, "advertisement", jsondoc_text(f->request, "advertisement"));
-	jsondoc_set_text(record, "package", f->view.package.id);
-	jsondoc_set_int(record, "version", f->view.version->version);
-	jsondoc_set_text(record, "program", jsondoc_text(f->request, "program"));
-	jsondoc_set(record, "text", text);
-	jsondoc_set(record, "data", data);
-	worker_record(f->w, record);
+	worker_record(f->w, message_new(id, clock_wall_s(f->w->clock), &about, text, data));
 }
 
 /* Worth an admin's look: the server does not hold what the site validated there. */
@@ -75,7 +72,8 @@ static void tell_server_fault(struct fetch *f, const char *server, enum nal_clas
 	data = json_object();
 	jsondoc_set_text(data, "server", server);
 	jsondoc_set_text(data, "class", nal_class_name(class));
-	tell(f, 11007, json_sprintf("%s: %s: %s", server, nal_class_name(class), why->why), data);
+	tell(f, MESSAGE_SERVER_FAULT,
+	     json_sprintf("%s: %s: %s", server, nal_class_name(class), why->why), data);
 }
 
 static void tell_choice(struct fetch *f)
@@ -86,7 +84,7 @@ static void tell_choice(struct fetch *f)
 		return;
 	data = json_object();
 	jsondoc_set(data, "decision", decision_excerpt(f->decision, DECISION_ATTACHED_MAX));
-	tell(f, 11002, json_incref(json_object_get(f->decision, "because")), data);
+	tell(f, MESSAGE_SERVER_CHOSEN, json_incref(json_object_get(f->decision, "because")), data);
 }
 
 static void tell_arrival(struct fetch *f, const struct assemble_stats *stats)
@@ -101,14 +99,14 @@ static void tell_arrival(struct fetch *f, const struct assemble_stats *stats)
 	jsondoc_set_int(data, "bytes_seed", (int64_t)stats->bytes_seed);
 	jsondoc_set_text(data, "how", plan_how_name(stats->how));
 	jsondoc_set_text(data, "server", f->server);
-	tell(f, 11003,
+	tell(f, MESSAGE_FETCHED,
 	     json_sprintf("fetched %s of content with %s over the network (%s)", content, network,
 			  plan_how_name(stats->how)),
 	     data);
-	tell(f, 11004,
+	tell(f, MESSAGE_VERIFIED,
 	     json_sprintf("verified every chunk of version %lld",
 			  (long long)f->view.version->version),
-	     json_object());
+	     NULL);
 }
 
 /* ---- assembly ---- */

@@ -14,6 +14,7 @@
 #include "agent/scene.h"
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/path.h"
 
 #define FULL_EVERY_S   (24 * 3600)
@@ -215,17 +216,13 @@ static json_t *new_fault_text(const char *cap, enum verdict verdict, const struc
 
 static void tell_trust_fault(struct refresh *r, enum verdict verdict, const struct err *err)
 {
-	json_t *record = json_object(), *data = json_object();
+	json_t *data = json_object();
 
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", 11008);
-	jsondoc_set_time(record, "time", clock_wall_s(r->w->clock));
-	jsondoc_set(record, "text", new_fault_text(r->cap, verdict, err));
 	jsondoc_set_text(data, "verdict", verdict_name(verdict));
 	jsondoc_set_text(data, "attack", verdict_attack(verdict));
 	jsondoc_set_text(data, "server", r->cap);
-	jsondoc_set(record, "data", data);
-	worker_record(r->w, record);
+	worker_record(r->w, message_new(MESSAGE_TRUST_FAULT, clock_wall_s(r->w->clock), NULL,
+					new_fault_text(r->cap, verdict, err), data));
 }
 
 static bool is_trust_fault(enum verdict verdict)

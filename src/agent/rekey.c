@@ -9,6 +9,7 @@
 #include "agent/outbox.h"
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/path.h"
 
 #define KEY            "client.key"
@@ -126,15 +127,13 @@ bool rekey_send(struct job *job, const struct state_identity *id, struct err *er
 
 /* ---- end ---- */
 
-static bool tell(struct job *job, int id, const char *text, struct err *err)
+static bool tell(struct job *job, struct err *err)
 {
-	json_t *record = json_object();
+	json_t *text = json_string("this client's key was replaced by a new one");
 
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", id);
-	jsondoc_set_time(record, "time", clock_wall_s(job->clock));
-	jsondoc_set_text(record, "text", text);
-	return jobs_record(job, record, err);
+	return jobs_record(
+		job, message_new(MESSAGE_KEY_REPLACED, clock_wall_s(job->clock), NULL, text, NULL),
+		err);
 }
 
 /* The site has the new key. It takes the old one's place in one step. */
@@ -149,7 +148,7 @@ static bool finish(struct job *job, struct err *err)
 	if (!path_sync_dir(job->state->dir, err))
 		return false;
 	(void)unlink(handover);
-	return tell(job, 11011, "this client's key was replaced by a new one", err);
+	return tell(job, err);
 }
 
 static bool note_replaced(struct job *job, struct err *err)

@@ -10,6 +10,7 @@
 #include "agent/orphan.h"
 #include "agent/reap.h"
 #include "common/alloc.h"
+#include "common/message.h"
 #include "common/path.h"
 #include "common/spawn.h"
 
@@ -100,37 +101,35 @@ enum run_start run_start(struct journal *j, const struct run_request *request,
 /* Records. */
 
 static const struct {
-	int id;
+	enum message_id id;
 	const char *text;
 } endings[] = {
-	[JOURNAL_SUCCEEDED] = { 10008, "succeeded" },
-	[JOURNAL_SUCCEEDED_RESTART] = { 10008, "succeeded, a restart is pending" },
-	[JOURNAL_FAILED] = { 10006, "failed" },
-	[JOURNAL_TIMED_OUT] = { 10006, "failed: ended at its time limit" },
-	[JOURNAL_NOT_STARTED] = { 10004, "could not start" },
-	[JOURNAL_INTERRUPTED] = { 11006, "interrupted" },
+	[JOURNAL_SUCCEEDED] = { MESSAGE_SUCCEEDED, "succeeded" },
+	[JOURNAL_SUCCEEDED_RESTART] = { MESSAGE_SUCCEEDED, "succeeded, a restart is pending" },
+	[JOURNAL_FAILED] = { MESSAGE_FAILED, "failed" },
+	[JOURNAL_TIMED_OUT] = { MESSAGE_FAILED, "failed: ended at its time limit" },
+	[JOURNAL_NOT_STARTED] = { MESSAGE_NOT_STARTED, "could not start" },
+	[JOURNAL_INTERRUPTED] = { MESSAGE_INTERRUPTED, "interrupted" },
 };
 static_assert(COUNT_OF(endings) == JOURNAL_OUTCOME_COUNT_, "every outcome has a record");
 
-static json_t *new_record(int id, const struct journal_run *run, int64_t time_s, const char *text)
+static json_t *new_record(enum message_id id, const struct journal_run *run, int64_t time_s,
+			  const char *text)
 {
-	json_t *record = json_object(), *data = json_object();
+	const struct message_about about = {
+		.advertisement = run->advertisement,
+		.package = run->package[0] != '\0' ? run->package : NULL,
+		.version = run->version,
+		.program = run->program[0] != '\0' ? run->program : NULL,
+	};
+	json_t *data = json_object();
 
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", id);
-	jsondoc_set_time(record, "time", time_s);
-	jsondoc_set_text(record, "advertisement", run->advertisement);
-	jsondoc_set_text(record, "package", run->package[0] != '\0' ? run->package : NULL);
-	jsondoc_set_int(record, "version", run->version);
-	jsondoc_set_text(record, "program", run->program[0] != '\0' ? run->program : NULL);
-	jsondoc_set_text(record, "text", text);
 	jsondoc_set_int(data, "serial", (int64_t)run->serial);
 	jsondoc_set_int(data, "attempt", run->attempt);
-	jsondoc_set(record, "data", data);
-	return record;
+	return message_new(id, time_s, &about, json_string(text), data);
 }
 
-static char *new_key(const struct journal_run *run, int id)
+static char *new_key(const struct journal_run *run, enum message_id id)
 {
 	return alloc_printf("%s-%" PRIu64 "-%u/%d", run->advertisement, run->serial, run->attempt,
 			    id);
@@ -139,8 +138,8 @@ static char *new_key(const struct journal_run *run, int id)
 static bool tell_start(struct journal *j, const struct journal_run *run, run_record_fn *record,
 		       void *ctx, struct err *err)
 {
-	json_auto_t *told = new_record(10005, run, run->started_s, "started");
-	SCOPED_TEXT char *key = new_key(run, 10005);
+	json_auto_t *told = new_record(MESSAGE_STARTED, run, run->started_s, "started");
+	SCOPED_TEXT char *key = new_key(run, MESSAGE_STARTED);
 
 	return record(told, key, ctx, err) && journal_mark_told(j, run, err);
 }
@@ -177,7 +176,7 @@ static json_t *new_ending(const struct journal_run *run, const json_t *result, i
 	data = json_object_get(record, "data");
 	for (size_t i = 0; i < COUNT_OF(copied); i++)
 		copy_member(data, result, copied[i]);
-	if (endings[run->outcome].id == 10008)
+	if (endings[run->outcome].id == MESSAGE_SUCCEEDED)
 		jsondoc_set_flag(data, "restart_pending",
 				 run->outcome == JOURNAL_SUCCEEDED_RESTART);
 	return record;

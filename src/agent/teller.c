@@ -7,19 +7,9 @@
 #include "agent/inventory.h"
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/message.h"
 
 #define OUTBOX_WAIT_MS 10000
-
-static json_t *new_record(const struct teller *t, int id, json_t *text)
-{
-	json_t *record = json_object();
-
-	jsondoc_set_text(record, "kind", "status");
-	jsondoc_set_int(record, "id", id);
-	jsondoc_set_time(record, "time", clock_wall_s(t->job->clock));
-	jsondoc_set(record, "text", text);
-	return record;
-}
 
 bool teller_open(struct outbox **out, const struct teller *t, struct err *err)
 {
@@ -68,19 +58,19 @@ bool teller_keep(const json_t *record, const char *key, void *ctx, struct err *e
  * told later; it is no reason to stop, for new programs wait for it.
  */
 static void tell_once(struct teller *t, struct outbox *outbox, size_t index, const char *state,
-		      int id, json_t *text, json_t *data)
+		      enum message_id id, json_t *text, json_t *data)
 {
 	const json_t *row = assigned_row(t->plan, index);
-	json_auto_t *record = new_record(t, id, text);
+	const struct message_about about = {
+		.advertisement = jsondoc_text(row, "advertisement"),
+		.package = jsondoc_text(row, "package"),
+		.version = jsondoc_int(row, "version", 0),
+		.program = jsondoc_text(row, "program"),
+	};
+	json_auto_t *record = message_new(id, clock_wall_s(t->job->clock), &about, text, data);
 	SCOPED_TEXT char *key = assigned_key(t->plan, index, state);
 	struct err err;
 
-	jsondoc_set_text(record, "advertisement", jsondoc_text(row, "advertisement"));
-	jsondoc_set_text(record, "package", jsondoc_text(row, "package"));
-	jsondoc_set_int(record, "version", jsondoc_int(row, "version", 0));
-	jsondoc_set_text(record, "program", jsondoc_text(row, "program"));
-	if (data != NULL)
-		jsondoc_set(record, "data", data);
 	if (!is_kept(outbox_append(outbox, record, key, &err), &err)) {
 		log_warn("record %d is not kept: %s", id, err.why);
 		t->untold = true;
@@ -97,6 +87,7 @@ void teller_policy(struct teller *t, const json_t *before, const json_t *now)
 	json_auto_t *status = NULL;
 	SCOPED_TEXT char *key = alloc_printf("policy/%" PRId64, version);
 	json_auto_t *record = NULL;
+	const char *cap;
 	json_t *data;
 	struct err err;
 
@@ -104,17 +95,16 @@ void teller_policy(struct teller *t, const json_t *before, const json_t *now)
 		return;
 	if (!state_read_json(&status, t->job->state, STATE_STATUS, &err))
 		return;
-	record = new_record(t, 11001,
-			    json_sprintf("policy version %" PRId64 " from %s", version,
-					 jsondoc_text(status, "verdict_server") != NULL
-						 ? jsondoc_text(status, "verdict_server")
-						 : "a CAP"));
+	cap = jsondoc_text(status, "verdict_server");
 	data = json_object();
 	jsondoc_set_int(data, "timestamp", version);
-	jsondoc_set_text(data, "cap", jsondoc_text(status, "verdict_server"));
-	jsondoc_set(record, "data", data);
+	jsondoc_set_text(data, "cap", cap);
+	record = message_new(MESSAGE_POLICY_SEEN, clock_wall_s(t->job->clock), NULL,
+			     json_sprintf("policy version %" PRId64 " from %s", version,
+					  cap != NULL ? cap : "a CAP"),
+			     data);
 	if (!teller_keep(record, key, t, &err))
-		log_warn("record 11001 is not kept: %s", err.why);
+		log_warn("record %d is not kept: %s", MESSAGE_POLICY_SEEN, err.why);
 }
 
 void teller_refused(struct teller *t, const json_t *before, const json_t *now)
@@ -129,12 +119,13 @@ void teller_refused(struct teller *t, const json_t *before, const json_t *now)
 	json_array_foreach (rows, i, row) {
 		const char *adv = jsondoc_text(row, "advertisement");
 		SCOPED_TEXT char *key = alloc_printf("%s/refused/%" PRId64, adv, version);
-		json_auto_t *record = new_record(
-			t, 10018, json_sprintf("rejected: %s", jsondoc_text(row, "reason")));
+		const struct message_about about = { .advertisement = adv };
+		json_auto_t *record = message_new(
+			MESSAGE_REJECTED, clock_wall_s(t->job->clock), &about,
+			json_sprintf("rejected: %s", jsondoc_text(row, "reason")), NULL);
 
-		jsondoc_set_text(record, "advertisement", adv);
 		if (!teller_keep(record, key, t, &err))
-			log_warn("record 10018 is not kept: %s", err.why);
+			log_warn("record %d is not kept: %s", MESSAGE_REJECTED, err.why);
 	}
 }
 
@@ -149,7 +140,7 @@ static void tell_wait(struct teller *t, struct outbox *outbox, size_t i,
 		clock_print(until, v->until_s);
 	jsondoc_set_text(data, "reason", reason);
 	jsondoc_set_text(data, "until", until[0] != '\0' ? until : NULL);
-	tell_once(t, outbox, i, reason, 11005,
+	tell_once(t, outbox, i, reason, MESSAGE_WAITING,
 		  json_sprintf("waits: %s%s%s%s", v->text != NULL ? v->text : reason,
 			       until[0] != '\0' ? " (until " : "", until,
 			       until[0] != '\0' ? ")" : ""),
@@ -162,12 +153,13 @@ void teller_verdict(struct teller *t, struct outbox *outbox, size_t i,
 	const char *reason = schedule_reason_name(v->reason);
 
 	if (v->state == SCHEDULE_EXPIRED && !assigned_is_told(t->plan, i, "expired"))
-		tell_once(t, outbox, i, "expired", 10019,
+		tell_once(t, outbox, i, "expired", MESSAGE_EXPIRED,
 			  json_string("expired before it could run"), NULL);
 	if (v->state == SCHEDULE_STOPPED && !assigned_is_told(t->plan, i, "stopped"))
-		tell_once(t, outbox, i, "stopped", 11010, json_string("stopped by the site"), NULL);
+		tell_once(t, outbox, i, "stopped", MESSAGE_STOPPED,
+			  json_string("stopped by the site"), NULL);
 	if (v->state == SCHEDULE_REJECTED && !assigned_is_told(t->plan, i, "rejected"))
-		tell_once(t, outbox, i, "rejected", 10018,
+		tell_once(t, outbox, i, "rejected", MESSAGE_REJECTED,
 			  json_sprintf("rejected: %s", v->text != NULL ? v->text : ""), NULL);
 	if (v->state == SCHEDULE_WAITING && !assigned_is_told(t->plan, i, reason))
 		tell_wait(t, outbox, i, v);
@@ -181,7 +173,8 @@ bool teller_received(struct teller *t, struct err *err)
 		return false;
 	for (size_t i = 0; i < t->plan->count; i++)
 		if (assigned_is_new(t->plan, i))
-			tell_once(t, outbox, i, "received", 10002, json_string("received"), NULL);
+			tell_once(t, outbox, i, "received", MESSAGE_RECEIVED,
+				  json_string("received"), NULL);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/jsondoc.h"
+#include "common/message.h"
 #include "common/path.h"
 #include "common/text.h"
 #include "policy/inventory_schema.h"
@@ -17,9 +18,11 @@ static const struct {
 	int64_t id;
 	const char *state;
 } states[] = {
-	{ 10002, "received" },    { 10004, "failed" },   { 10005, "running" }, { 10006, "failed" },
-	{ 10008, "succeeded" },   { 10018, "rejected" }, { 10019, "expired" }, { 11005, "waiting" },
-	{ 11006, "interrupted" }, { 11010, "stopped" },
+	{ MESSAGE_RECEIVED, "received" },       { MESSAGE_NOT_STARTED, "failed" },
+	{ MESSAGE_STARTED, "running" },         { MESSAGE_FAILED, "failed" },
+	{ MESSAGE_SUCCEEDED, "succeeded" },     { MESSAGE_REJECTED, "rejected" },
+	{ MESSAGE_EXPIRED, "expired" },         { MESSAGE_WAITING, "waiting" },
+	{ MESSAGE_INTERRUPTED, "interrupted" }, { MESSAGE_STOPPED, "stopped" },
 };
 
 /*
