@@ -263,6 +263,8 @@ def check_those_at_work(t, w, check):
             process.wait(t.rng.uniform(0, 0.15 * STRETCH))
         pids = (*children_of(process.pid), process.pid) if process.poll() is None else ()
         starting = any([abort(pid) for pid in pids])
+        for pid in pids:  # a core dump is whole when its process is over
+            wait_for("its end", 20, lambda: is_over(pid))
         process.wait(20)
         check(os.path.basename(line[0]), starting)
 
