@@ -15,6 +15,7 @@
 #include "common/beneath.h"
 #include "common/path.h"
 #include "common/random.h"
+#include "nal/readback.h"
 
 #define MODE_FILE   0644
 #define MODE_FOLDER 0755
@@ -149,7 +150,7 @@ static int write_span(int fd, const struct way_put *put)
 	return 0;
 }
 
-static int write_from_fd(int fd, const struct way_put *put)
+static int write_from_fd(int fd, const struct way_put *put, struct readback *back)
 {
 	uint8_t *piece = alloc_resize(NULL, FILEIO_PIECE);
 	uint64_t left = put->size;
@@ -163,6 +164,8 @@ static int write_from_fd(int fd, const struct way_put *put)
 			fault = got < 0 ? errno : ENODATA;
 		else
 			fault = write_all(fd, piece, n);
+		if (fault == 0)
+			readback_grew(back, n);
 		if (fault == 0 && !report(put, n))
 			fault = ECANCELED;
 		left -= n;
@@ -237,15 +240,23 @@ static int flush(int fd, enum flush what)
 
 static int write_temp(int dir, const char *temp, const struct way_put *put, enum flush what)
 {
-	int fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
+	/* Some file systems only let a new file be written (rclone's). */
+	int access = put->back != NULL ? O_RDWR : O_WRONLY;
+	int fd = openat(dir, temp, access | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, MODE_FILE);
+	struct readback *back;
 	int fault;
 
 	if (fd < 0)
 		return errno;
 	(void)fchmod(fd, MODE_FILE); /* whatever the umask */
-	fault = put->bytes.data != NULL ? write_span(fd, put) : write_from_fd(fd, put);
+	back = readback_begin(fd, put->back, put->back_ctx);
+	fault = put->bytes.data != NULL ? write_span(fd, put) : write_from_fd(fd, put, back);
 	if (fault == 0)
 		fault = flush(fd, what);
+	if (fault == 0)
+		readback_finish(back);
+	else
+		readback_drop(back);
 	if (close(fd) != 0 && fault == 0)
 		fault = errno;
 	return fault;

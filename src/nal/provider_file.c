@@ -394,6 +394,7 @@ static void put_in_child(int socket, void *ctx)
 	job->socket = socket;
 	put.sent = tell_progress;
 	put.ctx = job;
+	put.back = NULL; /* it would be called in the child */
 	put.piece = job->piece;
 	said.fault = fileio_put(job->base_fd, job->name, &put);
 	(void)timebox_write(socket, &said, sizeof(said), -1);

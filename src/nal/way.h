@@ -150,6 +150,12 @@ typedef bool way_sink_fn(size_t range, struct span piece, void *ctx);
  * NAL_CLASS_OK and nothing written. */
 typedef bool way_sent_fn(uint64_t bytes, void *ctx);
 
+/*
+ * Takes a piece of what was written, as it was read back; pieces come in order, on another thread
+ * than the caller's, and end before the put does. False: no more of them.
+ */
+typedef bool way_back_fn(struct span piece, void *ctx);
+
 enum way_put_mode {
 	/*
 	 * NAL_CLASS_CONFLICT if the name exists. Over SMB and HTTP a part may show while it is
@@ -168,6 +174,13 @@ struct way_put {
 	uint64_t size;     /* with fd only */
 	way_sent_fn *sent; /* NULL: nobody wants to know */
 	void *ctx;
+	/*
+	 * Wants what is written from `fd` read back meanwhile; NULL: not. Only where that costs
+	 * nothing but a second processor's time, on local folders, is it called at all: whoever
+	 * has not seen all of the bytes by the end reads them as usual.
+	 */
+	way_back_fn *back;
+	void *back_ctx;
 	size_t piece; /* for providers: at most so many bytes between two calls; 0: as they like */
 };
 

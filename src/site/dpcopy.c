@@ -74,14 +74,12 @@ static bool bring_object(struct work *w, const char *name, const struct index_ob
 
 	if (w->dp->is_external)
 		return look_for_object(w, name, object, err);
-	if (!outlet_put(&w->outlet, name, &source, OUTLET_CREATE, err))
+	if (!outlet_put_checked(&w->outlet, name, &source, OUTLET_CREATE, object->size,
+				&object->digest, err) &&
+	    (err->code != ERR_CORRUPT ||
+	     !outlet_put_checked(&w->outlet, name, &source, OUTLET_REPLACE, object->size,
+				 &object->digest, err)))
 		return false;
-	if (!outlet_check(&w->outlet, name, object->size, &object->digest, err)) {
-		if (err->code != ERR_CORRUPT ||
-		    !outlet_put(&w->outlet, name, &source, OUTLET_REPLACE, err) ||
-		    !outlet_check(&w->outlet, name, object->size, &object->digest, err))
-			return false;
-	}
 	return record_object(w, name, object->size, err);
 }
 

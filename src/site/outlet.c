@@ -210,8 +210,24 @@ static bool is_done(const struct outlet *o, enum nal_class class, struct err *er
 	return class == NAL_CLASS_OK;
 }
 
-bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *source,
-		enum outlet_mode mode, struct err *err)
+/* An object on its way back. */
+struct reading {
+	struct outlet *outlet;
+	struct pack_check check;
+	struct err *err;
+	bool is_wrong;
+};
+
+static bool take_back(struct span piece, void *ctx)
+{
+	struct reading *r = ctx;
+
+	r->is_wrong = !pack_check_feed(&r->check, piece, r->err);
+	return !r->is_wrong;
+}
+
+static bool put(struct outlet *o, const char *name, const struct outlet_source *source,
+		enum outlet_mode mode, struct reading *back, struct err *err)
 {
 	SCOPED_FD int fd = -1;
 	struct way_put ask = {
@@ -220,6 +236,8 @@ bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *
 		.fd = -1,
 		.sent = pace,
 		.ctx = o,
+		.back = back != NULL ? take_back : NULL,
+		.back_ctx = back,
 	};
 	enum nal_class class;
 
@@ -247,6 +265,12 @@ bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *
 	return is_done(o, class, err);
 }
 
+bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *source,
+		enum outlet_mode mode, struct err *err)
+{
+	return put(o, name, source, mode, NULL, err);
+}
+
 bool outlet_replace_all(struct outlet *o, const char *folder, const struct way_small *objects,
 			size_t count, struct err *err)
 {
@@ -264,14 +288,6 @@ bool outlet_replace_all(struct outlet *o, const char *folder, const struct way_s
 	o->way->rate_bps = 0;
 	return is_done(o, class, err);
 }
-
-/* An object on its way back. */
-struct reading {
-	struct outlet *outlet;
-	struct pack_check check;
-	struct err *err;
-	bool is_wrong;
-};
 
 static bool take_piece(size_t range UNUSED, struct span piece, void *ctx)
 {
@@ -310,6 +326,30 @@ bool outlet_check(struct outlet *o, const char *name, uint64_t size, const struc
 	pack_check_init(&r.check, expected, size);
 	done = read_back(o, name, size, &r, err) && !r.is_wrong && pack_check_finish(&r.check, err);
 	pack_check_release(&r.check);
+	return done;
+}
+
+/* All of it came back beside the writing. False: it has to be read, or what stood there has. */
+static bool is_back(const struct outlet *o, const struct reading *back)
+{
+	return !o->was_there && !back->is_wrong && back->check.seen == back->check.size;
+}
+
+bool outlet_put_checked(struct outlet *o, const char *name, const struct outlet_source *source,
+			enum outlet_mode mode, uint64_t size, const struct digest *expected,
+			struct err *err)
+{
+	struct err ignored = { 0 };
+	struct reading back = { .outlet = o, .err = &ignored };
+	bool done;
+
+	pack_check_init(&back.check, expected, size);
+	/* A rate holds for both together, so there one waits for the other. */
+	done = put(o, name, source, mode, o->pace.rate_bps == 0 ? &back : NULL, err);
+	if (done)
+		done = is_back(o, &back) ? pack_check_finish(&back.check, err)
+					 : outlet_check(o, name, size, expected, err);
+	pack_check_release(&back.check);
 	return done;
 }
 

@@ -61,6 +61,14 @@ enum outlet_mode {
 bool outlet_put(struct outlet *o, const char *name, const struct outlet_source *source,
 		enum outlet_mode mode, struct err *err) MUST_USE;
 
+/*
+ * Put an object of `size` bytes and read it back, beside the writing where that can be: the faults
+ * are those of outlet_put, then those of outlet_check. What stood there already is read back too.
+ */
+bool outlet_put_checked(struct outlet *o, const char *name, const struct outlet_source *source,
+			enum outlet_mode mode, uint64_t size, const struct digest *expected,
+			struct err *err) MUST_USE;
+
 /* Replace 1 to WAY_TOGETHER_MAX small objects of one folder, flushed together: way_replace_all. */
 bool outlet_replace_all(struct outlet *o, const char *folder, const struct way_small *objects,
 			size_t count, struct err *err) MUST_USE;

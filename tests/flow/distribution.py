@@ -111,6 +111,27 @@ def tree_bytes(folder):
     return {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@case("what rots in the library reaches no client, and what is damaged on a DP is replaced")
+def _(t):
+    site = t.site()
+    dp = site.folder_dp("dp1")
+    package = site.json("package", "create", "tool", "--source", sample(t))["id"]
+    pack = next((site.dir / "library" / package / "packs").glob("*.pack"))
+    sound = pack.read_bytes()
+    there = dp / package / "packs" / pack.name
+    # Somebody's copy of it went wrong there, and the library has another fault.
+    put(there.parent, pack.name, sound[:-1] + bytes([sound[-1] ^ 1]))
+    pack.write_bytes(bytes([sound[0] ^ 1]) + sound[1:])
+    site("package", "distribute", package, "--dp", "dp1", "--no-patches", check=False)
+    row = site.json("dp", "status")[0]
+    equal(row["state"], "failed", "with a damaged library")
+    need("not those that its name stands for" in row["reason"], "why", row)
+    pack.write_bytes(sound)
+    site("package", "distribute", package, "--dp", "dp1", "--no-patches")
+    equal(site.json("dp", "status")[0]["state"], "valid", "with a sound library")
+    need(there.read_bytes() == sound, "the damaged copy was kept")
+
+
 @case("a dry run tells what would go where, and changes nothing")
 def _(t):
     site = t.site()

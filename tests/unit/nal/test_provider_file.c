@@ -12,6 +12,7 @@
 #include "common/alloc.h"
 #include "common/newfile.h"
 #include "common/path.h"
+#include "common/random.h"
 #include "nal/conntab.h"
 #include "support/tempdir.h"
 
@@ -257,6 +258,82 @@ static void a_large_file_is_put_from_its_descriptor(void **state UNUSED)
 	}
 }
 
+/* Count what stands in the folder, hidden names included. */
+static int names_in(const char *dir)
+{
+	SCOPED_TEXT char *command = alloc_printf("ls -A '%s' | wc -l", dir);
+	FILE *p = popen(command, "r");
+	int n = -1;
+
+	assert_non_null(p);
+	assert_int_equal(fscanf(p, "%d", &n), 1);
+	pclose(p);
+	return n;
+}
+
+/* What came back of a put; it ends at `wanted` bytes. */
+struct back {
+	struct buf bytes;
+	size_t wanted;
+};
+
+static bool take_back(struct span piece, void *ctx)
+{
+	struct back *b = ctx;
+
+	buf_put_span(&b->bytes, piece);
+	return b->bytes.size < b->wanted;
+}
+
+static int noise_file(struct buf *out, size_t size)
+{
+	char name[] = "/tmp/packway-test-put-XXXXXX";
+	int fd = mkstemp(name);
+	struct err err = { 0 };
+
+	random_bytes(buf_reserve(out, size), size);
+	buf_grew(out, size);
+	assert_true(fd >= 0 && unlink(name) == 0);
+	assert_done(path_write_fd(fd, buf_span(out), &err), &err);
+	return fd;
+}
+
+/* A mount is not read in passing: it may hang. */
+static void what_is_put_comes_back_from_local_folders(void **state UNUSED)
+{
+	const size_t size = (5u << 20) + 7;
+	struct fixture f = { .dir = NULL };
+	struct err err = { 0 };
+
+	FOR_BOTH(&f)
+	{
+		SCOPED(buf) struct buf noise = { 0 };
+		int fd = noise_file(&noise, size);
+		struct back all = { .wanted = SIZE_MAX }, some = { .wanted = 1 };
+		struct way_put put = { .fd = fd, .size = size, .back = take_back };
+
+		put.back_ctx = &all;
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_done(way_put(f.way, "all", &put, &err) == NAL_CLASS_OK, &err);
+		if (mount == 0)
+			assert_true(span_equal(buf_span(&all.bytes), buf_span(&noise)));
+		else
+			assert_int_equal(all.bytes.size, 0);
+		/* Who wants no more does not end the put. */
+		put.back_ctx = &some;
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_done(way_put(f.way, "some", &put, &err) == NAL_CLASS_OK, &err);
+		assert_true(some.bytes.size < size);
+		/* The file is at its end: there is nothing to write, and nothing comes back. */
+		assert_int_equal(way_put(f.way, "none", &put, &err), NAL_CLASS_UNKNOWN);
+		assert_int_equal(names_in(f.dir), 2);
+		buf_release(&all.bytes);
+		buf_release(&some.bytes);
+		close(fd);
+		leave(&f);
+	}
+}
+
 static void listings_are_bounded(void **state UNUSED)
 {
 	struct fixture f = { .dir = NULL };
@@ -275,19 +352,6 @@ static void listings_are_bounded(void **state UNUSED)
 		assert_int_equal(err.code, ERR_LIMIT);
 		leave(&f);
 	}
-}
-
-/* Count what stands in the folder, hidden names included. */
-static int names_in(const char *dir)
-{
-	SCOPED_TEXT char *command = alloc_printf("ls -A '%s' | wc -l", dir);
-	FILE *p = popen(command, "r");
-	int n = -1;
-
-	assert_non_null(p);
-	assert_int_equal(fscanf(p, "%d", &n), 1);
-	pclose(p);
-	return n;
 }
 
 /* Wherever the writing stops, the old object stands and nothing else. */
@@ -506,6 +570,7 @@ TESTING_MAIN(cmocka_unit_test(objects_are_read_whole_and_by_ranges),
 	     cmocka_unit_test(links_and_devices_are_not_followed),
 	     cmocka_unit_test(objects_are_written_whole),
 	     cmocka_unit_test(a_large_file_is_put_from_its_descriptor),
+	     cmocka_unit_test(what_is_put_comes_back_from_local_folders),
 	     cmocka_unit_test(listings_are_bounded),
 	     cmocka_unit_test(a_put_that_fails_leaves_the_old_object),
 	     cmocka_unit_test(a_sender_that_stops_leaves_nothing),
