@@ -59,7 +59,7 @@ struct make {
 	struct version to, from;
 	struct newfile file;
 	struct digest_ctx *hash;
-	uint64_t size;
+	uint64_t size, size_max; /* so far; of what is worth it */
 	uint64_t began_ms, began_cpu_ms;
 };
 
@@ -86,7 +86,7 @@ static bool load(struct version *v, const struct library *lib, const struct delt
 
 /* --- what it has to beat ---------------------------------------------------------------------- */
 
-/* What a client moves that has the old version, or nothing, and takes ranges. */
+/* What a client moves that has the old version, or nothing, and takes the best of what there is. */
 static bool count_without(uint64_t *out, const struct make *m, struct err *err)
 {
 	struct plan_cost cost;
@@ -94,12 +94,19 @@ static bool count_without(uint64_t *out, const struct make *m, struct err *err)
 	if (!plan_count_ranges(&cost, m->to.manifest, m->from.manifest, m->to.index, err))
 		return false;
 	*out = cost.bytes;
+	if (m->from.manifest != NULL && m->options->stream_size != 0)
+		*out = MIN_OF(*out, m->options->stream_size);
 	return true;
 }
 
 static uint64_t worth_at_most(const struct make *m, uint64_t without)
 {
 	return m->from.manifest != NULL ? without - without / 5 : without - without / 50;
+}
+
+static bool is_worth(const struct make *m)
+{
+	return m->size <= m->size_max;
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -149,6 +156,8 @@ static bool put(struct span bytes, void *ctx, struct err *err)
 		return err_set(err, ERR_INTERRUPTED, "it was stopped");
 	digest_update(m->hash, bytes);
 	m->size += bytes.size;
+	if (!is_worth(m))
+		return err_set(err, ERR_LIMIT, "it saves too little");
 	return path_write_fd(m->file.fd, bytes, err);
 }
 
@@ -197,12 +206,13 @@ static bool keep_file(struct make *m, const struct index_delta *delta, struct er
 
 static bool make_it(struct deltamake_result *out, struct make *m, uint64_t memory, struct err *err)
 {
+	m->size_max = worth_at_most(m, out->without);
 	if (!unpack(&m->from, m, err) || !unpack(&m->to, m, err) || !begin_file(m, err) ||
-	    !write_file(m, memory, err))
+	    (!write_file(m, memory, err) && is_worth(m)))
 		return false;
 	out->delta.size = m->size;
 	digest_finish(m->hash, &out->delta.digest);
-	if (m->size > worth_at_most(m, out->without)) {
+	if (!is_worth(m)) {
 		out->outcome = DELTAMAKE_NOT_WORTH;
 		return true;
 	}

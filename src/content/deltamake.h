@@ -34,7 +34,9 @@ struct deltamake_options {
 	const char *package; /* its id */
 	struct deltamake_version to;
 	const struct deltamake_version *from; /* NULL: a first-install stream */
-	uint64_t memory_max; /* of all that is not mapped; 0: DELTAMAKE_MEMORY_DEFAULT */
+	uint64_t stream_size; /* of the first-install stream that there is of `to`; 0: there is none
+			       */
+	uint64_t memory_max;  /* of all that is not mapped; 0: DELTAMAKE_MEMORY_DEFAULT */
 	/*
 	 * Per cent of one processor that the process which makes it may take, seen over some tens
 	 * of seconds: it sleeps between segments. 0, or 100 and more: all that it gets.
@@ -45,7 +47,7 @@ struct deltamake_options {
 
 enum deltamake_outcome {
 	DELTAMAKE_MADE,
-	DELTAMAKE_NOT_WORTH, /* it saves too little over what there is without it; not kept */
+	DELTAMAKE_NOT_WORTH, /* it saves too little over the best without it; not made to its end */
 	DELTAMAKE_TOO_LARGE, /* it would need more memory than it may have */
 	DELTAMAKE_OUTCOME_COUNT_,
 };
@@ -56,11 +58,12 @@ const char *deltamake_outcome_name(enum deltamake_outcome outcome);
 struct deltamake_result {
 	enum deltamake_outcome outcome;
 	struct index_delta delta; /* MADE, NOT_WORTH: its size at least */
-	uint64_t without;         /* bytes that a client moves without it */
+	uint64_t without;         /* bytes that a client moves without it, at best */
 };
 
 /*
- * Make one. A patch has to save a fifth of what the ranges take, a stream a fiftieth of the packs.
+ * Make one. A patch has to save a fifth of what the ranges take, or the stream if that is less; a
+ * stream a fiftieth of the packs. One that turns out to save less is not made to its end.
  *
  * Faults: ERR_LOCKED       another run works on the package's patches
  *         ERR_INTERRUPTED  `cancel` was set

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,6 +133,21 @@ static bool load_origins(struct origins *out, struct site *site, const char *pac
 	return db_rows_finish(&rows, err);
 }
 
+/* The first-install stream that was made of a version; 0 if there is none. */
+static bool load_stream_size(uint64_t *out, struct site *site, const char *package, int64_t version,
+			     struct err *err)
+{
+	SCOPED(db_rows)
+	struct db_rows rows = db_query(site->db, STMT_DELTA_ONE,
+				       DB_ARGS(db_text(package), db_int(version), db_int(0)));
+
+	*out = 0;
+	if (db_rows_next(&rows) &&
+	    strcmp(db_rows_text(&rows, 0), deltamake_outcome_name(DELTAMAKE_MADE)) == 0)
+		*out = (uint64_t)db_rows_int(&rows, 1);
+	return db_rows_finish(&rows, err);
+}
+
 static bool record(struct site *site, const char *package, int64_t version, int64_t origin,
 		   const char *outcome, const struct deltamake_result *r, struct err *err)
 {
@@ -182,7 +198,8 @@ static bool make_one(bool *made_out, struct site *site, const struct deltas_opti
 	struct err why = { 0 };
 
 	if (origin != 0) {
-		if (!load_source(&from, site, package, origin, err))
+		if (!load_source(&from, site, package, origin, err) ||
+		    !load_stream_size(&todo.stream_size, site, package, to->release.version, err))
 			return false;
 		from_version = version_of(&from);
 		todo.from = &from_version;

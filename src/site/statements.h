@@ -351,7 +351,8 @@
 	X(DELTA_PACKAGES, "SELECT p.id, p.latest FROM package AS p WHERE p.removed IS NULL"        \
 		" AND p.latest > 0 AND (?1 IS NULL OR p.id = ?1)"                                  \
 		" AND EXISTS (SELECT 1 FROM dp_package AS w WHERE w.package = p.id) ORDER BY p.id") \
-	/* which versions a patch may start from: 0 is nothing */                                  \
+	/* which versions a patch may start from: 0 is nothing, and first, since its stream is     \
+	   what a patch has to beat */                                                             \
 	X(DELTA_ORIGINS, "SELECT o.origin FROM (SELECT 0 AS origin UNION ALL"                      \
 		" SELECT v.version FROM package_version AS v JOIN package_version AS t"            \
 		"  ON t.package = v.package AND t.version = ?2 AND t.identity <> v.identity"       \
@@ -360,7 +361,7 @@
 		" LEFT JOIN package_delta AS d ON d.package = ?1 AND d.version = ?2"               \
 		"  AND d.origin = o.origin"                                                        \
 		" WHERE d.outcome IS NULL OR (d.outcome = 'failed' AND d.made < ?4)"               \
-		" ORDER BY o.origin = 0, o.origin DESC")                                           \
+		" ORDER BY o.origin <> 0, o.origin DESC")                                          \
 	X(DELTA_TO_MAKE, "SELECT count(*) FROM (SELECT 0 AS origin UNION ALL"                      \
 		" SELECT v.version FROM package_version AS v JOIN package_version AS t"            \
 		"  ON t.package = v.package AND t.version = ?2 AND t.identity <> v.identity"       \

@@ -104,6 +104,34 @@ def _(t):
     equal(latest, ["2", "3", "4", "none"], "what leads to version 5")
 
 
+@case("where a patch saves little over the stream, none is kept, and an update comes as the stream")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    site.folder_dp("dp1")
+    (t.dir / "source").mkdir()
+    noise = bytearray(random.Random(2).randbytes(5_000_000))
+    (t.dir / "source" / "other").write_bytes(noise[:50_000])
+    package = site.package("tool", t.dir / "source")
+    site("publish")
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    client("sync")
+    client("fetch", package)
+    # What is new stands there nearly twice, further apart than a frame is long: a stream has it once, and so would a patch.
+    (t.dir / "source" / "new").write_bytes(noise)
+    noise[::20_000] = b"!" * len(noise[::20_000])
+    (t.dir / "source" / "new-again").write_bytes(noise)
+    site("package", "update", package)
+    site("package", "distribute", package, "--all")
+    site("publish")
+    equal([n.split("-")[0] for n in patches_on(t.dir / "dp1", package) if n.split("-")[1] == "2"], ["none"], "what leads to version 2")
+    client("sync")
+    got = client.json("fetch", package, "-o", t.dir / "out")
+    equal(got["how"], "stream", "how the update came")
+    told(client, got, "came as a first-install stream in")
+    same_tree(t.dir / "source", t.dir / "out")
+
+
 @case("without patches a version goes out first, and what follows replaces nothing")
 def _(t):
     site, package = patched_site(t, 2, ("--all", "--no-patches"))

@@ -270,6 +270,46 @@ static void what_saves_little_is_not_kept(void **state UNUSED)
 	tear_down(&b);
 }
 
+static void run_beside_stream(struct deltamake_result *out, const struct bench *b,
+			      const struct deltamake_version *from, uint64_t stream_size)
+{
+	const struct deltamake_options options = {
+		.library = "library",
+		.package = PACKAGE,
+		.to = version_of(&b->v2, 2),
+		.from = from,
+		.stream_size = stream_size,
+	};
+	struct err err;
+
+	assert_done(deltamake_run(out, &options, &err), &err);
+}
+
+static void a_patch_has_to_save_a_fifth_of_the_stream_too(void **state UNUSED)
+{
+	struct bench b;
+	struct deltamake_version from;
+	struct deltamake_result made, beside;
+	uint64_t stream_size;
+
+	set_up(&b);
+	from = version_of(&b.v1, 1);
+	run(&made, &b, &from, 0);
+	/* The least of which four fifths are as much as the patch. */
+	for (stream_size = made.delta.size; stream_size - stream_size / 5 < made.delta.size;)
+		stream_size++;
+	run_beside_stream(&beside, &b, &from, stream_size);
+	assert_int_equal(beside.outcome, DELTAMAKE_MADE);
+	assert_int_equal(beside.without, stream_size);
+	run_beside_stream(&beside, &b, &from, stream_size - 1);
+	assert_int_equal(beside.outcome, DELTAMAKE_NOT_WORTH);
+	/* A stream that is larger than the ranges changes nothing. */
+	run_beside_stream(&beside, &b, &from, made.without + 1);
+	assert_int_equal(beside.outcome, DELTAMAKE_MADE);
+	assert_int_equal(beside.without, made.without);
+	tear_down(&b);
+}
+
 static void too_little_memory_makes_none(void **state UNUSED)
 {
 	struct bench b;
@@ -373,6 +413,7 @@ static void what_is_listed_stays_and_the_rest_goes(void **state UNUSED)
 TESTING_MAIN(cmocka_unit_test(a_patch_follows_a_program_that_was_rebuilt),
 	     cmocka_unit_test(a_stream_brings_all_of_it),
 	     cmocka_unit_test(what_saves_little_is_not_kept),
+	     cmocka_unit_test(a_patch_has_to_save_a_fifth_of_the_stream_too),
 	     cmocka_unit_test(too_little_memory_makes_none),
 	     cmocka_unit_test(it_stops_when_it_is_told_to),
 	     cmocka_unit_test(a_making_keeps_to_its_share_of_a_processor),
