@@ -20,6 +20,7 @@ enum nal_class {
 	NAL_CLASS_DENIED,   /* that credential there: not tried again until configuration changes */
 	NAL_CLASS_CONFLICT, /* another session or object stands in the way */
 	NAL_CLASS_BUSY,     /* connection limit, 429, 503: next now, back off */
+	NAL_CLASS_FULL,     /* no room for what is written, 507: next now, back off */
 	NAL_CLASS_TIMEOUT,  /* silence past a deadline */
 	NAL_CLASS_UNREACHABLE, /* refused, no route, no such name */
 	NAL_CLASS_SLOW,        /* below the floor over a window */

@@ -25,7 +25,7 @@ static const struct {
 	{ 429, NAL_CLASS_BUSY, ERR_NET, "it has too many requests" },
 	{ 501, NAL_CLASS_PROTOCOL, ERR_UNSUPPORTED, "it does not know that method" },
 	{ 503, NAL_CLASS_BUSY, ERR_NET, "it is too busy" },
-	{ 507, NAL_CLASS_UNKNOWN, ERR_DISK_FULL, "its disk is full" },
+	{ 507, NAL_CLASS_FULL, ERR_DISK_FULL, "its disk is full" },
 };
 
 enum nal_class httpanswer_class(long status, struct err *err)

@@ -10,6 +10,7 @@ static const char *const names[] = {
 	[NAL_CLASS_DENIED] = "denied",
 	[NAL_CLASS_CONFLICT] = "conflict",
 	[NAL_CLASS_BUSY] = "busy",
+	[NAL_CLASS_FULL] = "full",
 	[NAL_CLASS_TIMEOUT] = "timeout",
 	[NAL_CLASS_UNREACHABLE] = "unreachable",
 	[NAL_CLASS_SLOW] = "slow",

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Disks that fill up in mid-work: of the site while a version is made, of a CAP while it is published to, of a client while a
-patch is applied. A clear error, nothing lost, and it completes when there is room. What a fetch by ranges, copies to DPs,
+patch is applied; of DPs, and of the CAP that records go to. A clear error, nothing lost, and it completes when there is room. What a fetch by ranges, copies to DPs,
 patch making and repacking do then is in faults and upkeep_kills."""
 from flow import *
 from smalldisk import SmallDisk
@@ -160,6 +160,118 @@ def _(t):
         shutil.copytree(kept, client.state, symlinks=True, dirs_exist_ok=True)
     print(f"# full {failures} times")
     need(failures >= 3, "the disk was never full", failures)
+
+
+DAV = "dav_methods PUT DELETE; create_full_put_path on; client_max_body_size 0;"
+
+
+def full_dp(t, site, kind):
+    """A DP of that kind on a small disk, which it fills when told to; `refuse(True)` says how."""
+    disk = SmallDisk(t, t.dir / kind, 8 << 10)
+    skip_unless(disk.is_mount, SMALL)
+    folder = disk.at / "dp"
+    folder.mkdir()
+    t.dir.chmod(0o755)
+    for path in (disk.at, folder):  # nginx and smbd write as nobody
+        path.chmod(0o777)
+    if kind == "nginx":
+        body = t.dir / "bodies"
+        body.mkdir(mode=0o777)
+        body.chmod(0o777)
+        url = t.nginx(folder, server=DAV + f"client_body_temp_path {body};"
+                                          f"if (-f {t.dir}/says-507) {{ set $full $request_method; }} if ($full = PUT) {{ return 507; }}").url
+    else:
+        url = t.samba(shares={"packway": folder}).url() if kind == "smb" else f"file://{folder}"
+    site("dp", "add", kind, url)
+    return disk, folder
+
+
+@case("a DP without room is told by name, the others get it, and it goes on with room")
+def _(t):
+    site = t.site()
+    cap, _ = site.folder_cap("cap1"), site.folder_dp("other")
+    dps = {kind: full_dp(t, site, kind) for kind in ("file", "smb", "nginx")}
+    source = t.dir / "source"
+    source.mkdir()
+    (source / "noise").write_bytes(t.rng.randbytes(2_000_000))
+    package = site.json("package", "create", "tool", "--source", source)["id"]
+    for disk, _ in dps.values():
+        disk.leave(600)
+    (t.dir / "says-507").touch()
+    done = site("package", "distribute", package, "--all", "--no-patches", "--json", check=False)
+    equal(done.code, 4, f"exit code\n{done.out}{done.err}")
+    rows = {r["dp"]: r for r in site.json("dp", "status")}
+    equal({name: r["state"] for name, r in rows.items()}, {"other": "valid", "file": "failed", "smb": "failed", "nginx": "failed"}, "states")
+    for name, word in {"file": "No space left", "smb": "DISK_FULL", "nginx": "507: its disk is full"}.items():
+        need(word in rows[name]["reason"], f"{name} does not say why", rows[name])
+    site("publish")
+    client = t.client().join(site, f"file://{cap}")
+    equal(client.json("fetch", package)["server"], "other", "the DP that has it")
+    (t.dir / "says-507").unlink()  # nginx finds its disk full itself, and does not say what for
+    equal(site("package", "distribute", package, "--all", "--no-patches", check=False).code, 4, "exit code while they are full")
+    for disk, _ in dps.values():
+        disk.free()
+    site("package", "distribute", package, "--all", "--no-patches")
+    site("publish")
+    client("sync")
+    for name, (_, folder) in dps.items():
+        client("cache", "--clear")
+        equal(client.json("fetch", package, "--dp", name)["server"], name, "the DP that has it now")
+        site("dp", "validate", name, package)
+        equal([str(q) for q in folder.rglob(".new-*")], [], "temporary objects")
+
+
+@case("records go to another CAP where one's disk is below its reserve, wait where all are, and come with room")
+def _(t):
+    disk = SmallDisk(t, t.dir / "disk", 64 << 10)
+    skip_unless(disk.is_mount, SMALL)
+    site, port = t.site("LON", "disk/site"), free_port()
+    smb = t.samba()
+    urls = [f"http://127.0.0.1:{port}/cap1", smb.url("cap2")]
+    for n, url in enumerate(urls):
+        site("cap", "add", f"cap{n + 1}", url)
+    (site.dir / "site.conf").write_text("reserve = 8M\n")
+    site.folder_dp("dp1")
+    package = site.package("tool", make_tree(t.dir / "source", files=3, size=2000))
+    site("program", "add", package, "tool", "--rerun", "always", "--command", "/bin/true")
+    site("advertise", package, "tool", "--collection", "all", "--available", "now")
+    site.serve(port)
+    site("publish")
+    client = t.client().join(site, urls[0])
+    site("intake")
+    client("sync")
+    client("prefer", "--cap", "cap1")
+    disk.leave(7 << 10)
+
+    def send():
+        """Why records wait, and what was learned of cap1's inbox."""
+        client("run", package, "tool")
+        client("sync")
+        learned = json.loads((client.state / "worker" / "nal.json").read_text())["servers"]
+        return client.json("status")["outbox_why"], learned.get("cap1/inbox", {}).get("class")
+    for _ in range(TRIES):  # on a busy machine an answer may come too late, which is another class
+        got = send()
+        if got == (None, "full"):
+            break
+    equal(got, (None, "full"), "why records wait, and what is known of cap1's inbox")
+    (note,) = [r for r in site.json("status", "--notes") if r["about"] == "reserve"]
+    need("takes no uploads" in note["text"], "the site's note", note)
+    site("intake")  # what lies in inboxes is taken in
+    client("sync")
+    equal(client.json("status")["outbox_records"], 0, "records without receipt")
+    share = smb.folder / "cap2" / "inbox"
+    share.rename(share.parent / "away")
+    share.write_text("nothing can be put here")
+    client("run", package, "tool")
+    client("sync")
+    status = client.json("status")
+    need(status["outbox_records"] > 0 and status["outbox_why"], "nothing waits, or nobody says why", status)
+    disk.free()
+    client("sync")
+    site("intake")
+    client("sync")
+    equal(client.json("status")["outbox_records"], 0, "records once there is room")
+    equal([r for r in site.json("status", "--notes") if r["about"] == "reserve"], [], "the note, with room")
 
 
 main()

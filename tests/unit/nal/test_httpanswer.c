@@ -85,7 +85,7 @@ static void each_status_has_its_class(void **state UNUSED)
 		{ 401, NAL_CLASS_DENIED },    { 429, NAL_CLASS_BUSY },
 		{ 503, NAL_CLASS_BUSY },      { 412, NAL_CLASS_CONFLICT },
 		{ 302, NAL_CLASS_PROTOCOL },  { 416, NAL_CLASS_PROTOCOL },
-		{ 500, NAL_CLASS_UNKNOWN },   { 507, NAL_CLASS_UNKNOWN },
+		{ 500, NAL_CLASS_UNKNOWN },   { 507, NAL_CLASS_FULL },
 		{ 0, NAL_CLASS_PROTOCOL },
 	};
 	struct err err = { 0 };

@@ -52,6 +52,7 @@ static void each_class_has_its_consequence(void **state UNUSED)
 		{ NAL_CLASS_DENIED, .denies = true },
 		{ NAL_CLASS_CONFLICT, .backs_off = true },
 		{ NAL_CLASS_BUSY, .backs_off = true }, /* Q268500 */
+		{ NAL_CLASS_FULL, .backs_off = true },
 		{ NAL_CLASS_TIMEOUT, .backs_off = true },
 		{ NAL_CLASS_UNREACHABLE, .backs_off = true },
 		{ NAL_CLASS_SLOW, .backs_off = true },
