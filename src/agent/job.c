@@ -62,8 +62,14 @@ struct argument_texts {
 
 /* Arguments that carry the settings; `texts` lives as long as the caller's frame. */
 static void put_arguments(const char **argv, struct argument_texts *texts, const struct job *job,
-			  const char *path, bool offline)
+			  const char *path, enum job_worker_kind kind)
 {
+	static const char *const modes[] = {
+		[JOB_WORKER_NETWORK] = NULL,
+		[JOB_WORKER_OFFLINE] = "--offline",
+		[JOB_WORKER_KEEPER] = "--keep",
+	};
+
 	const struct job_settings *s = job->settings;
 	size_t n = 0;
 
@@ -73,8 +79,8 @@ static void put_arguments(const char **argv, struct argument_texts *texts, const
 	argv[n++] = job->state->dir;
 	argv[n++] = "--linger";
 	argv[n++] = texts->linger;
-	if (offline)
-		argv[n++] = "--offline";
+	if (modes[kind] != NULL)
+		argv[n++] = modes[kind];
 	if (s->address != NULL) {
 		argv[n++] = "--address";
 		argv[n++] = s->address;
@@ -114,7 +120,7 @@ static bool print_account(struct argument_texts *out, const struct job *job,
 	out->account[0] = out->guest[0] = '\0';
 	if (!give_rooms(&account, job, err))
 		return false;
-	if (kind == JOB_WORKER_OFFLINE || !account.changes)
+	if (kind != JOB_WORKER_NETWORK || !account.changes)
 		return true;
 	snprintf(out->account, sizeof(out->account), "%u:%u", (unsigned int)account.uid,
 		 (unsigned int)account.gid);
@@ -139,7 +145,7 @@ bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 	if (!helper_find(&path, "packway-worker", err) || !print_account(&texts, job, kind, err) ||
 	    !wire_pair(pair, err))
 		return false;
-	put_arguments(argv, &texts, job, path, kind == JOB_WORKER_OFFLINE);
+	put_arguments(argv, &texts, job, path, kind);
 	s.fds = &(struct spawn_fd){ .from = pair[1], .to = WORKER_FD };
 	s.fd_count = 1;
 	started = spawn_start(pid_out, &s, err);
@@ -283,18 +289,29 @@ bool job_ask_shared(json_t **result_out, struct job *job, const json_t *request,
 	return asked == ASKED_DONE;
 }
 
-bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+static bool ask_child(json_t **result_out, struct job *job, enum job_worker_kind kind,
+		      const json_t *request, struct err *err)
 {
 	int socket;
 	pid_t pid;
 	bool done;
 
-	if (!job_spawn_worker(&socket, &pid, job, JOB_WORKER_OFFLINE, err))
+	if (!job_spawn_worker(&socket, &pid, job, kind, err))
 		return false;
 	done = ask(result_out, job, socket, request, OFFLINE_ANSWER_MS, err) == ASKED_DONE;
 	close(socket);
 	spawn_stop(pid, WORKER_GRACE_MS);
 	return done;
+}
+
+bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	return ask_child(result_out, job, JOB_WORKER_OFFLINE, request, err);
+}
+
+bool job_ask_keeper(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+{
+	return ask_child(result_out, job, JOB_WORKER_KEEPER, request, err);
 }
 
 void job_finish(struct job *job)

@@ -69,6 +69,7 @@ typedef bool job_verb_fn(json_t **result_out, struct job *job, const json_t *req
 enum job_worker_kind {
 	JOB_WORKER_NETWORK,
 	JOB_WORKER_OFFLINE, /* answers one request without network */
+	JOB_WORKER_KEEPER,  /* the same, and keeps what is finished (keeper.h) */
 };
 
 /* Start a worker for this state: the caller closes *socket_out, which ends it, and reaps *pid_out.
@@ -96,6 +97,10 @@ bool job_is_sharing(const struct job *job);
 
 /* One request to a fresh child without network, which ends with its answer. */
 bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
+	MUST_USE;
+
+/* The same to one that owns what is finished. */
+bool job_ask_keeper(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 	MUST_USE;
 
 #endif

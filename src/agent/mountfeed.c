@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/jobs.h"
+#include "agent/keeper.h"
 #include "agent/lease.h"
 #include "agent/readahead.h"
 #include "common/alloc.h"
@@ -87,12 +88,11 @@ static json_t *new_question(const struct mountfeed *f, uint32_t first, uint32_t 
 }
 
 /* A worker that has died is replaced once. */
-static bool ask_twice(json_t **answer_out, struct mountfeed *f, const json_t *question,
-		      struct err *err)
+static bool ask_twice(json_t **answer_out, struct mountfeed *f, json_t *question, struct err *err)
 {
-	return job_ask_worker(answer_out, f->params->job, question, err) ||
+	return keeper_ask_for_content(answer_out, f->params->job, question, err) ||
 	       (err->code == ERR_INTERRUPTED &&
-		job_ask_worker(answer_out, f->params->job, question, err));
+		keeper_ask_for_content(answer_out, f->params->job, question, err));
 }
 
 /* Where an agent runs, its worker is asked, over the sessions that it holds; a user's own ways are
@@ -114,6 +114,12 @@ enum leased {
 	LEASED_NONE,    /* no worker is leased, or none for this */
 };
 
+static bool ask_shared(json_t **answer_out, struct job *job, const json_t *question,
+		       struct err *err)
+{
+	return job_ask_shared(answer_out, job, question, BEGIN_MS, err);
+}
+
 static enum leased ask_leased(json_t **answer_out, struct mountfeed *f, json_t *question,
 			      struct err *err)
 {
@@ -124,7 +130,7 @@ static enum leased ask_leased(json_t **answer_out, struct mountfeed *f, json_t *
 	if (!job_is_sharing(job))
 		return LEASED_NONE;
 	jsondoc_set_int(question, "lock_ms", LEASE_LOCK_MS);
-	done = job_ask_shared(answer_out, job, question, BEGIN_MS, err);
+	done = keeper_ask(answer_out, job, question, ask_shared, err);
 	(void)json_object_del(question, "lock_ms");
 	if (done)
 		return LEASED_DONE;

@@ -47,7 +47,9 @@ struct demand {
 	uint32_t chunks;
 	struct store *store;
 	struct store_id id;
-	bool told; /* the first choice is known to the site */
+	bool told;        /* the first choice is known to the site */
+	bool leaves_take; /* the keeper has to take it over */
+	bool leaves_room; /* the keeper has to make room first */
 
 	/* While it is being put together; `assemble` is NULL otherwise. */
 	struct assemble *assemble;
@@ -323,12 +325,19 @@ static uint32_t lock_wait_ms(const struct demand *d)
 	return ms >= 0 && ms < LOCK_WAIT_MS ? (uint32_t)ms : LOCK_WAIT_MS;
 }
 
-static bool make_room(const struct demand *d, struct err *err)
+/* False without a fault: it is for the keeper to do. */
+static bool has_room(struct demand *d, struct err *err)
 {
 	uint64_t quota = (uint64_t)jsondoc_int(d->request, "quota", 0);
+	uint64_t need = (uint64_t)d->view.version->bytes;
+	bool fits = true;
 
-	return quota == 0 ||
-	       store_make_room(d->store, quota, (uint64_t)d->view.version->bytes, &d->id, err);
+	if (store_part(d->store) != STORE_BUILDER)
+		return store_make_room(d->store, quota, need, &d->id, err);
+	if (!store_has_room(&fits, d->store, quota, need, &d->id, err))
+		return false;
+	d->leaves_room = !fits && !jsondoc_flag(d->request, "has_room", false);
+	return !d->leaves_room;
 }
 
 static bool open_assembly(struct demand *d, struct err *err)
@@ -362,7 +371,8 @@ static bool commit(struct demand *d, struct err *err)
 	if (!assemble_finish(d->assemble, err))
 		return false;
 	stats = assemble_stats(d->assemble);
-	if (!store_commit(d->store, &d->id, stats.bytes_content, err))
+	d->leaves_take = store_part(d->store) == STORE_BUILDER;
+	if (!d->leaves_take && !store_commit(d->store, &d->id, stats.bytes_content, err))
 		return false;
 	close_assembly(d);
 	leave_server(d);
@@ -375,23 +385,31 @@ static bool commit(struct demand *d, struct err *err)
 	return true;
 }
 
-/* True with no assembly open: everything is here. */
+/* True with no assembly open: everything is here, or built, or waits for room. */
 static bool begin_assembly(struct demand *d, struct err *err)
 {
 	bool mends = jsondoc_flag(d->request, "mend", false);
 
+	d->leaves_room = false;
 	if (mends)
 		close_assembly(d);
+	d->leaves_take = d->assemble == NULL && store_part(d->store) == STORE_BUILDER &&
+			 store_is_taken(d->store, &d->id);
+	if (d->leaves_take)
+		return true;
 	if (d->assemble != NULL || (is_here(d) && !mends))
 		return true;
-	if (!make_room(d, err) || !store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
+	if (!has_room(d, err))
+		return d->leaves_room;
+	if (!store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
 		return false;
 	/* Another command may have finished the same version while this one waited. */
 	if (is_here(d) && !mends) {
 		close_assembly(d);
 		return true;
 	}
-	if (store_holds(d->store, &d->id) && !store_reopen(d->store, &d->id, err))
+	if (store_part(d->store) == STORE_ALL && store_stands(d->store, &d->id) &&
+	    !store_reopen(d->store, &d->id, err))
 		return false;
 	return open_assembly(d, err);
 }
@@ -490,6 +508,10 @@ static json_t *new_answer(const struct demand *d)
 	jsondoc_set_text(answer, "manifest_hash", d->view.version->manifest);
 	jsondoc_set_text(answer, "tree", tree);
 	jsondoc_set_flag(answer, "complete", is_complete);
+	if (d->leaves_take)
+		jsondoc_set_flag(answer, "take", true);
+	if (d->leaves_room)
+		jsondoc_set_int(answer, "room", (int64_t)d->view.version->bytes);
 	return answer;
 }
 

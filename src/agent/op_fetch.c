@@ -37,6 +37,8 @@ struct fetch {
 	json_t *decision;   /* of the choice; NULL: none was needed */
 	json_t *waiting;    /* why there is nobody yet, or no time; NULL: neither, or all failed */
 	const char *server; /* borrowed from the decision */
+	bool leaves_take;   /* the keeper has to take it over */
+	bool leaves_room;   /* the keeper has to make room first */
 	bool is_fetching;   /* local work goes on at any hour */
 	atomic_bool cancel;
 };
@@ -166,7 +168,7 @@ static void seeds_scoped(struct seeds *s)
 
 static void add_seed(struct seeds *s, struct fetch *f, const struct store_item *item)
 {
-	if (s->count == SEEDS_MAX || !item->complete)
+	if (s->count == SEEDS_MAX || !(item->complete || store_stands(f->store, &item->id)))
 		return;
 	s->items[s->count++] = (struct assemble_seed){
 		.tree = store_tree_path(f->store, &item->id),
@@ -176,13 +178,25 @@ static void add_seed(struct seeds *s, struct fetch *f, const struct store_item *
 	};
 }
 
-/* Other versions of the package first, the newest before; then any other package. */
+/* What a builder makes anew may be right for the most part. */
+static void add_itself(struct seeds *s, struct fetch *f)
+{
+	const struct store_item itself = { .id = f->id, .complete = true };
+
+	if (store_part(f->store) != STORE_BUILDER || !store_stands(f->store, &f->id))
+		return;
+	add_seed(s, f, &itself);
+	s->items[0].version = 0; /* no patch leads from it to itself */
+}
+
+/* Itself and other versions of the package first, the newest before; then any other package. */
 static void find_seeds(struct seeds *s, struct fetch *f)
 {
 	struct store_item *items = NULL;
 	size_t count = 0;
 	struct err err;
 
+	add_itself(s, f);
 	if (!store_list(&items, &count, f->store, &err))
 		return;
 	for (size_t i = count; i-- > 0;)
@@ -403,6 +417,13 @@ static bool fetch_missing(struct fetch *f, struct err *err)
 	return done;
 }
 
+/* What this account cannot finish is left to the keeper. */
+static bool commit(struct fetch *f, const struct assemble_stats *stats, struct err *err)
+{
+	f->leaves_take = store_part(f->store) == STORE_BUILDER;
+	return f->leaves_take || store_commit(f->store, &f->id, stats->bytes_content, err);
+}
+
 static bool assemble_version(struct assemble_stats *stats, struct fetch *f, struct err *err)
 {
 	SCOPED_TEXT char *dir = store_partial_path(f->store, &f->id);
@@ -430,7 +451,7 @@ static bool assemble_version(struct assemble_stats *stats, struct fetch *f, stru
 	       (assemble_missing(f->assemble) == 0 || fetch_missing(f, err)) &&
 	       assemble_finish(f->assemble, err);
 	*stats = assemble_stats(f->assemble);
-	done = done && store_commit(f->store, &f->id, stats->bytes_content, err);
+	done = done && commit(f, stats, err);
 	if (done && f->decision == NULL)
 		record_nothing(f, stats);
 	if (done)
@@ -459,6 +480,8 @@ static json_t *new_result(struct fetch *f, const struct assemble_stats *stats, u
 	jsondoc_set_text(result, "how", plan_how_name(stats->how));
 	jsondoc_set_int(result, "ms", (int64_t)(clock_mono_ms(f->w->clock) - began_ms));
 	jsondoc_set_text(result, "path", tree);
+	if (f->leaves_take)
+		jsondoc_set_flag(result, "take", true);
 	if (f->decision != NULL)
 		jsondoc_set(result, "decision", json_incref(f->decision));
 	return result;
@@ -469,40 +492,75 @@ static bool is_here(const struct fetch *f)
 	return store_holds_exactly(f->store, &f->id, buf_span(&f->manifest));
 }
 
-static bool make_room(struct fetch *f, struct err *err)
+/* False without a fault: it is for the keeper to do. */
+static bool has_room(struct fetch *f, struct err *err)
 {
 	uint64_t quota = (uint64_t)jsondoc_int(f->request, "quota", 0);
+	uint64_t need = (uint64_t)f->view.version->bytes;
+	bool fits = true;
 
-	return quota == 0 ||
-	       store_make_room(f->store, quota, (uint64_t)f->view.version->bytes, &f->id, err);
+	if (store_part(f->store) != STORE_BUILDER)
+		return store_make_room(f->store, quota, need, &f->id, err);
+	if (!store_has_room(&fits, f->store, quota, need, &f->id, err))
+		return false;
+	f->leaves_room = !fits && !jsondoc_flag(f->request, "has_room", false);
+	return !f->leaves_room;
+}
+
+static json_t *ask_for_room(const struct fetch *f)
+{
+	json_t *result = json_object();
+
+	jsondoc_set_int(result, "room", (int64_t)f->view.version->bytes);
+	jsondoc_set_int(result, "version", f->view.version->version);
+	return result;
+}
+
+/* Another command may have finished the same version while this one waited for the lock. */
+static bool build(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
+{
+	if (is_here(f) && !mends)
+		return true;
+	if (store_part(f->store) == STORE_ALL && store_stands(f->store, &f->id) &&
+	    !store_reopen(f->store, &f->id, err))
+		return false;
+	return assemble_version(stats, f, err);
+}
+
+static bool open_version(struct fetch *f, struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(&f->w->state, "store");
+
+	return store_open(&f->store, dir, f->w->clock, err) &&
+	       store_id_make(&f->id, f->view.package.id, (uint64_t)f->view.version->version) &&
+	       packageview_manifest(&f->manifest, &f->view, f->w, err);
 }
 
 static bool have_it(json_t **result_out, struct fetch *f, struct err *err)
 {
-	SCOPED_TEXT char *dir = state_path(&f->w->state, "store");
 	struct assemble_stats stats = { .bytes_content = (uint64_t)f->view.version->bytes };
 	uint64_t began_ms = clock_mono_ms(f->w->clock);
 	bool mends = jsondoc_flag(f->request, "mend", false);
 	SCOPED_FD int lock = -1;
 
-	if (!store_open(&f->store, dir, f->w->clock, err) ||
-	    !store_id_make(&f->id, f->view.package.id, (uint64_t)f->view.version->version) ||
-	    !packageview_manifest(&f->manifest, &f->view, f->w, err))
+	if (!open_version(f, err))
 		return false;
-	if (is_here(f) && !mends) {
+	/* It was built, and the keeper did not come to its end. */
+	f->leaves_take = store_part(f->store) == STORE_BUILDER && store_is_taken(f->store, &f->id);
+	if ((is_here(f) && !mends) || f->leaves_take) {
 		*result_out = new_result(f, &stats, began_ms);
 		return true;
 	}
 	store_sweep_partial(f->store, PARTIAL_KEEP_S, &f->id);
-	if (!make_room(f, err) || !store_lock(&lock, f->store, &f->id, LOCK_WAIT_MS, err))
-		return false;
-	/* Another command may have finished the same version while this one waited. */
-	if (mends || !is_here(f)) {
-		if (store_holds(f->store, &f->id) && !store_reopen(f->store, &f->id, err))
+	if (!has_room(f, err)) {
+		if (!f->leaves_room)
 			return false;
-		if (!assemble_version(&stats, f, err))
-			return false;
+		*result_out = ask_for_room(f);
+		return true;
 	}
+	if (!store_lock(&lock, f->store, &f->id, LOCK_WAIT_MS, err) ||
+	    !build(&stats, f, mends, err))
+		return false;
 	*result_out = new_result(f, &stats, began_ms);
 	return true;
 }

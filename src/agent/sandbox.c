@@ -47,6 +47,8 @@
 /* A guest's mounts are read by children with the guest's account, which are killed when they hang;
  * root's own reading goes on where a folder says no. The other rows are for that alone. */
 static const int for_reading[] = { CAP_DAC_READ_SEARCH };
+/* What another account has built becomes root's, or goes. */
+static const int for_keeping[] = { CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER };
 static const int for_guests[] = { CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL };
 
 /* Who serves guests: whoever is told so, and a worker that stays root, which serves all. */
@@ -66,6 +68,8 @@ static uint64_t mask_of(const int *capabilities, size_t count)
 
 static uint64_t kept_mask(enum sandbox_kind kind, const struct sandbox_account *account)
 {
+	if (kind == SANDBOX_KEEPER)
+		return mask_of(for_keeping, COUNT_OF(for_keeping));
 	return serves_guests(kind, account) ? mask_of(for_guests, COUNT_OF(for_guests))
 					    : mask_of(for_reading, COUNT_OF(for_reading));
 }
@@ -298,7 +302,7 @@ static bool filter_syscalls(enum sandbox_kind kind, const struct sandbox_account
 
 	if (done && kind == SANDBOX_NETWORK)
 		done = refuse_families(filter) && limit_accounts(filter, account);
-	if (done && kind == SANDBOX_OFFLINE)
+	if (done && kind != SANDBOX_NETWORK)
 		done = refuse(filter, never_offline, COUNT_OF(never_offline)) &&
 		       (HAS_SANITIZER || refuse_children(filter));
 	done = done && seccomp_load(filter) == 0;
@@ -357,6 +361,19 @@ static const uint64_t made_by_nobody = LANDLOCK_ACCESS_FS_MAKE_CHAR |
 				       LANDLOCK_ACCESS_FS_MAKE_BLOCK |
 				       LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SOCK;
 
+/* A CAP's inbox may be a folder anywhere, on a mount that comes later too. */
+static char *writable_folder(enum sandbox_kind kind, const char *state_dir)
+{
+	static const char *const within[] = {
+		[SANDBOX_NETWORK] = NULL,
+		[SANDBOX_OFFLINE] = "",
+		[SANDBOX_KEEPER] = "/store",
+	};
+
+	return kind == SANDBOX_NETWORK ? alloc_text("/")
+				       : alloc_printf("%s%s", state_dir, within[kind]);
+}
+
 static bool confine_files(enum sandbox_kind kind, const char *state_dir)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -364,6 +381,7 @@ static bool confine_files(enum sandbox_kind kind, const char *state_dir)
 	struct landlock_ruleset_attr handled = {
 		.handled_access_fs = writes | made_by_nobody | LANDLOCK_ACCESS_FS_EXECUTE,
 	};
+	SCOPED_TEXT char *writable = writable_folder(kind, state_dir);
 	SCOPED_FD int rules = -1;
 
 	if (abi < LANDLOCK_ABI_MIN)
@@ -371,8 +389,7 @@ static bool confine_files(enum sandbox_kind kind, const char *state_dir)
 	rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
 	if (rules < 0)
 		return false;
-	/* A CAP's inbox may be a folder anywhere, on a mount that comes later too. */
-	if (!allow(rules, kind == SANDBOX_NETWORK ? "/" : state_dir, writes))
+	if (!allow(rules, writable, writes))
 		return false;
 	if (kind == SANDBOX_NETWORK)
 		allow_helper(rules);

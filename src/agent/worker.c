@@ -20,8 +20,8 @@ static const struct {
 	const char *op;
 	worker_handler_fn *handler;
 	/* TALKS: most likely over HTTP; LOOKS: rarely; OFFLINE: answered only without network,
-	 * which the others are not. */
-	enum { TALKS, LOOKS, OFFLINE } kind;
+	 * which the others are not; KEEPS: by the keeper alone. */
+	enum { TALKS, LOOKS, OFFLINE, KEEPS } kind;
 } operations[] = {
 	{ "refresh", op_refresh, TALKS },     { "locate", op_locate, LOOKS },
 	{ "fetch", op_fetch, TALKS },         { "connections", op_connections, LOOKS },
@@ -30,7 +30,8 @@ static const struct {
 	{ "demand", op_demand, TALKS },       { "found", op_found, OFFLINE },
 	{ "evaluate", op_evaluate, OFFLINE }, { "rekey", op_rekey, OFFLINE },
 	{ "seal", op_seal, OFFLINE },         { "receipt-check", op_receipt_check, OFFLINE },
-	{ "verify", op_verify, OFFLINE },
+	{ "verify", op_verify, OFFLINE },     { "take", op_take, KEEPS },
+	{ "make-room", op_make_room, KEEPS },
 };
 
 static void *load_http(void *unused UNUSED)
@@ -69,6 +70,13 @@ void worker_record(struct worker *w, json_t *record)
 	worker_event(w, event);
 }
 
+static bool is_answered(const struct worker_options *o, size_t operation)
+{
+	int kind = operations[operation].kind;
+
+	return o->keeps ? kind == KEEPS : o->offline ? kind == OFFLINE : kind < OFFLINE;
+}
+
 static bool dispatch(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
 {
 	const char *op;
@@ -76,14 +84,15 @@ static bool dispatch(json_t **result_out, struct worker *w, const json_t *reques
 	if (!jsondoc_need_text(&op, request, "op", err))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(operations); i++)
-		if (strcmp(operations[i].op, op) == 0 &&
-		    (operations[i].kind == OFFLINE) == w->options.offline) {
+		if (strcmp(operations[i].op, op) == 0 && is_answered(&w->options, i)) {
 			if (operations[i].kind == TALKS)
 				load_http_ahead(w);
 			return operations[i].handler(result_out, w, request, err);
 		}
 	return err_set(err, ERR_USAGE, "the worker has no operation \"%s\"%s", op,
-		       w->options.offline ? " without network" : "");
+		       w->options.keeps     ? " as keeper"
+		       : w->options.offline ? " without network"
+					    : "");
 }
 
 static void answer(struct worker *w, const json_t *request)

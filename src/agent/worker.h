@@ -2,7 +2,7 @@
  * The worker: the process that does network, parsing and assembly for a client. It answers JSON
  * requests (docs/ARCHITECTURE.md 7) on one or more stream sockets, one request at a time, and keeps
  * its sessions open between requests. With --offline it answers one request without any network and
- * ends.
+ * ends; with --keep one of those that make finished content root's own, or remove it.
  *
  * Each operation has a handler in a file of its own; the table in worker.c joins them.
  */
@@ -29,6 +29,7 @@ struct demand;
 struct worker_options {
 	const char *state_dir;
 	bool offline;        /* one request, no network */
+	bool keeps;          /* besides: root's keeper, who owns the finished trees */
 	uint32_t linger_s;   /* sessions and the process stay this long after the last request */
 	const char *address; /* replaces this machine's addresses; comma-separated, NULL for none */
 	const char *mounts;  /* mount table to read; NULL for this process's own */

@@ -17,15 +17,11 @@
 #include "common/text.h"
 
 static const struct option long_options[] = {
-	{ "state", required_argument, NULL, 's' },
-	{ "linger", required_argument, NULL, 'l' },
-	{ "address", required_argument, NULL, 'a' },
-	{ "mounts", required_argument, NULL, 'm' },
-	{ "tls-ca", required_argument, NULL, 't' },
-	{ "account", required_argument, NULL, 'u' },
-	{ "guest", required_argument, NULL, 'g' },
-	{ "offline", no_argument, NULL, 'o' },
-	{ NULL, 0, NULL, 0 },
+	{ "state", required_argument, NULL, 's' },   { "linger", required_argument, NULL, 'l' },
+	{ "address", required_argument, NULL, 'a' }, { "mounts", required_argument, NULL, 'm' },
+	{ "tls-ca", required_argument, NULL, 't' },  { "account", required_argument, NULL, 'u' },
+	{ "guest", required_argument, NULL, 'g' },   { "offline", no_argument, NULL, 'o' },
+	{ "keep", no_argument, NULL, 'k' },          { NULL, 0, NULL, 0 },
 };
 
 /* "UID:GID", neither of them root's. */
@@ -89,6 +85,9 @@ static bool read_options(struct worker_options *out, int argc, char **argv, stru
 		case 'o':
 			out->offline = true;
 			break;
+		case 'k':
+			out->offline = out->keeps = true;
+			break;
 		default:
 			return err_set(err, ERR_USAGE, "unknown option");
 		}
@@ -106,12 +105,19 @@ static bool end_with_parent(struct err *err)
 	return true;
 }
 
+static enum sandbox_kind kind_of(const struct worker_options *options)
+{
+	return options->keeps     ? SANDBOX_KEEPER
+	       : options->offline ? SANDBOX_OFFLINE
+				  : SANDBOX_NETWORK;
+}
+
 static bool serve_shut(struct worker_options *options, struct err *err)
 {
 	struct sandbox sandbox;
 
-	if (!sandbox_enter(&sandbox, options->offline ? SANDBOX_OFFLINE : SANDBOX_NETWORK,
-			   options->state_dir, &options->account, err) ||
+	if (!sandbox_enter(&sandbox, kind_of(options), options->state_dir, &options->account,
+			   err) ||
 	    !end_with_parent(err))
 		return false;
 	options->sandbox = &sandbox;
@@ -126,6 +132,8 @@ int main(int argc, char **argv)
 	log_setup("packway-worker", LOG_NORMAL);
 	/* A limit on the sizes of files is a failed write. */
 	(void)signal(SIGXFSZ, SIG_IGN);
+	/* Somebody wants to write what the keeper has a lease on: they wait. */
+	(void)signal(SIGIO, SIG_IGN);
 	if (read_options(&options, argc, argv, &err) && serve_shut(&options, &err))
 		return EXIT_DONE;
 	err_what(&err, "packway-worker cannot start: it is a helper of packway, not a command");

@@ -1,5 +1,6 @@
 #include "agent/workroom.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -11,16 +12,19 @@
 #include "common/alloc.h"
 #include "common/path.h"
 #include "common/text.h"
+#include "content/takeover.h"
 
 /* Root's children without network have no right but to read: they write where root's group may. */
 static const struct {
 	const char *name;
 	mode_t mode;
 } rooms[] = {
-	{ "worker", 0770 },    { "metadata", 0770 }, { "policy", 0770 },
-	{ "decisions", 0770 }, { "store", 0771 },
+	{ "worker", 0770 },    { "metadata", 0770 },      { "policy", 0770 },
+	{ "decisions", 0770 }, { "store/partial", 0770 }, { "store/locks", 0770 },
 };
-static const char *const in_store[] = { "partial", "locks" };
+#define STORE_MODE   0711
+#define STORE_CLOSED 0700
+#define PACKAGE_MODE 0755
 
 void workroom_find(struct workroom_account *out, const char *name)
 {
@@ -74,23 +78,46 @@ static bool give(const char *room, mode_t mode, const struct workroom_account *t
 	return chmod(room, mode) == 0 || err_sys(err, ERR_IO, errno, "folder %s", room);
 }
 
-/* Beneath what is another's by now: nothing is followed, and only what is theirs is touched. */
-static bool open_to_root(const char *store, const char *name, const struct workroom_account *to,
-			 struct err *err)
+static bool take_packages(const char *store, struct err *err)
 {
-	SCOPED_FD int above = open(store, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	SCOPED_FD int fd = -1;
+	DIR *dir = opendir(store);
+	const struct dirent *e;
+	bool done = dir != NULL || err_sys(err, ERR_IO, errno, "folder %s", store);
+
+	while (done && (e = readdir(dir)) != NULL) {
+		SCOPED_TEXT char *path = path_join(store, e->d_name);
+
+		if (text_is_object_id(e->d_name))
+			done = takeover_folder(path, PACKAGE_MODE, err) ||
+			       path_remove_tree(path, err);
+		else if (strcmp(e->d_name, "taking") == 0)
+			done = path_remove_tree(path, err);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return done;
+}
+
+/*
+ * The store was the worker's in versions before. Its folders become root's, so that what stands in
+ * them stays; the trees are the worker's still, and count as finished when the keeper has taken
+ * them over (store.h).
+ */
+static bool take_store(const char *store, struct err *err)
+{
 	struct stat st;
 
-	if (above >= 0 && mkdirat(above, name, 0700) == 0)
-		(void)fchownat(above, name, to->uid, 0, AT_SYMLINK_NOFOLLOW);
-	fd = above >= 0 ? openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_sys(err, ERR_IO, errno, "folder %s/%s", store, name);
-	if (st.st_uid != to->uid || (st.st_mode & 07777) == 0770)
+	if (!path_make_dirs(store, STORE_MODE, err))
+		return false;
+	if (lstat(store, &st) != 0 || !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_IO, "%s is no folder", store);
+	if (st.st_uid == geteuid() && (st.st_mode & 07777) == STORE_MODE)
 		return true;
-	return (fchown(fd, to->uid, 0) == 0 && fchmod(fd, 0770) == 0) ||
-	       err_sys(err, ERR_IO, errno, "folder %s/%s", store, name);
+	if (st.st_uid == geteuid())
+		return chmod(store, STORE_MODE) == 0 ||
+		       err_sys(err, ERR_IO, errno, "folder %s", store);
+	return takeover_folder(store, STORE_CLOSED, err) && take_packages(store, err) &&
+	       takeover_folder(store, STORE_MODE, err);
 }
 
 /* Locks stay root's; this one is the worker's to take, for which reading is enough. */
@@ -111,13 +138,11 @@ bool workroom_give(const struct state *st, const struct workroom_account *accoun
 
 	if (geteuid() != 0)
 		return true;
-	done = make_lock(st, err);
+	done = make_lock(st, err) && take_store(store, err);
 	for (size_t i = 0; i < COUNT_OF(rooms) && done; i++) {
 		SCOPED_TEXT char *room = state_path(st, rooms[i].name);
 
 		done = give(room, rooms[i].mode, to, err);
 	}
-	for (size_t i = 0; i < COUNT_OF(in_store) && done; i++)
-		done = open_to_root(store, in_store[i], to, err);
 	return done || err_what(err, "cannot make a room of the worker's");
 }

@@ -355,11 +355,11 @@ void path_close_fd(int *fd)
 
 static bool lock_file(int *fd_out, const char *path, int how, uint32_t wait_ms, struct err *err)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	/* Another account's file that may be read: flock asks for no more. */
 	if (fd < 0 && errno == EACCES) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		errno = EACCES; /* and not that there is none to read */
 	}
 	if (fd < 0)

@@ -61,9 +61,9 @@ void path_close_fd(int *fd);
 #define SCOPED_FD __attribute__((cleanup(path_close_fd)))
 
 /*
- * Take an exclusive lock on the file `path` (made if needed), waiting up to `wait_ms`. The lock
- * ends when the returned descriptor is closed, by whatever death. ERR_LOCKED if somebody else
- * holds it still.
+ * Take an exclusive lock on the file `path` (made if needed; a symbolic link is refused, since
+ * other accounts may write some folders of locks), waiting up to `wait_ms`. The lock ends when the
+ * returned descriptor is closed, by whatever death. ERR_LOCKED if somebody else holds it still.
  */
 bool path_lock(int *fd_out, const char *path, uint32_t wait_ms, struct err *err) MUST_USE;
 

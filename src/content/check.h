@@ -25,7 +25,8 @@ enum check_kind {
 	CHECK_SUSPECT,    /* in one chunk with other small files, one of which at least has changed
 			     or is missing: which, the manifest cannot tell */
 	CHECK_UNREADABLE, /* this account may not read it */
-	CHECK_MODE,       /* the same bytes, other permissions */
+	CHECK_MODE,       /* the same bytes, other permissions; that not everybody may write what
+			     everybody might is fine */
 	CHECK_TARGET,     /* a link that leads elsewhere */
 	CHECK_EXTRA,      /* the manifest knows nothing of it */
 	CHECK_KIND_COUNT_,

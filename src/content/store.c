@@ -16,24 +16,13 @@
 #include "common/path.h"
 #include "common/random.h"
 #include "common/text.h"
+#include "content/store_work.h"
 
-#define FOLDER_MODE  0755 /* programs of other accounts read their content here */
-#define PARTIAL_MODE 0700
-#define GONE_PREFIX  "gone-"
-#define RECORD_LINE  "packway-store 1 bytes "
-#define PIN_WAIT_MS  2000
-
-struct store {
-	char *dir;
-	char *partial;
-	char *locks;
-	const struct clock *clock;
-};
-
-struct item_list {
-	struct store_item *items;
-	size_t count;
-};
+#define FOLDER_MODE 0755 /* programs of other accounts read their content here */
+#define TAKING_MODE 0711 /* its builder sees what is on its way, by name */
+#define GONE_PREFIX "gone-"
+#define RECORD_LINE "packway-store 1 bytes "
+#define PIN_WAIT_MS 2000
 
 bool store_id_make(struct store_id *out, const char *package, uint64_t version)
 {
@@ -44,7 +33,7 @@ bool store_id_make(struct store_id *out, const char *package, uint64_t version)
 	return true;
 }
 
-static bool id_equal(const struct store_id *a, const struct store_id *b)
+bool store_id_equal(const struct store_id *a, const struct store_id *b)
 {
 	return a->version == b->version && strcmp(a->package, b->package) == 0;
 }
@@ -83,29 +72,40 @@ char *store_partial_path(const struct store *store, const struct store_id *id)
 	return alloc_printf("%s/%s-%" PRIu32, store->partial, id->package, id->version);
 }
 
+char *store_taking_path(const struct store *store, const struct store_id *id)
+{
+	return alloc_printf("%s/%s-%" PRIu32, store->taking, id->package, id->version);
+}
+
 static char *lock_path(const struct store *store, const struct store_id *id)
 {
 	return alloc_printf("%s/%s-%" PRIu32, store->locks, id->package, id->version);
 }
 
-/* A new name in the partial folder, for what is about to be deleted. */
+/* Where this process may do as it likes, and no other account comes between its steps. */
+static const char *own_folder(const struct store *store)
+{
+	return store->part == STORE_KEEPER ? store->taking : store->partial;
+}
+
+/* A new name there, for what is about to be deleted. */
 static char *gone_path(const struct store *store)
 {
 	uint64_t salt;
 
 	random_bytes(&salt, sizeof(salt));
-	return alloc_printf("%s/" GONE_PREFIX "%016" PRIx64, store->partial, salt);
+	return alloc_printf("%s/" GONE_PREFIX "%016" PRIx64, own_folder(store), salt);
 }
 
 static void sweep_gone(const struct store *store)
 {
-	DIR *dir = opendir(store->partial);
+	DIR *dir = opendir(own_folder(store));
 	struct dirent *entry;
 
 	if (dir == NULL)
 		return;
 	while ((entry = readdir(dir)) != NULL) {
-		SCOPED_TEXT char *path = path_join(store->partial, entry->d_name);
+		SCOPED_TEXT char *path = path_join(own_folder(store), entry->d_name);
 		struct err ignored = { 0 };
 
 		/* A removal that fails again costs space, not the command. */
@@ -115,6 +115,21 @@ static void sweep_gone(const struct store *store)
 	closedir(dir);
 }
 
+/* By whose the folders are: nothing else says which of the two this process is. */
+static bool find_part(struct store *store, struct err *err)
+{
+	struct stat whole, partial;
+
+	if (lstat(store->dir, &whole) != 0 || lstat(store->partial, &partial) != 0)
+		return err_sys(err, ERR_IO, errno, "folder %s", store->dir);
+	store->owner = whole.st_uid;
+	store->builder = partial.st_uid;
+	store->part = store->owner == store->builder ? STORE_ALL
+		      : store->owner == geteuid()    ? STORE_KEEPER
+						     : STORE_BUILDER;
+	return true;
+}
+
 bool store_open(struct store **out, const char *dir, const struct clock *clock, struct err *err)
 {
 	struct store *store = alloc_zeroed(1, sizeof(*store));
@@ -122,10 +137,16 @@ bool store_open(struct store **out, const char *dir, const struct clock *clock, 
 	store->dir = alloc_text(dir);
 	store->partial = path_join(dir, "partial");
 	store->locks = path_join(dir, "locks");
+	store->taking = path_join(dir, "taking");
 	store->clock = clock;
 	if (!path_make_dirs(dir, FOLDER_MODE, err) ||
-	    !path_make_dirs(store->partial, PARTIAL_MODE, err) ||
-	    !path_make_dirs(store->locks, PARTIAL_MODE, err)) {
+	    !path_make_dirs(store->partial, STORE_WORK_CLOSED, err) ||
+	    !path_make_dirs(store->locks, STORE_WORK_CLOSED, err) || !find_part(store, err)) {
+		store_close(store);
+		return false;
+	}
+	/* A version on its way is seen by its builder, and nobody else. */
+	if (store->part == STORE_KEEPER && !path_make_dirs(store->taking, TAKING_MODE, err)) {
 		store_close(store);
 		return false;
 	}
@@ -141,7 +162,20 @@ void store_close(struct store *store)
 	free(store->dir);
 	free(store->partial);
 	free(store->locks);
+	free(store->taking);
 	free(store);
+}
+
+enum store_part store_part(const struct store *store)
+{
+	return store->part;
+}
+
+bool store_stands(const struct store *store, const struct store_id *id)
+{
+	SCOPED_TEXT char *tree = store_tree_path(store, id);
+
+	return path_exists(tree);
 }
 
 bool store_holds(const struct store *store, const struct store_id *id)
@@ -149,7 +183,7 @@ bool store_holds(const struct store *store, const struct store_id *id)
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	struct stat st;
 
-	return lstat(tree, &st) == 0 && S_ISDIR(st.st_mode);
+	return lstat(tree, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == store->owner;
 }
 
 bool store_holds_exactly(const struct store *store, const struct store_id *id, struct span manifest)
@@ -181,6 +215,13 @@ static void note_use(const struct store *store, const struct store_id *id)
 	(void)utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
+bool store_is_taken(const struct store *store, const struct store_id *id)
+{
+	SCOPED_TEXT char *taking = store_taking_path(store, id);
+
+	return path_exists(taking) || (store_stands(store, id) && !store_holds(store, id));
+}
+
 bool store_pin(int *fd_out, struct store *store, const struct store_id *id, struct err *err)
 {
 	SCOPED_TEXT char *path = lock_path(store, id);
@@ -210,31 +251,40 @@ static bool write_record(const struct store *store, const struct store_id *id, u
 	return true;
 }
 
-static bool move(const char *from, const char *to, struct err *err)
+bool store_work_move(const char *from, const char *to, struct err *err)
 {
 	if (rename(from, to) != 0)
 		return err_sys(err, ERR_IO, errno, "move %s to %s", from, to);
 	return true;
 }
 
-bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
+/* The tree last: once it is there, the version is. */
+bool store_work_show(const struct store *store, const struct store_id *id, const char *built,
+		     uint64_t bytes, struct err *err)
 {
 	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
-	SCOPED_TEXT char *partial = store_partial_path(store, id);
-	SCOPED_TEXT char *partial_tree = path_join(partial, "tree");
-	SCOPED_TEXT char *partial_manifest = path_join(partial, "manifest");
+	SCOPED_TEXT char *built_tree = path_join(built, "tree");
+	SCOPED_TEXT char *built_manifest = path_join(built, "manifest");
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
 	struct err ignored = { 0 };
 
 	if (!path_make_dirs(folder, FOLDER_MODE, err) || !write_record(store, id, bytes, err) ||
-	    !move(partial_manifest, manifest, err) || !move(partial_tree, tree, err) ||
-	    !path_sync_dir(folder, err))
+	    !store_work_move(built_manifest, manifest, err) ||
+	    !store_work_move(built_tree, tree, err) || !path_sync_dir(folder, err))
 		return false;
 	/* What a failed removal leaves is a few small files; the version is complete all the same.
 	 */
-	(void)path_remove_tree(partial, &ignored);
+	(void)path_remove_tree(built, &ignored);
 	return true;
+}
+
+bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
+{
+	SCOPED_TEXT char *partial = store_partial_path(store, id);
+
+	assert(store->part == STORE_ALL);
+	return store_work_show(store, id, partial, bytes, err);
 }
 
 bool store_reopen(struct store *store, const struct store_id *id, struct err *err)
@@ -245,17 +295,17 @@ bool store_reopen(struct store *store, const struct store_id *id, struct err *er
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
 
-	if (!store_holds(store, id))
+	if (!store_stands(store, id))
 		return err_set(err, ERR_NOT_FOUND, "%s version %" PRIu32 " is not in the store",
 			       id->package, id->version);
 	/* The tree first: from then on the version counts as incomplete. No journal: the assembler
 	 * looks at everything that is there. */
-	return path_remove_tree(partial, err) && path_make_dirs(partial, PARTIAL_MODE, err) &&
-	       move(tree, partial_tree, err) && move(manifest, partial_manifest, err);
+	return path_remove_tree(partial, err) && path_make_dirs(partial, STORE_WORK_CLOSED, err) &&
+	       store_work_move(tree, partial_tree, err) &&
+	       store_work_move(manifest, partial_manifest, err);
 }
 
-/* Out of sight by one rename, then deleted at leisure; a kill in between leaves it to the sweep. */
-static bool discard(const struct store *store, const char *path, struct err *err)
+bool store_work_discard(const struct store *store, const char *path, struct err *err)
 {
 	SCOPED_TEXT char *gone = gone_path(store);
 
@@ -271,8 +321,15 @@ static bool remove_locked(struct store *store, const struct store_id *id, struct
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
 	SCOPED_TEXT char *record = record_path(store, id);
 	SCOPED_TEXT char *partial = store_partial_path(store, id);
+	SCOPED_TEXT char *taking = store_taking_path(store, id);
 
-	if (!discard(store, tree, err) || !discard(store, partial, err))
+	if (store->part != STORE_BUILDER && !store_work_discard(store, tree, err))
+		return false;
+	if (!store_work_discard(store, partial, err))
+		return false;
+	if (store->part == STORE_BUILDER)
+		return true;
+	if (store->part == STORE_KEEPER && !store_work_discard(store, taking, err))
 		return false;
 	(void)unlink(manifest);
 	(void)unlink(record);
@@ -321,9 +378,8 @@ static void read_record(struct store_item *item, const struct store *store)
 }
 
 /* What a version under construction takes on the disk, and when it last grew. */
-static void measure_partial(struct store_item *item, const struct store *store)
+static void measure_at(struct store_item *item, char *path)
 {
-	SCOPED_TEXT char *path = store_partial_path(store, &item->id);
 	char *roots[] = { path, NULL };
 	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
 	FTSENT *entry;
@@ -338,21 +394,32 @@ static void measure_partial(struct store_item *item, const struct store *store)
 		fts_close(walk);
 }
 
-static void add_item(struct item_list *list, struct store *store, const struct store_id *id,
+static void measure_partial(struct store_item *item, const struct store *store)
+{
+	SCOPED_TEXT char *partial = store_partial_path(store, &item->id);
+	SCOPED_TEXT char *taking = store_taking_path(store, &item->id);
+
+	measure_at(item, partial);
+	if (store->part != STORE_ALL)
+		measure_at(item, taking);
+}
+
+/* What stands under its final name and is not the owner's has a record, too. */
+static void add_item(struct store_work_items *list, struct store *store, const struct store_id *id,
 		     bool complete)
 {
 	struct store_item item = { .id = *id, .complete = complete };
 
-	if (complete)
+	if (complete || !store_holds(store, id))
 		read_record(&item, store);
-	else
+	if (!complete)
 		measure_partial(&item, store);
 	item.in_use = is_in_use(store, id);
 	ALLOC_GROW(list->items, list->count);
 	list->items[list->count++] = item;
 }
 
-static bool list_versions(struct item_list *list, struct store *store, const char *package,
+static bool list_versions(struct store_work_items *list, struct store *store, const char *package,
 			  struct err *err)
 {
 	SCOPED_TEXT char *folder = path_join(store->dir, package);
@@ -363,13 +430,13 @@ static bool list_versions(struct item_list *list, struct store *store, const cha
 	if (dir == NULL)
 		return errno == ENOENT || err_sys(err, ERR_IO, errno, "folder %s", folder);
 	while ((entry = readdir(dir)) != NULL)
-		if (parse_id(&id, package, entry->d_name) && store_holds(store, &id))
-			add_item(list, store, &id, true);
+		if (parse_id(&id, package, entry->d_name) && store_stands(store, &id))
+			add_item(list, store, &id, store_holds(store, &id));
 	closedir(dir);
 	return true;
 }
 
-static bool list_complete(struct item_list *list, struct store *store, struct err *err)
+static bool list_complete(struct store_work_items *list, struct store *store, struct err *err)
 {
 	DIR *dir = opendir(store->dir);
 	struct dirent *entry;
@@ -384,25 +451,41 @@ static bool list_complete(struct item_list *list, struct store *store, struct er
 	return done;
 }
 
-static bool list_partial(struct item_list *list, struct store *store, struct err *err)
+static bool has_incomplete(const struct store_work_items *list, const struct store_id *id)
 {
-	DIR *dir = opendir(store->partial);
+	for (size_t i = 0; i < list->count; i++)
+		if (!list->items[i].complete && store_id_equal(&list->items[i].id, id))
+			return true;
+	return false;
+}
+
+bool store_work_list(struct store_work_items *list, struct store *store, const char *folder,
+		     struct err *err)
+{
+	DIR *dir = opendir(folder);
 	struct dirent *entry;
 	struct store_id id;
 
 	if (dir == NULL)
-		return err_sys(err, ERR_IO, errno, "folder %s", store->partial);
+		return err_sys(err, ERR_IO, errno, "folder %s", folder);
 	while ((entry = readdir(dir)) != NULL) {
 		char *dash = strchr(entry->d_name, '-');
 
 		if (dash == NULL)
 			continue;
 		*dash = '\0';
-		if (parse_id(&id, entry->d_name, dash + 1))
+		if (parse_id(&id, entry->d_name, dash + 1) && !has_incomplete(list, &id))
 			add_item(list, store, &id, false);
 	}
 	closedir(dir);
 	return true;
+}
+
+/* A builder may not list the other folder. */
+static bool list_partial(struct store_work_items *list, struct store *store, struct err *err)
+{
+	return store_work_list(list, store, store->partial, err) &&
+	       (store->part != STORE_KEEPER || store_work_list(list, store, store->taking, err));
 }
 
 static int compare_items(const void *a, const void *b)
@@ -419,7 +502,7 @@ static int compare_items(const void *a, const void *b)
 
 bool store_list(struct store_item **out, size_t *count_out, struct store *store, struct err *err)
 {
-	struct item_list list = { 0 };
+	struct store_work_items list = { 0 };
 
 	if (!list_complete(&list, store, err) || !list_partial(&list, store, err)) {
 		free(list.items);
@@ -435,7 +518,7 @@ bool store_list(struct store_item **out, size_t *count_out, struct store *store,
 void store_sweep_partial(struct store *store, int64_t keep_s, const struct store_id *keep)
 {
 	int64_t now_s = clock_wall_s(store->clock);
-	struct item_list list = { 0 };
+	struct store_work_items list = { 0 };
 	struct err ignored = { 0 };
 
 	if (!list_partial(&list, store, &ignored))
@@ -443,8 +526,8 @@ void store_sweep_partial(struct store *store, int64_t keep_s, const struct store
 	for (size_t i = 0; i < list.count; i++) {
 		const struct store_item *it = &list.items[i];
 
-		if (!it->in_use && !id_equal(&it->id, keep) && it->last_used_s < now_s - keep_s &&
-		    !store_holds(store, &it->id))
+		if (!it->in_use && !store_id_equal(&it->id, keep) &&
+		    it->last_used_s < now_s - keep_s && !store_holds(store, &it->id))
 			(void)!store_remove(store, &it->id, &ignored);
 	}
 	free(list.items);
@@ -539,6 +622,18 @@ static bool remove_until_fits(struct store *store, struct store_item *items, siz
 	return true;
 }
 
+/* `need` is all of what is kept: what stands of it already does not count twice. */
+static bool list_others(struct store_item **out, size_t *count_out, struct store *store,
+			const struct store_id *keep, struct err *err)
+{
+	if (!store_list(out, count_out, store, err))
+		return false;
+	for (size_t i = 0; i < *count_out; i++)
+		if (keep != NULL && store_id_equal(&(*out)[i].id, keep))
+			(*out)[i].bytes = 0;
+	return true;
+}
+
 bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 		     const struct store_id *keep, struct err *err)
 {
@@ -548,15 +643,27 @@ bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 
 	if (quota == 0)
 		return true;
-	if (!store_list(&items, &count, store, err))
+	if (!list_others(&items, &count, store, keep, err))
 		return false;
-	/* `need` is all of what is kept: what stands of it already does not count twice. */
-	for (size_t i = 0; i < count; i++)
-		if (keep != NULL && id_equal(&items[i].id, keep))
-			items[i].bytes = 0;
 	done = remove_until_fits(store, items, count, quota, need, keep, err);
 	free(items);
 	return done;
+}
+
+bool store_has_room(bool *out, struct store *store, uint64_t quota, uint64_t need,
+		    const struct store_id *keep, struct err *err)
+{
+	struct store_item *items;
+	size_t count;
+
+	*out = true;
+	if (quota == 0)
+		return true;
+	if (!list_others(&items, &count, store, keep, err))
+		return false;
+	*out = need <= quota && sum_of(items, count) <= quota - need;
+	free(items);
+	return true;
 }
 
 /* An item as a seed for `wanted`: how it ranks against others. */
@@ -582,7 +689,7 @@ static struct assemble_seed seed_of(const struct store *store, const struct stor
 {
 	SCOPED_TEXT char *partial = store_partial_path(store, &item->id);
 
-	if (item->complete)
+	if (item->complete || store_stands(store, &item->id))
 		return (struct assemble_seed){ store_tree_path(store, &item->id),
 					       store_manifest_path(store, &item->id) };
 	return (struct assemble_seed){ path_join(partial, "tree"), path_join(partial, "manifest") };
@@ -605,7 +712,8 @@ bool store_seeds_init(struct store_seeds *out, struct store *store, const struct
 					     strcmp(items[i].id.package, id->package) == 0 };
 	qsort(ranked, count, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; i < count; i++)
-		if (!id_equal(&ranked[i].item->id, id))
+		if (!store_id_equal(&ranked[i].item->id, id) ||
+		    (store->part == STORE_BUILDER && ranked[i].item->complete))
 			out->list[out->count++] = seed_of(store, ranked[i].item);
 	free(ranked);
 	free(items);

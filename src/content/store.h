@@ -12,6 +12,11 @@
  *
  * Usual sequence: store_open → store_holds? store_pin and use it : store_lock, assemble,
  * store_commit → store_close. One handle per thread.
+ *
+ * Finished versions belong to the store folder's owner, and so does that folder. Where another
+ * account builds (the folder `partial` is its), it cannot commit, remove or reopen what is
+ * finished: the owner takes a version over (store_take.h), and what stands under a final name but
+ * is not the owner's does not count.
  */
 #ifndef CONTENT_STORE_H
 #define CONTENT_STORE_H
@@ -30,6 +35,13 @@
 #define STORE_VERSION_MAX  UINT32_MAX
 #define STORE_RECORD_MAX   4096 /* bytes of a .record file that are read */
 
+/* What this process is to the store. */
+enum store_part {
+	STORE_ALL,     /* one account builds and keeps */
+	STORE_BUILDER, /* it puts versions together, and reads those that are finished */
+	STORE_KEEPER,  /* it keeps what another account has put together */
+};
+
 /* One version of one package; a plain value. */
 struct store_id {
 	char package[STORE_PACKAGE_SIZE];
@@ -38,6 +50,8 @@ struct store_id {
 
 /* False where `package` is no package id or `version` is 0. */
 bool store_id_make(struct store_id *out, const char *package, uint64_t version) MUST_USE;
+
+bool store_id_equal(const struct store_id *a, const struct store_id *b);
 
 /* What one version takes, as store_list tells it. */
 struct store_item {
@@ -63,6 +77,8 @@ static inline void store_scoped(struct store **store)
 	store_close(*store);
 }
 
+enum store_part store_part(const struct store *store);
+
 /* Where a complete version stands or would stand, and its manifest; the caller frees them. */
 char *store_tree_path(const struct store *store, const struct store_id *id) MUST_USE;
 char *store_manifest_path(const struct store *store, const struct store_id *id) MUST_USE;
@@ -71,7 +87,7 @@ char *store_manifest_path(const struct store *store, const struct store_id *id) 
  */
 char *store_partial_path(const struct store *store, const struct store_id *id) MUST_USE;
 
-/* True if the version is complete. Only a pin keeps it so. */
+/* True if the version is complete, and its owner's. Only a pin keeps it so. */
 bool store_holds(const struct store *store, const struct store_id *id);
 
 /*
@@ -107,8 +123,18 @@ bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes
 /*
  * Take a complete version back under construction, so that the assembler can mend what
  * verification found: tree and manifest move into the partial folder. The caller holds the lock.
+ * Only where one account does all: a builder builds anew, with the finished tree as a seed.
  */
 bool store_reopen(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
+
+/* True if something stands under the version's final name, whosever it is. */
+bool store_stands(const struct store *store, const struct store_id *id);
+
+/* True if a version waits to be taken over (store_take.h): its builder is done with it. */
+bool store_is_taken(const struct store *store, const struct store_id *id);
+
+/* The folder that a version is taken over in; the caller frees it. */
+char *store_taking_path(const struct store *store, const struct store_id *id) MUST_USE;
 
 /*
  * Remove a version, complete or not. ERR_IN_USE: it is pinned or being built. An absent version
@@ -142,6 +168,10 @@ bool store_usage(uint64_t *bytes_out, struct store *store, struct err *err) MUST
 bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 		     const struct store_id *keep, struct err *err) MUST_USE;
 
+/* Whether there is room already; removes nothing. False with a fault set in `err` if not known. */
+bool store_has_room(bool *out, struct store *store, uint64_t quota, uint64_t need,
+		    const struct store_id *keep, struct err *err) MUST_USE;
+
 /* The trees of the store that may hold some of a version's bytes, best ones first. */
 struct store_seeds {
 	struct assemble_seed *list; /* for assemble_params */
@@ -150,8 +180,8 @@ struct store_seeds {
 
 /*
  * Collect them for `id`: other versions of its package, newest first, complete or not, then
- * other packages, most recently used first. `id` itself is left out. Nothing is pinned: a seed
- * that is removed meanwhile costs bytes.
+ * other packages, most recently used first. `id` itself is left out, unless it is finished and
+ * its builder makes it anew. Nothing is pinned: a seed that is removed meanwhile costs bytes.
  */
 bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
 		      struct err *err) MUST_USE;

@@ -417,8 +417,7 @@ bool tree_write(struct tree_files *files, uint64_t offset, struct span bytes, st
 	return true;
 }
 
-/* Share the blocks where the file system can, else let the kernel copy. */
-static bool copy_file(int to, int from, uint64_t size)
+bool tree_copy_file(int to, int from, uint64_t size)
 {
 	off_t in = 0, out = 0;
 
@@ -451,7 +450,7 @@ static bool complete_file(struct tree *t, const struct manifest_entry *e, struct
 	if (e->size == 0)
 		return true;
 	from = open_to_read(t, manifest_entry_at(t->manifest, e->same_as));
-	return (from >= 0 && copy_file(fd, from, e->size)) || entry_fault(err, t, e);
+	return (from >= 0 && tree_copy_file(fd, from, e->size)) || entry_fault(err, t, e);
 }
 
 static bool complete_link(struct tree *t, const struct manifest_entry *e, struct err *err)

@@ -89,6 +89,12 @@ bool tree_write(struct tree_files *files, uint64_t offset, struct span bytes, st
 	MUST_USE;
 
 /*
+ * Fill the empty file `to` with the first `size` bytes of `from`: share the blocks where the file
+ * system can, else let the kernel copy. False with errno; EIO where `from` is shorter.
+ */
+bool tree_copy_file(int to, int from, uint64_t size) MUST_USE;
+
+/*
  * After the last byte: empty files, files that are the same as others, links, then modes; those
  * of folders last. The root folder gets 0755.
  */
