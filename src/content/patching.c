@@ -19,7 +19,7 @@
 
 /* The old stream's blocks that were read last, each in the one place that its number gives. */
 #define BLOCK_SIZE  4096u
-#define BLOCK_COUNT 1024u
+#define BLOCK_COUNT 4096u
 
 struct patching {
 	const struct patching_params *params;
