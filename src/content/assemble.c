@@ -580,6 +580,7 @@ static enum assemble_result fetch_pack(struct assemble *a, const struct transfer
 	}
 	collect_init(&r.collect, a->index, a->plan.frames + ranges[0].first_frame, frames,
 		     receive_frame, a);
+	r.collect.stored = take_spare(a);
 	a->requests += count;
 	got = source->read_ranges(source->ctx, object, list, count, receive, &r, err);
 	free(list);
@@ -589,6 +590,7 @@ static enum assemble_result fetch_pack(struct assemble *a, const struct transfer
 	result = outcome(a, err);
 	if (result == ASSEMBLE_DONE && !collect_is_complete(&r.collect))
 		result = got == TRANSFER_FAILED ? ASSEMBLE_FAILED : short_pack(&r, object, err);
+	keep_spare(a, &r.collect.stored);
 	collect_release(&r.collect);
 	return result;
 }
