@@ -232,6 +232,36 @@ static int see_reading_at_most(void)
 	return see_capabilities_of(0x4);
 }
 
+/* CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER: bits 0 to 3. */
+static int see_keeping_at_most(void)
+{
+	return see_capabilities_of(0xf);
+}
+
+static int keep_the_store_alone(void)
+{
+	char path[4096], beside[4096];
+
+	snprintf(path, sizeof(path), "%s/store/file", dir);
+	snprintf(beside, sizeof(beside), "%s/not-in-store", dir);
+	if (write_file(path) != 0 || unlink(path) != 0)
+		return 1;
+	return has_landlock() && (write_file(beside) == 0 || errno != EACCES);
+}
+
+static void the_keeper_owns_the_store_and_writes_nowhere_else(void **state)
+{
+	char store[4096];
+
+	(void)state;
+	snprintf(store, sizeof(store), "%s/store", dir);
+	assert_int_equal(mkdir(store, 0700), 0);
+	assert_int_equal(tried(SANDBOX_KEEPER, see_keeping_at_most), HELD);
+	assert_int_equal(tried(SANDBOX_KEEPER, keep_the_store_alone), HELD);
+	assert_int_equal(tried(SANDBOX_KEEPER, try_any_socket), HELD);
+	assert_int_equal(tried(SANDBOX_KEEPER, try_program), HELD);
+}
+
 /* An account of the worker's own. */
 
 #define OWN_ID   64123
@@ -422,6 +452,7 @@ TESTING_MAIN(CASE(neither_mounts_nor_namespaces_nor_devices),
 	     CASE(no_program_is_run), CASE(without_network_only_the_state_is_written),
 	     CASE(no_core_and_no_endless_file),
 	     CASE(four_capabilities_are_left_of_roots_and_one_without_network),
+	     CASE(the_keeper_owns_the_store_and_writes_nowhere_else),
 	     CASE(an_account_of_its_own_is_taken_on_for_good),
 	     CASE(a_guests_worker_becomes_that_guest_and_nobody_else),
 	     CASE(what_is_missing_has_a_name))
