@@ -408,6 +408,7 @@ static bool seal_segment(struct outbox *ob, size_t i, outbox_seal_fn *seal, void
 			   &(struct sidecar){ .name = sealed.name, .chain = sealed.chain }, err))
 		return false;
 	s->bytes += stream_file_size(envelope);
+	s->beside += stream_file_size(envelope);
 	return true;
 }
 
@@ -470,6 +471,15 @@ static bool close_open_segment(struct outbox *ob, struct err *err)
 	return stream_open_count(&ob->stream) == 0 || stream_start_segment(&ob->stream, err);
 }
 
+/* An envelope is about as large as what it is made of; a full outbox would be twice its size. */
+static bool has_room_for_envelope(const struct outbox *ob, size_t i)
+{
+	SCOPED_TEXT char *log = stream_file(&ob->stream, ob->stream.firsts[i], "log");
+
+	return ob->stream.beside == 0 ||
+	       ob->stream.beside + stream_file_size(log) <= ob->bytes_max / OUTBOX_SEALED_PART;
+}
+
 bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err *err)
 {
 	if (!close_open_segment(ob, err))
@@ -478,7 +488,11 @@ bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err 
 		SCOPED(sidecar) struct sidecar side;
 
 		sidecar_read(&side, &ob->stream, ob->stream.firsts[i]);
-		if ((side.name == NULL || side.spoiled) && !seal_segment(ob, i, seal, ctx, err))
+		if (side.name != NULL && !side.spoiled)
+			continue;
+		if (side.name == NULL && !has_room_for_envelope(ob, i))
+			break;
+		if (!seal_segment(ob, i, seal, ctx, err))
 			return err_what(err, "cannot seal records for the site");
 	}
 	return true;
@@ -596,8 +610,8 @@ static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
 	SCOPED_TEXT char *side = stream_file(s, s->firsts[i], "json");
 	SCOPED_TEXT char *dir = done_dir(ob);
 	SCOPED_TEXT char *kept = NULL;
-	uint64_t freed = stream_file_size(log) + stream_file_size(envelope) +
-			 stream_file_size(side);
+	uint64_t beside = stream_file_size(envelope) + stream_file_size(side);
+	uint64_t freed = stream_file_size(log) + beside;
 	struct stat st;
 
 	if (!path_make_dirs(dir, STREAM_FOLDER_MODE, err))
@@ -610,6 +624,7 @@ static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
 	(void)unlink(envelope);
 	(void)unlink(side);
 	s->bytes -= MIN_OF(freed, s->bytes);
+	s->beside -= MIN_OF(beside, s->beside);
 	memmove(s->firsts + i, s->firsts + i + 1, (s->count - i - 1) * sizeof(*s->firsts));
 	s->count--;
 	return true;

@@ -24,8 +24,9 @@
 #define OUTBOX_GROUP_MAX   STREAM_SEGMENT_RECORDS_MAX
 #define OUTBOX_SEGMENT_MAX STREAM_SEGMENT_BYTES_MAX
 #define OUTBOX_RECORD_MAX  ((size_t)999 << 10)  /* bytes of one record */
-#define OUTBOX_BYTES_MAX   ((uint64_t)64 << 20) /* everything together */
-#define OUTBOX_RESERVE     ((uint64_t)4 << 20)  /* of it for the ends of what already runs */
+#define OUTBOX_BYTES_MAX   ((uint64_t)64 << 20) /* together; envelopes may go beyond … */
+#define OUTBOX_SEALED_PART 4 /* … but are no more at a time than a fourth of it, or one */
+#define OUTBOX_RESERVE     ((uint64_t)4 << 20) /* of it for the ends of what already runs */
 #define OUTBOX_KEY_MAX     127
 #define OUTBOX_UID_BYTES   16
 #define OUTBOX_SEALED_MAX  64 /* sealed segments without a receipt */
@@ -102,7 +103,8 @@ typedef bool outbox_seal_fn(struct outbox_sealed *out, const char *stream, uint6
 			    const char *chain, const json_t *records, void *ctx, struct err *err);
 
 /*
- * Seal what waits, up to OUTBOX_SEALED_MAX segments without a receipt. On a fault what was sealed
+ * Seal what waits, up to OUTBOX_SEALED_MAX segments without a receipt, or a fourth of the outbox's
+ * bytes: what follows has its turn once the site has these. On a fault what was sealed
  * before it stays so. Calls back with the outbox locked.
  */
 bool outbox_seal(struct outbox *ob, outbox_seal_fn *seal, void *ctx, struct err *err) MUST_USE;

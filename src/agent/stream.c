@@ -98,13 +98,22 @@ static bool list_segments(struct stream *s, struct err *err)
 	return true;
 }
 
+static void count_file(struct stream *s, const char *path, const char *kind)
+{
+	uint64_t size = stream_file_size(path);
+
+	s->bytes += size;
+	if (strcmp(kind, "log") != 0)
+		s->beside += size;
+}
+
 /* Envelopes whose segment is gone, and files that were never finished; the rest is counted. */
 static void sweep_files(struct stream *s)
 {
 	DIR *dir = opendir(s->dir);
 	const struct dirent *e;
 
-	s->bytes = 0;
+	s->bytes = s->beside = 0;
 	while (dir != NULL && (e = readdir(dir)) != NULL) {
 		SCOPED_TEXT char *path = path_join(s->dir, e->d_name);
 		const char *kind;
@@ -113,7 +122,7 @@ static void sweep_files(struct stream *s)
 		if (e->d_name[0] == '.' && strncmp(e->d_name, ".new-", 5) != 0)
 			continue;
 		if (stream_parse_name(&first, &kind, e->d_name) && has_segment(s, first))
-			s->bytes += stream_file_size(path);
+			count_file(s, path, kind);
 		else
 			(void)unlink(path);
 	}

@@ -32,10 +32,11 @@ struct stream {
 	char *dir;
 	uint64_t *firsts; /* number of each segment's first record; ascending, never empty */
 	size_t count;
-	int fd;         /* the last segment */
-	uint64_t end;   /* its size up to here is good */
-	uint64_t next;  /* the number of the next record */
-	uint64_t bytes; /* of all files in the folder */
+	int fd;          /* the last segment */
+	uint64_t end;    /* its size up to here is good */
+	uint64_t next;   /* the number of the next record */
+	uint64_t bytes;  /* of all files in the folder … */
+	uint64_t beside; /* … and of those among them that are no segments */
 };
 
 /* Open the stream in the folder `dir`; an absent one is made, and begins with number 1. Files that

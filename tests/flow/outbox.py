@@ -62,9 +62,11 @@ def _(t):
     refused = client("run", package, "tool", check=False, timeout=PATIENCE_S).want(5)
     need("PW-OUTBOX-FULL" in refused.err, "no code", refused.err)
     need(not ran.exists(), "a run that could not be told of")
+    size = sum(p.stat().st_size for p in (client.state / "outbox").rglob("*") if p.is_file())
+    need(size <= (64 + 16 + 1 + 16) << 20, "the outbox, with its envelopes and what is done, is too large", size)
     inbox.unlink()
     (t.dir / "away").rename(inbox)
-    for _ in range(5):
+    for _ in range(12):  # a fourth of it at a time, and its receipt with the next sync
         client("sync", timeout=PATIENCE_S)
         for _ in range(20):  # 8 MiB of a client in one sweep
             site("intake", timeout=PATIENCE_S)

@@ -123,7 +123,8 @@ struct site {
 	size_t largest;
 	int inventories;
 	bool chain_is_lost;
-	bool again; /* names are others than before */
+	bool again;    /* names are others than before */
+	bool is_bulky; /* envelopes are as large as they may be */
 };
 
 /* Stands for the chain of the records up to this number. */
@@ -139,6 +140,8 @@ static enum outbox_receipt receive(struct outbox *ob, uint64_t high)
 
 	return outbox_apply_receipt(ob, high, chain, &err);
 }
+
+static const uint8_t bulk[1u << 20];
 
 static bool seal(struct outbox_sealed *out, const char *stream, uint64_t first, const char *chain,
 		 const json_t *records, void *ctx, struct err *err)
@@ -169,7 +172,9 @@ static bool seal(struct outbox_sealed *out, const char *stream, uint64_t first, 
 		*slot = n;
 		site->inventories += strcmp(jsondoc_text(record, "kind"), "inventory") == 0;
 	}
-	return newfile_write(out->file, 0600, span_of_text(out->name), err);
+	return newfile_write(out->file, 0600,
+			     site->is_bulky ? span_of(bulk, sizeof(bulk)) : span_of_text(out->name),
+			     err);
 }
 
 static size_t due_count(const struct outbox *ob, int64_t now_s)
@@ -320,6 +325,38 @@ static void large_records_never_share_a_segment(void **state)
 	jsondoc_set_text(too_large, "b", text);
 	assert_int_equal(outbox_append(ob, too_large, NULL, &err), OUTBOX_FAULT);
 	assert_int_equal(err.code, ERR_LIMIT);
+}
+
+static void append_large(struct outbox *ob, int n)
+{
+	SCOPED_TEXT char *text = alloc_zeroed(998u << 10, 1);
+	json_auto_t *record = numbered(n);
+	struct err err;
+
+	memset(text, 'x', (998u << 10) - 1);
+	jsondoc_set_text(record, "text", text);
+	assert_int_equal(outbox_append(ob, record, NULL, &err), OUTBOX_KEPT);
+}
+
+static void envelopes_take_a_fourth_of_the_room(void **state)
+{
+	struct site site = { .dir = *state, .is_bulky = true };
+	SCOPED(outbox) struct outbox *ob = NULL;
+	struct err err;
+
+	assert_done(outbox_open(&ob, *state, STREAM_A, 16u << 20, 1000, &err), &err);
+	for (int n = 1; n <= 10; n++)
+		append_large(ob, n);
+	for (uint64_t covered = 0; covered < 10; covered += due_count(ob, NOW)) {
+		if (covered > 0) {
+			send_all(ob, NOW);
+			assert_int_equal(receive(ob, covered), OUTBOX_COVERED);
+		}
+		assert_done(outbox_seal(ob, seal, &site, &err), &err);
+		assert_int_equal(due_count(ob, NOW), MIN_OF(10 - covered, (uint64_t)4));
+		assert_in_range(outbox_bytes(ob), 1, (10 - covered + 4) << 20);
+	}
+	assert_int_equal(site.have[10], 11);
 }
 
 static char *uid_of_newest(const struct outbox *ob)
@@ -736,8 +773,8 @@ static void a_kill_loses_no_acknowledged_record(void **state)
 
 TESTING_MAIN(CASE(records_keep_their_numbers), CASE(a_known_key_is_not_added_again),
 	     CASE(a_record_torn_at_any_byte_goes), CASE(envelopes_are_small_and_stable),
-	     CASE(large_records_never_share_a_segment), CASE(sent_is_not_done),
-	     CASE(a_record_keeps_its_own_id_in_a_new_stream),
+	     CASE(large_records_never_share_a_segment), CASE(envelopes_take_a_fourth_of_the_room),
+	     CASE(sent_is_not_done), CASE(a_record_keeps_its_own_id_in_a_new_stream),
 	     CASE(a_receipt_for_a_clones_record_forgets_nothing),
 	     CASE(what_is_spoiled_is_sealed_again), CASE(without_its_chain_nothing_is_forgotten),
 	     CASE(only_what_is_covered_is_forgotten),
