@@ -67,6 +67,7 @@ enum option_id {
 	OPTION_WORKER_USER,
 	OPTION_PACKAGE,
 	OPTION_VERSION,
+	OPTION_MANIFEST,
 	OPTION_AT,
 	OPTION_ADVERTISEMENT,
 	OPTION_PROGRAM,
@@ -87,6 +88,7 @@ static const struct option long_options[] = {
 	{ "worker-user", required_argument, NULL, OPTION_WORKER_USER },
 	{ "package", required_argument, NULL, OPTION_PACKAGE },
 	{ "version", required_argument, NULL, OPTION_VERSION },
+	{ "manifest", required_argument, NULL, OPTION_MANIFEST },
 	{ "at", required_argument, NULL, OPTION_AT },
 	{ "advertisement", required_argument, NULL, OPTION_ADVERTISEMENT },
 	{ "program", required_argument, NULL, OPTION_PROGRAM },
@@ -148,6 +150,9 @@ static bool take_option(struct serve *s, const char **state, int id, struct err 
 		if (!take_number(&number, UINT32_MAX, err))
 			return false;
 		s->request.version = (int64_t)number;
+		return true;
+	case OPTION_MANIFEST:
+		s->request.manifest = optarg;
 		return true;
 	case OPTION_AT:
 		s->request.at = optarg;
@@ -525,6 +530,7 @@ static bool serve(struct serve *s, bool has_token, struct err *err)
 		.job = &s->job,
 		.package = s->request.package,
 		.version = s->request.version,
+		.manifest = s->request.manifest,
 		.advertisement = s->request.advertisement,
 		.program = s->request.program,
 	};

@@ -26,6 +26,7 @@ struct mountfeed_params {
 			  * (lease.h), or one of its own; its caller's ways count */
 	const char *package;
 	int64_t version;                     /* 0: the newest */
+	const char *manifest;                /* hash that it must have; NULL: as the worker says */
 	const char *advertisement, *program; /* for records; NULL: none */
 };
 

@@ -58,6 +58,7 @@ static void put_request(struct arguments *a, const struct mountpoint_request *r)
 	put(a, "--package", r->package);
 	put(a, "--version", a->version);
 	put(a, "--at", r->at);
+	put(a, "--manifest", r->manifest);
 	put(a, "--advertisement", r->advertisement);
 	put(a, "--program", r->program);
 	if (r->keeps)

@@ -25,6 +25,7 @@ struct mountpoint_request {
 	const char *package;
 	int64_t version;                     /* 0: the newest that any DP holds */
 	const char *at;                      /* absolute; NULL: a place of our own choosing */
+	const char *manifest;                /* hash, as it is signed; NULL: the worker says it */
 	const char *advertisement, *program; /* whom it is for; NULL: a command */
 	bool keeps;                          /* made anew by the agent until it is unmounted */
 	int fuse; /* descriptor of a mount that `user` has made and that is to be served; 0: none */

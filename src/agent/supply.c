@@ -141,6 +141,7 @@ static bool hold_mount(int *pin_out, char **path_out, const struct supply *s, si
 		.package = jsondoc_text(row, "package"),
 		.version = jsondoc_int(row, "version", 0),
 		.at = mount[0] == '/' ? mount : NULL,
+		.manifest = jsondoc_text(row, "manifest"),
 		.advertisement = jsondoc_text(row, "advertisement"),
 		.program = jsondoc_text(row, "program"),
 		.keeps = jsondoc_flag(row, "keep", false),
