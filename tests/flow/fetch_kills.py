@@ -29,23 +29,28 @@ class Watcher(threading.Thread):
         super().__init__(daemon=True)
         self.store, self.trees, self.done, self.looks, self.faults = store, trees, False, 0, []
 
+    def look(self):
+        for number, want in self.trees.items():
+            tree = self.store / number
+            with contextlib.suppress(OSError):
+                info = tree.stat()
+                got = {p.name: p.stat().st_size for p in tree.iterdir()}
+                whole = got.keys() == want.keys() and all((tree / n).read_bytes() == data for n, data in want.items())
+                if tree.stat().st_ino == info.st_ino:
+                    self.looks += 1
+                    if not whole:
+                        self.faults.append((number, got))
+
     def run(self):
         while not self.done:
-            for number, want in self.trees.items():
-                tree = self.store / number / "tree"
-                with contextlib.suppress(OSError):
-                    info = tree.stat()
-                    got = {p.name: p.stat().st_size for p in tree.iterdir()}
-                    whole = all((tree / n).read_bytes() == data for n, data in want.items())
-                    if tree.stat().st_ino == info.st_ino:
-                        self.looks += 1
-                        if not whole or got.keys() != want.keys():
-                            self.faults.append((number, got))
+            self.look()
             time.sleep(0.005)
 
     def finish(self):
         self.done = True
         self.join()
+        self.look()
+        need(self.looks, "the watcher saw nothing")
         need(not self.faults, "a tree that was not whole stood in the store", self.faults[:3])
         return self.looks
 
