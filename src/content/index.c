@@ -109,6 +109,11 @@ static int compare_delta_places(const void *a, const void *b)
 	return compare_deltas(a, b);
 }
 
+void index_drop_deltas(struct index *idx)
+{
+	idx->delta_count = 0;
+}
+
 void index_set_delta(struct index *idx, const struct index_delta *delta)
 {
 	uint32_t kept = 0;

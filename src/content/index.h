@@ -90,6 +90,9 @@ void index_add_delta(struct index *idx, const struct index_delta *delta);
  * was read. */
 void index_set_delta(struct index *idx, const struct index_delta *delta);
 
+/* Forget all patches and streams. */
+void index_drop_deltas(struct index *idx);
+
 /* Append the file bytes to `out`. Packs must have been added in ascending order of their digests.
  */
 bool index_write(struct buf *out, const struct index *idx, struct err *err) MUST_USE;

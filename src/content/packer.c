@@ -422,8 +422,8 @@ bool packer_run(struct packer_result *out, const struct packer_options *options,
 	       finish(out, &p, &lib, err);
 }
 
-bool packer_repeat(char *name_out, const char *library, const char *package, uint32_t version,
-		   const char *earlier_index, struct err *err)
+bool packer_repeat(struct packer_repeated *out, const char *library, const char *package,
+		   uint32_t version, const char *earlier_index, struct err *err)
 {
 	SCOPED(library) struct library lib = LIBRARY_EMPTY;
 	SCOPED(index) struct index *idx = NULL;
@@ -440,5 +440,11 @@ bool packer_repeat(char *name_out, const char *library, const char *package, uin
 			return err_set(err, ERR_NOT_FOUND,
 				       "pack %s of %s is no longer in the library", name, package);
 	}
-	return library_add_index(name_out, &lib, version, buf_span(&bytes), err);
+	/* Patches and streams are files of the version that they were made for. */
+	index_drop_deltas(idx);
+	buf_clear(&bytes);
+	if (!index_write(&bytes, idx, err))
+		return false;
+	out->index_size = bytes.size;
+	return library_add_index(out->index_name, &lib, version, buf_span(&bytes), err);
 }

@@ -93,12 +93,17 @@ SCOPED_RELEASE(packer_result);
 bool packer_run(struct packer_result *out, const struct packer_options *options, struct err *err)
 	MUST_USE;
 
+struct packer_repeated {
+	char index_name[INDEX_NAME_MAX];
+	uint64_t index_size;
+};
+
 /*
- * Make version `version` from an earlier one by its index, for a rollback: the same bytes under a
- * new name. The manifest is the earlier one's. `name_out` has room for INDEX_NAME_MAX.
+ * Make version `version` from an earlier one by its index, for a rollback: the same packs under a
+ * new name, without patches and streams. The manifest is the earlier one's.
  * ERR_NOT_FOUND where the index or one of its packs is no longer in the library.
  */
-bool packer_repeat(char *name_out, const char *library, const char *package, uint32_t version,
-		   const char *earlier_index, struct err *err) MUST_USE;
+bool packer_repeat(struct packer_repeated *out, const char *library, const char *package,
+		   uint32_t version, const char *earlier_index, struct err *err) MUST_USE;
 
 #endif

@@ -287,14 +287,15 @@ static bool roll_back(struct release_result *out, struct site *site, const char 
 		      struct package_release *old, int64_t version, struct err *err)
 {
 	SCOPED_TEXT char *library = site_library(site);
-	char index[INDEX_NAME_MAX];
+	struct packer_repeated made;
 
 	if (!release_drop_indexes(site, id, err) ||
-	    !packer_repeat(index, library, id, (uint32_t)version, old->index_name, err) ||
+	    !packer_repeat(&made, library, id, (uint32_t)version, old->index_name, err) ||
 	    !copy_manifest(site, id, old->version, version, err))
 		return false;
 	free(old->index_name);
-	old->index_name = alloc_text(index);
+	old->index_name = alloc_text(made.index_name);
+	old->index_size = (int64_t)made.index_size;
 	old->version = version;
 	old->bytes_new = 0;
 	return record_version(out, site, id, NULL, old, err);

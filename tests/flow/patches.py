@@ -93,6 +93,24 @@ def _(t):
     equal(site.json("explain", "--client", client.id, "--package", package)["because"], decision["because"], "at the site")
 
 
+@case("a rollback needs none of the patches that its version had")
+def _(t):
+    site, package = patched_site(t)
+    update(t, site, package, 3)
+    before = patches_on(t.dir / "dp1", package)
+    need(any(name.startswith("none-1-") for name in before), "version 1 has no stream", before)
+    site("package", "rollback", package, "--to", "1")
+    site("package", "distribute", package, "--all", "--no-patches")
+    site("publish")
+    put_program(t.dir / "source", 0)
+    client = t.client().enroll(site, f"file://{t.dir}/cap1")
+    got = client.json("fetch", package, "-o", t.dir / "out")
+    equal((got["version"], got["how"]), (3, "ranges"), "how it came")
+    same_tree(t.dir / "source", t.dir / "out")
+    site("package", "distribute", package, "--all")
+    need(any(name.startswith("none-3-") for name in patches_on(t.dir / "dp1", package)), "version 3 got no stream")
+
+
 @case("patches start from the last versions only, and are there on every DP")
 def _(t):
     site, package = patched_site(t, dps=2)

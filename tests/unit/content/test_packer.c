@@ -13,6 +13,7 @@
 #include "common/alloc.h"
 #include "common/path.h"
 #include "common/random.h"
+#include "content/deltamake.h"
 #include "content/frame.h"
 #include "content/library.h"
 #include "content/manifest.h"
@@ -331,7 +332,7 @@ static void an_old_version_comes_back_without_packs(void **state UNUSED)
 	SCOPED(packer_result) struct packer_result a;
 	SCOPED(packer_result) struct packer_result b;
 	SCOPED(packer_result) struct packer_result c;
-	char name[INDEX_NAME_MAX];
+	struct packer_repeated d;
 	struct err err;
 
 	put_noise("src/file", 1000000, 1);
@@ -346,23 +347,44 @@ static void an_old_version_comes_back_without_packs(void **state UNUSED)
 	assert_true(digest_equal(&a.identity, &c.identity));
 	check_content(&c);
 	/* … and by its index. */
-	assert_done(packer_repeat(name, "lib", PACKAGE, 4, a.index_name, &err), &err);
-	assert_true(strncmp(name, "4-", 2) == 0);
-	assert_string_equal(name + 2, a.index_name + 2);
+	assert_done(packer_repeat(&d, "lib", PACKAGE, 4, a.index_name, &err), &err);
+	assert_true(strncmp(d.index_name, "4-", 2) == 0);
+	assert_string_equal(d.index_name + 2, a.index_name + 2);
+	assert_int_equal(d.index_size, a.index_size);
+}
+
+/* They are named by their version: the new one has none of those names. */
+static void an_old_version_comes_back_without_its_patches(void **state UNUSED)
+{
+	const struct index_delta deltas[] = { { .kind = INDEX_STREAM, .size = 10 },
+					      { .kind = INDEX_PATCH, .from = 1, .size = 10 } };
+	SCOPED(packer_result) struct packer_result a;
+	struct packer_repeated d;
+	char listed[INDEX_NAME_MAX];
+	struct err err;
+
+	put_noise("src/file", 1000000, 1);
+	run(&a, 2);
+	assert_done(deltamake_list(listed, "lib", PACKAGE, a.index_name, deltas, COUNT_OF(deltas),
+				   &err),
+		    &err);
+	assert_string_not_equal(listed, a.index_name);
+	assert_done(packer_repeat(&d, "lib", PACKAGE, 3, listed, &err), &err);
+	assert_string_equal(d.index_name + 2, a.index_name + 2);
 }
 
 static void an_old_version_whose_packs_are_gone_is_not_found(void **state UNUSED)
 {
 	SCOPED(packer_result) struct packer_result r;
-	char name[INDEX_NAME_MAX];
+	struct packer_repeated d;
 	struct err err;
 
 	put_noise("src/file", 1000, 1);
 	run(&r, 1);
 	assert_true(path_remove_tree("lib/" PACKAGE "/packs", &err));
-	assert_false(packer_repeat(name, "lib", PACKAGE, 2, r.index_name, &err));
+	assert_false(packer_repeat(&d, "lib", PACKAGE, 2, r.index_name, &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
-	assert_false(packer_repeat(name, "lib", PACKAGE, 2, "7-00", &err));
+	assert_false(packer_repeat(&d, "lib", PACKAGE, 2, "7-00", &err));
 	packer_result_release(&r);
 	/* A lost pack is made again, not relied on. */
 	run(&r, 2);
@@ -619,6 +641,7 @@ TESTING_MAIN(CASE(a_tree_comes_back_as_it_was), CASE(the_same_tree_gives_the_sam
 	     CASE(unchanged_content_makes_no_version), CASE(an_insertion_costs_little),
 	     CASE(same_and_renamed_files_cost_nothing), CASE(files_of_one_size_are_not_confused),
 	     CASE(an_old_version_comes_back_without_packs),
+	     CASE(an_old_version_comes_back_without_its_patches),
 	     CASE(an_old_version_whose_packs_are_gone_is_not_found),
 	     CASE(one_empty_file_is_a_package), CASE(a_sparse_file_costs_almost_nothing),
 	     CASE(large_content_is_spread_over_packs), CASE(a_version_without_an_index_is_swept),
