@@ -385,6 +385,12 @@ static bool commit(struct demand *d, struct err *err)
 	return true;
 }
 
+/* It was built, and the keeper is at it, or did not come to its end. */
+static bool is_taken(const struct demand *d)
+{
+	return store_part(d->store) == STORE_BUILDER && store_is_taken(d->store, &d->id);
+}
+
 /* True with no assembly open: everything is here, or built, or waits for room. */
 static bool begin_assembly(struct demand *d, struct err *err)
 {
@@ -393,8 +399,7 @@ static bool begin_assembly(struct demand *d, struct err *err)
 	d->leaves_room = false;
 	if (mends)
 		close_assembly(d);
-	d->leaves_take = d->assemble == NULL && store_part(d->store) == STORE_BUILDER &&
-			 store_is_taken(d->store, &d->id);
+	d->leaves_take = d->assemble == NULL && is_taken(d);
 	if (d->leaves_take)
 		return true;
 	if (d->assemble != NULL || (is_here(d) && !mends))
@@ -404,7 +409,8 @@ static bool begin_assembly(struct demand *d, struct err *err)
 	if (!store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
 		return false;
 	/* Another command may have finished the same version while this one waited. */
-	if (is_here(d) && !mends) {
+	d->leaves_take = is_taken(d);
+	if ((is_here(d) && !mends) || d->leaves_take) {
 		close_assembly(d);
 		return true;
 	}

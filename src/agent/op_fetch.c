@@ -516,10 +516,17 @@ static json_t *ask_for_room(const struct fetch *f)
 	return result;
 }
 
+/* It was built, and the keeper is at it, or did not come to its end. */
+static bool is_taken(const struct fetch *f)
+{
+	return store_part(f->store) == STORE_BUILDER && store_is_taken(f->store, &f->id);
+}
+
 /* Another command may have finished the same version while this one waited for the lock. */
 static bool build(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
 {
-	if (is_here(f) && !mends)
+	f->leaves_take = is_taken(f);
+	if ((is_here(f) && !mends) || f->leaves_take)
 		return true;
 	if (store_part(f->store) == STORE_ALL && store_stands(f->store, &f->id) &&
 	    !store_reopen(f->store, &f->id, err))
@@ -545,8 +552,7 @@ static bool have_it(json_t **result_out, struct fetch *f, struct err *err)
 
 	if (!open_version(f, err))
 		return false;
-	/* It was built, and the keeper did not come to its end. */
-	f->leaves_take = store_part(f->store) == STORE_BUILDER && store_is_taken(f->store, &f->id);
+	f->leaves_take = is_taken(f);
 	if ((is_here(f) && !mends) || f->leaves_take) {
 		*result_out = new_result(f, &stats, began_ms);
 		return true;

@@ -64,10 +64,10 @@ bool store_take_begin(int *lock_out, struct store *store, const struct store_id 
 	SCOPED_FD int builders = -1;
 
 	assert(store->part == STORE_KEEPER);
-	if (!store_lock(&builders, store, id, wait_ms, err) ||
-	    !lock_taking(lock_out, store, id, wait_ms, err))
+	/* In this order: whoever is between begin and end needs the builder's lock once more. */
+	if (!lock_taking(lock_out, store, id, wait_ms, err))
 		return false;
-	if (move_in(store, id, err))
+	if (store_lock(&builders, store, id, wait_ms, err) && move_in(store, id, err))
 		return true;
 	path_close_fd(lock_out);
 	return false;
@@ -83,7 +83,7 @@ bool store_take_end(struct store *store, const struct store_id *id, struct span 
 
 	/* Nobody may be in what it replaces. The file is made anew: the one there may be held open.
 	 */
-	return store_lock(&unused, store, id, FREE_WAIT_MS, err) &&
+	return (!store_stands(store, id) || store_lock(&unused, store, id, FREE_WAIT_MS, err)) &&
 	       newfile_write(file, 0644, manifest, err) && store_work_discard(store, tree, err) &&
 	       store_work_show(store, id, taking, bytes, err);
 }

@@ -214,4 +214,22 @@ def _(t):
     equal(len(workers), 1, "workers")
 
 
+@case("eight fetches of one version at once all end with it, with an agent and without")
+def _(t):
+    site = t.site()
+    cap = site.folder_cap()
+    site.folder_dp("dp1")
+    source = make_tree(t.dir / "source", files=60, size=700000)
+    package = site.package("tool", source)
+    site("publish")
+    for name in ("alone", "served"):
+        client = t.client(name).join(site, cap)
+        client("sync")
+        if name == "served":
+            client.agent()
+        at_once = [t.spawn(program("packway"), "--state", client.state, "fetch", package, env=client.env) for _ in range(8)]
+        equal([p.wait(120) for p in at_once], [0] * 8, f"the fetches of {name}")
+        same_tree(source, client.state / "store" / package / "1")
+
+
 main()
