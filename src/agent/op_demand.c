@@ -19,7 +19,6 @@
 #include "common/alloc.h"
 #include "common/digest.h"
 #include "common/log.h"
-#include "common/message.h"
 #include "common/path.h"
 #include "common/text.h"
 #include "content/assemble.h"
@@ -68,14 +67,7 @@ struct demand {
 
 static void tell(struct demand *d, enum message_id id, json_t *text, json_t *data)
 {
-	const struct message_about about = {
-		.advertisement = jsondoc_text(d->request, "advertisement"),
-		.package = d->view.package.id,
-		.version = d->view.version->version,
-		.program = jsondoc_text(d->request, "program"),
-	};
-
-	worker_record(d->w, message_new(id, clock_wall_s(d->w->clock), &about, text, data));
+	packageview_tell(&d->view, d->w, d->request, id, text, data);
 }
 
 static void tell_server_fault(struct demand *d, enum nal_class class, const struct err *why)
@@ -381,14 +373,8 @@ static bool commit(struct demand *d, struct err *err)
 	tell(d, MESSAGE_FETCHED,
 	     json_sprintf("read %s of content by a mount, with %s over the network", content,
 			  network),
-	     json_object());
+	     NULL);
 	return true;
-}
-
-/* It was built, and the keeper is at it, or did not come to its end. */
-static bool is_taken(const struct demand *d)
-{
-	return store_part(d->store) == STORE_BUILDER && store_is_taken(d->store, &d->id);
 }
 
 /* True with no assembly open: everything is here, or built, or waits for room. */
@@ -399,7 +385,7 @@ static bool begin_assembly(struct demand *d, struct err *err)
 	d->leaves_room = false;
 	if (mends)
 		close_assembly(d);
-	d->leaves_take = d->assemble == NULL && is_taken(d);
+	d->leaves_take = d->assemble == NULL && store_is_taken(d->store, &d->id);
 	if (d->leaves_take)
 		return true;
 	if (d->assemble != NULL || (is_here(d) && !mends))
@@ -409,7 +395,7 @@ static bool begin_assembly(struct demand *d, struct err *err)
 	if (!store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
 		return false;
 	/* Another command may have finished the same version while this one waited. */
-	d->leaves_take = is_taken(d);
+	d->leaves_take = store_is_taken(d->store, &d->id);
 	if ((is_here(d) && !mends) || d->leaves_take) {
 		close_assembly(d);
 		return true;

@@ -15,7 +15,6 @@
 #include "common/alloc.h"
 #include "common/digest.h"
 #include "common/log.h"
-#include "common/message.h"
 #include "common/path.h"
 #include "common/text.h"
 #include "content/assemble.h"
@@ -47,14 +46,7 @@ struct fetch {
 
 static void tell(struct fetch *f, enum message_id id, json_t *text, json_t *data)
 {
-	const struct message_about about = {
-		.advertisement = jsondoc_text(f->request, "advertisement"),
-		.package = f->view.package.id,
-		.version = f->view.version->version,
-		.program = jsondoc_text(f->request, "program"),
-	};
-
-	worker_record(f->w, message_new(id, clock_wall_s(f->w->clock), &about, text, data));
+	packageview_tell(&f->view, f->w, f->request, id, text, data);
 }
 
 /* Worth an admin's look: the server does not hold what the site validated there. */
@@ -516,16 +508,10 @@ static json_t *ask_for_room(const struct fetch *f)
 	return result;
 }
 
-/* It was built, and the keeper is at it, or did not come to its end. */
-static bool is_taken(const struct fetch *f)
-{
-	return store_part(f->store) == STORE_BUILDER && store_is_taken(f->store, &f->id);
-}
-
 /* Another command may have finished the same version while this one waited for the lock. */
 static bool build(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
 {
-	f->leaves_take = is_taken(f);
+	f->leaves_take = store_is_taken(f->store, &f->id);
 	if ((is_here(f) && !mends) || f->leaves_take)
 		return true;
 	if (store_part(f->store) == STORE_ALL && store_stands(f->store, &f->id) &&
@@ -552,7 +538,7 @@ static bool have_it(json_t **result_out, struct fetch *f, struct err *err)
 
 	if (!open_version(f, err))
 		return false;
-	f->leaves_take = is_taken(f);
+	f->leaves_take = store_is_taken(f->store, &f->id);
 	if ((is_here(f) && !mends) || f->leaves_take) {
 		*result_out = new_result(f, &stats, began_ms);
 		return true;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/covered.h"
+#include "agent/history.h"
 #include "agent/sidecar.h"
 #include "agent/stream.h"
 #include "common/alloc.h"
@@ -569,38 +570,6 @@ uint64_t outbox_first_unsealed(const struct outbox *ob)
 	return first_unsealed(&ob->stream);
 }
 
-static int compare_age(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int is_segment_file(const struct dirent *e)
-{
-	return strstr(e->d_name, ".log") != NULL;
-}
-
-static char *done_dir(const struct outbox *ob)
-{
-	return path_join(ob->dir, "done");
-}
-
-/* Names in done/ begin with the time, so that sorted means oldest first. */
-static void prune_done(const char *dir)
-{
-	struct dirent **names;
-	int count = scandir(dir, &names, is_segment_file, compare_age);
-
-	for (int i = 0; i < count; i++) {
-		SCOPED_TEXT char *path = path_join(dir, names[i]->d_name);
-
-		if (i < count - OUTBOX_HISTORY_MAX)
-			(void)unlink(path);
-		free(names[i]);
-	}
-	if (count >= 0)
-		free(names);
-}
-
 /* The log leaves first: without it the rest is a left-over that the next opening sweeps. */
 static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
 {
@@ -608,19 +577,11 @@ static bool forget_segment(struct outbox *ob, size_t i, struct err *err)
 	SCOPED_TEXT char *log = stream_file(s, s->firsts[i], "log");
 	SCOPED_TEXT char *envelope = stream_file(s, s->firsts[i], "env");
 	SCOPED_TEXT char *side = stream_file(s, s->firsts[i], "json");
-	SCOPED_TEXT char *dir = done_dir(ob);
-	SCOPED_TEXT char *kept = NULL;
 	uint64_t beside = stream_file_size(envelope) + stream_file_size(side);
 	uint64_t freed = stream_file_size(log) + beside;
-	struct stat st;
 
-	if (!path_make_dirs(dir, STREAM_FOLDER_MODE, err))
+	if (!history_keep(ob->dir, log, ob->id, s->firsts[i], err))
 		return false;
-	kept = alloc_printf("%s/%012lld-%s-%016" PRIx64 ".log", dir,
-			    stat(log, &st) == 0 ? (long long)st.st_mtime : 0LL, ob->id,
-			    s->firsts[i]);
-	if (rename(log, kept) != 0)
-		return err_sys(err, ERR_IO, errno, "segment %s", log);
 	(void)unlink(envelope);
 	(void)unlink(side);
 	s->bytes -= MIN_OF(freed, s->bytes);
@@ -658,7 +619,6 @@ static bool forget_segments(struct outbox *ob, size_t last, const char *chain, s
 enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const char *chain,
 					 struct err *err)
 {
-	SCOPED_TEXT char *dir = done_dir(ob);
 	const struct stream *s = &ob->stream;
 	size_t i = s->count;
 
@@ -673,7 +633,7 @@ enum outbox_receipt outbox_apply_receipt(struct outbox *ob, uint64_t high, const
 		return OUTBOX_AHEAD;
 	if (!forget_segments(ob, i - 1, chain, err))
 		return OUTBOX_RECEIPT_FAULT;
-	prune_done(dir);
+	history_prune(ob->dir);
 	return OUTBOX_COVERED;
 }
 
@@ -734,56 +694,6 @@ bool outbox_new_stream(struct outbox *ob, const char *stream, struct err *err)
 
 /* Looking back. */
 
-static void put_recent(json_t *to, struct span bytes, const char *stream, uint64_t first)
-{
-	struct segment_record record;
-
-	for (; segment_take(&bytes, &record, first); first++) {
-		json_t *doc = NULL;
-		struct err err;
-
-		if (!jsondoc_read(&doc, record.json, &err) || !json_is_object(doc)) {
-			json_decref(doc);
-			continue;
-		}
-		jsondoc_set_text(doc, "stream", stream);
-		jsondoc_set_int(doc, "sequence", (int64_t)record.sequence);
-		json_array_append_new(to, doc);
-	}
-}
-
-/* "TIME-STREAM-FIRST.log" */
-static void put_done_file(json_t *to, const char *dir, const char *name)
-{
-	SCOPED_TEXT char *path = path_join(dir, name);
-	SCOPED(buf) struct buf bytes = { 0 };
-	const char *dash = strchr(name, '-'), *kind;
-	char stream[STREAM_ID_SIZE];
-	uint64_t first;
-	struct err err;
-
-	if (dash == NULL || strlen(dash) < 2 + STREAM_ID_SIZE ||
-	    !stream_parse_name(&first, &kind, dash + 1 + STREAM_ID_SIZE) ||
-	    !path_read(&bytes, path, STREAM_SEGMENT_FILE_MAX, &err))
-		return;
-	snprintf(stream, sizeof(stream), "%.32s", dash + 1);
-	put_recent(to, buf_span(&bytes), stream, first);
-}
-
-static void put_done(json_t *to, const struct outbox *ob)
-{
-	SCOPED_TEXT char *dir = done_dir(ob);
-	struct dirent **names;
-	int count = scandir(dir, &names, is_segment_file, compare_age);
-
-	for (int i = 0; i < count; i++) {
-		put_done_file(to, dir, names[i]->d_name);
-		free(names[i]);
-	}
-	if (count >= 0)
-		free(names);
-}
-
 bool outbox_recent(json_t **out, const struct outbox *ob, size_t max, struct err *err)
 {
 	const struct stream *s = &ob->stream;
@@ -795,11 +705,11 @@ bool outbox_recent(json_t **out, const struct outbox *ob, size_t max, struct err
 	while (from > 0 && s->next - s->firsts[from - 1] < max)
 		from--;
 	if (from == 0)
-		put_done(all, ob);
+		history_list(all, ob->dir);
 	for (size_t i = from > 0 ? from - 1 : 0; i < s->count; i++) {
 		if (!stream_read_segment(&bytes, s, i, err))
 			return false;
-		put_recent(all, buf_span(&bytes), ob->id, s->firsts[i]);
+		history_put_segment(all, buf_span(&bytes), ob->id, s->firsts[i]);
 	}
 	while (json_array_size(all) > max)
 		json_array_remove(all, 0);

@@ -30,7 +30,6 @@
 #define OUTBOX_KEY_MAX     127
 #define OUTBOX_UID_BYTES   16
 #define OUTBOX_SEALED_MAX  64 /* sealed segments without a receipt */
-#define OUTBOX_HISTORY_MAX 16 /* covered segments that are kept to look at */
 
 struct outbox;
 

@@ -133,3 +133,16 @@ bool packageview_manifest(struct buf *out, const struct packageview *v, struct w
 		return false;
 	return is_right(v, buf_span(out), err);
 }
+
+void packageview_tell(const struct packageview *v, struct worker *w, const json_t *request,
+		      enum message_id id, json_t *text, json_t *data)
+{
+	const struct message_about about = {
+		.advertisement = jsondoc_text(request, "advertisement"),
+		.package = v->package.id,
+		.version = v->version->version,
+		.program = jsondoc_text(request, "program"),
+	};
+
+	worker_record(w, message_new(id, clock_wall_s(w->clock), &about, text, data));
+}

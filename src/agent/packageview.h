@@ -11,6 +11,7 @@
 #include "agent/worker.h"
 #include "common/error.h"
 #include "common/macros.h"
+#include "common/message.h"
 #include "policy/docs.h"
 
 struct packageview {
@@ -34,5 +35,10 @@ SCOPED_RELEASE(packageview);
 /* The manifest's bytes, verified; from a CAP if it is not here. */
 bool packageview_manifest(struct buf *out, const struct packageview *v, struct worker *w,
 			  struct err *err) MUST_USE;
+
+/* Record what happens to this version, for the advertisement and program that `request` names; text
+ * and data are taken over, and data may be NULL. */
+void packageview_tell(const struct packageview *v, struct worker *w, const json_t *request,
+		      enum message_id id, json_t *text, json_t *data);
 
 #endif

@@ -13,6 +13,7 @@
 #include "common/digest.h"
 #include "common/path.h"
 #include "content/chunker.h"
+#include "content/takeover.h"
 #include "content/tree.h"
 
 #define COMPARE_PIECE (256u << 10)
@@ -81,12 +82,6 @@ static mode_t type_bits(const struct manifest_entry *e)
 	return bits[e->type];
 }
 
-/* As takeover.h leaves it: nobody else may write. */
-static bool is_kept(const struct stat *st, const struct manifest_entry *e)
-{
-	return (st->st_mode & 07777) == (e->mode & (mode_t)~S_IWOTH);
-}
-
 /* What can be told without reading the file. */
 static enum check_kind look_at(const struct tree *t, const struct manifest_entry *e)
 {
@@ -103,7 +98,9 @@ static enum check_kind look_at(const struct tree *t, const struct manifest_entry
 		return compare_target(fd, e);
 	if (e->type == MANIFEST_FILE && (uint64_t)st.st_size != e->size)
 		return CHECK_CHANGED;
-	return (st.st_mode & 07777) == e->mode || is_kept(&st, e) ? CHECK_FINE : CHECK_MODE;
+	return (st.st_mode & 07777) == e->mode || (st.st_mode & 07777) == takeover_mode(e->mode)
+		       ? CHECK_FINE
+		       : CHECK_MODE;
 }
 
 static bool has_its_size(enum check_kind kind)

@@ -219,7 +219,8 @@ bool store_is_taken(const struct store *store, const struct store_id *id)
 {
 	SCOPED_TEXT char *taking = store_taking_path(store, id);
 
-	return path_exists(taking) || (store_stands(store, id) && !store_holds(store, id));
+	return store->part != STORE_ALL &&
+	       (path_exists(taking) || (store_stands(store, id) && !store_holds(store, id)));
 }
 
 bool store_pin(int *fd_out, struct store *store, const struct store_id *id, struct err *err)
@@ -337,11 +338,30 @@ static bool remove_locked(struct store *store, const struct store_id *id, struct
 	return true;
 }
 
+bool store_work_lock_taking(int *fd_out, const struct store *store, const struct store_id *id,
+			    uint32_t wait_ms, struct err *err)
+{
+	SCOPED_TEXT char *path = alloc_printf("%s/lock-%s-%" PRIu32, store->taking, id->package,
+					      id->version);
+
+	return path_lock(fd_out, path, wait_ms, err);
+}
+
+/* Nobody builds, uses or takes it over while both are held. In the order of store_take_begin. */
+static bool lock_wholly(int *taking_out, int *lock_out, struct store *store,
+			const struct store_id *id, struct err *err)
+{
+	return (store->part != STORE_KEEPER ||
+		store_work_lock_taking(taking_out, store, id, 0, err)) &&
+	       store_lock(lock_out, store, id, 0, err);
+}
+
 bool store_remove(struct store *store, const struct store_id *id, struct err *err)
 {
+	SCOPED_FD int taking = -1;
 	SCOPED_FD int lock = -1;
 
-	if (!store_lock(&lock, store, id, 0, err)) {
+	if (!lock_wholly(&taking, &lock, store, id, err)) {
 		if (err->code != ERR_LOCKED)
 			return false;
 		return err_set(err, ERR_IN_USE, "%s version %" PRIu32 " is in use", id->package,
@@ -353,9 +373,10 @@ bool store_remove(struct store *store, const struct store_id *id, struct err *er
 static bool is_in_use(struct store *store, const struct store_id *id)
 {
 	struct err ignored = { 0 };
+	SCOPED_FD int taking = -1;
 	SCOPED_FD int lock = -1;
 
-	return !store_lock(&lock, store, id, 0, &ignored);
+	return !lock_wholly(&taking, &lock, store, id, &ignored);
 }
 
 static void read_record(struct store_item *item, const struct store *store)

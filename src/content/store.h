@@ -130,15 +130,15 @@ bool store_reopen(struct store *store, const struct store_id *id, struct err *er
 /* True if something stands under the version's final name, whosever it is. */
 bool store_stands(const struct store *store, const struct store_id *id);
 
-/* True if a version waits to be taken over (store_take.h): its builder is done with it. */
+/* True if a version waits to be taken over, or is (store_take.h): its builder is done with it. */
 bool store_is_taken(const struct store *store, const struct store_id *id);
 
 /* The folder that a version is taken over in; the caller frees it. */
 char *store_taking_path(const struct store *store, const struct store_id *id) MUST_USE;
 
 /*
- * Remove a version, complete or not. ERR_IN_USE: it is pinned or being built. An absent version
- * is fine.
+ * Remove a version, complete or not. ERR_IN_USE: it is pinned, being built or taken over. An absent
+ * version is fine.
  */
 bool store_remove(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
 

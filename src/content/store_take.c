@@ -48,24 +48,14 @@ static bool move_in(const struct store *store, const struct store_id *id, struct
 		       id->package, id->version);
 }
 
-/* The builder's lock is a file that the builder may replace; this one is not. */
-static bool lock_taking(int *fd_out, const struct store *store, const struct store_id *id,
-			uint32_t wait_ms, struct err *err)
-{
-	SCOPED_TEXT char *path = alloc_printf("%s/lock-%s-%" PRIu32, store->taking, id->package,
-					      id->version);
-
-	return path_lock(fd_out, path, wait_ms, err);
-}
-
 bool store_take_begin(int *lock_out, struct store *store, const struct store_id *id,
 		      uint32_t wait_ms, struct err *err)
 {
 	SCOPED_FD int builders = -1;
 
 	assert(store->part == STORE_KEEPER);
-	/* In this order: whoever is between begin and end needs the builder's lock once more. */
-	if (!lock_taking(lock_out, store, id, wait_ms, err))
+	/* In this order: whoever is between begin and end may need the builder's lock once more. */
+	if (!store_work_lock_taking(lock_out, store, id, wait_ms, err))
 		return false;
 	if (store_lock(&builders, store, id, wait_ms, err) && move_in(store, id, err))
 		return true;
@@ -105,7 +95,7 @@ static void give_back_one(struct store *store, const struct store_id *id)
 	SCOPED_FD int lock = -1;
 	struct err err = { 0 };
 
-	if (!lock_taking(&lock, store, id, 0, &err) || !store_take_back(store, id, &err))
+	if (!store_work_lock_taking(&lock, store, id, 0, &err) || !store_take_back(store, id, &err))
 		log_debug("%s-%" PRIu32 " stays on its way: %s", id->package, id->version, err.why);
 }
 

@@ -24,6 +24,13 @@ struct store_work_items {
 	size_t count;
 };
 
+/*
+ * The keeper's lock of a version: the builder's is a file that the builder may replace, this one is
+ * not. Who needs both takes this one first.
+ */
+bool store_work_lock_taking(int *fd_out, const struct store *store, const struct store_id *id,
+			    uint32_t wait_ms, struct err *err) MUST_USE;
+
 bool store_work_move(const char *from, const char *to, struct err *err) MUST_USE;
 
 /* Out of sight by one rename, then deleted at leisure; a kill in between leaves it to the sweep. */

@@ -53,11 +53,6 @@ static bool own(int fd, mode_t mode)
 	return fchown(fd, geteuid(), getegid()) == 0 && drop_lists(fd) && fchmod(fd, mode) == 0;
 }
 
-static mode_t kept_mode(const struct manifest_entry *e)
-{
-	return e->mode & (mode_t)~S_IWOTH;
-}
-
 /* True if nobody has it open for writing. Else EAGAIN: somebody has; or a file system without
  * leases cannot tell. */
 static bool has_no_writer(int fd)
@@ -80,7 +75,7 @@ static bool has_other_names(int fd)
 /* It may be somebody else's file by another name: that one is left as it is. */
 static bool take_as_it_is(int fd, const struct manifest_entry *e)
 {
-	return !has_other_names(fd) && own(fd, kept_mode(e)) && !has_other_names(fd) &&
+	return !has_other_names(fd) && own(fd, takeover_mode(e->mode)) && !has_other_names(fd) &&
 	       !has_rights(fd) && has_no_writer(fd);
 }
 
@@ -102,7 +97,7 @@ static bool take_copy(const struct work *w, const struct manifest_entry *e, int 
 	if (unlinkat(w->dir, COPY_NAME, 0) != 0 && errno != ENOENT)
 		return work_fault(err, w, e);
 	to = openat(w->dir, COPY_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (to < 0 || !tree_copy_file(to, from, e->size) || fchmod(to, kept_mode(e)) != 0)
+	if (to < 0 || !tree_copy_file(to, from, e->size) || fchmod(to, takeover_mode(e->mode)) != 0)
 		return work_fault(err, w, e);
 	return put_copy(w, e, err);
 }
@@ -161,7 +156,7 @@ static enum takeover take_folder(const struct work *w, const struct manifest_ent
 	struct stat st;
 	enum takeover result = open_entry(&fd, &st, w, e, OPEN_FLAGS | O_DIRECTORY, err);
 
-	if (fd < 0 || result != TAKEOVER_DONE || own(fd, kept_mode(e)))
+	if (fd < 0 || result != TAKEOVER_DONE || own(fd, takeover_mode(e->mode)))
 		return result;
 	return work_fault(err, w, e), TAKEOVER_FAULT;
 }

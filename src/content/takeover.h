@@ -7,9 +7,9 @@
  *   - Folders and files are given this process's account from the top down, without their access
  *     lists, and nobody else may write them: so no name in them changes any more, and no new
  *     writer comes. World-writable modes lose that bit (check.h takes that for right).
- *   - A read lease on each file tells that nobody has it open for writing. One that is, or has
- * other names (hard links), or rights of its own (file capabilities), is replaced by a copy: shared
- *     blocks where the file system can.
+ *   - A read lease on each file tells that nobody has it open for writing. Where somebody has, or
+ * it has other names (hard links) or rights of its own (file capabilities), it is replaced by a
+ *     copy, which shares its blocks where the file system can.
  *   - Only then is all of it compared with the manifest, and then asked for leases once more: an
  *     open that was on its way while the account changed is found by that.
  *
@@ -18,6 +18,7 @@
 #ifndef CONTENT_TAKEOVER_H
 #define CONTENT_TAKEOVER_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -44,6 +45,12 @@ enum takeover takeover_tree(const char *dir, const struct manifest *manifest, st
  * manifest of a tree could be.
  */
 bool takeover_give_back(const char *dir, uid_t uid, struct err *err) MUST_USE;
+
+/* The mode that a file of the mode `mode` has afterwards. */
+static inline mode_t takeover_mode(mode_t mode)
+{
+	return mode & (mode_t)~S_IWOTH;
+}
 
 /* Make the folder `dir` itself this process's own. For one whose parent is. */
 bool takeover_folder(const char *dir, mode_t mode, struct err *err) MUST_USE;

@@ -112,15 +112,19 @@ def forget_servers(client):
     (client.state / "worker/nal.json").unlink(missing_ok=True)
 
 
-@case("a racer who swaps a DP's files, links and folders, and root's where they may, never has bytes run")
-def _(t):
-    skip_unless(os.geteuid() == 0, "root")
+def world_of_one_program(t):
+    """A site with one package that prints "genuine", and a client that knows of it."""
     t.dir.chmod(0o755)
     source = t.dir / "source"
     source.mkdir()
-    (source / "install").write_text("#!/bin/sh\ncat data | sha256sum\necho genuine\n")
+    (source / "install").write_text("#!/bin/sh\ncat data* | sha256sum\necho genuine\n")
     (source / "install").chmod(0o755)
-    (source / "data").write_bytes(random.Random(SEED).randbytes(300000))
+    rng = random.Random(SEED)
+    (source / "data").write_bytes(rng.randbytes(300000))
+    for i in range(20):
+        (source / f"data-{i}").write_bytes(rng.randbytes(5000))
+    (source / "open").write_text("everybody's\n")
+    (source / "open").chmod(0o666)
     site = t.site()
     cap = f"file://{site.folder_cap('cap1')}"
     site.folder_dp("dp1")
@@ -131,6 +135,13 @@ def _(t):
     client = t.client().join(site, cap)
     site("intake")
     client("sync")
+    return source, client, package
+
+
+@case("a racer who swaps a DP's files, links and folders, and root's where they may, never has bytes run")
+def _(t):
+    skip_unless(os.geteuid() == 0, "root")
+    _, client, package = world_of_one_program(t)
     own = t.dir / "racer"
     own.mkdir()
     mark = own / "was-run-by-root"
@@ -245,32 +256,6 @@ def _(t):
     equal(set(owners(state)), {0}, "owners after the way back")
     (row,) = [r for r in client.json("doctor", check=False) if r["check"] == "worker"]
     need("is root" in row["text"], "doctor says so", row)
-
-
-def world_of_one_program(t):
-    """A site with one package that prints "genuine", and a client that knows of it."""
-    t.dir.chmod(0o755)
-    source = t.dir / "source"
-    source.mkdir()
-    (source / "install").write_text("#!/bin/sh\ncat data* | sha256sum\necho genuine\n")
-    (source / "install").chmod(0o755)
-    rng = random.Random(SEED)
-    (source / "data").write_bytes(rng.randbytes(300000))
-    for i in range(20):
-        (source / f"data-{i}").write_bytes(rng.randbytes(5000))
-    (source / "open").write_text("everybody's\n")
-    (source / "open").chmod(0o666)
-    site = t.site()
-    cap = f"file://{site.folder_cap('cap1')}"
-    site.folder_dp("dp1")
-    package = site.package("tool", source)
-    site("program", "add", package, "install", "--command", "./install", "--rerun", "always")
-    site("advertise", package, "install", "--collection", "all", "--available", "now")
-    site("publish")
-    client = t.client().join(site, cap)
-    site("intake")
-    client("sync")
-    return source, client, package
 
 
 def unfinish(client, package):

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/digest.h"
 #include "common/random.h"
+#include "content/assemble.h"
 #include "content/chunker.h"
 #include "content/chunkmap.h"
 #include "content/frame.h"
@@ -22,6 +23,7 @@
 #include "content/pairing.h"
 #include "content/patchwriter.h"
 #include "content/transfer.h"
+#include "support/testing.h"
 
 #define FAKEDP_FRAME_RAW (512u << 10) /* small frames, so that small packages have several */
 #define FAKEDP_PACKS_MAX 16
@@ -468,6 +470,26 @@ static inline struct transfer_source fakedp_source(struct fakedp *dp)
 		.read_ranges = fakedp_read_ranges,
 		.ctx = dp,
 	};
+}
+
+/* Build the version in the folder `dir`: manifest, tree and journal. */
+static inline void fakedp_assemble(struct fakedp *dp, const struct fakeversion *v, const char *dir)
+{
+	const struct assemble_params params = {
+		.dir = dir,
+		.manifest = buf_span(&v->manifest),
+		.index = dp->index_name,
+		.gap = PLAN_GAP_DEFAULT,
+		.clock = clock_system(),
+	};
+	struct transfer_source source = fakedp_source(dp);
+	SCOPED(assemble) struct assemble *a = NULL;
+	struct err err = { 0 };
+
+	assert_done(assemble_open(&a, &params, &err), &err);
+	assert_int_equal(assemble_local(a, &err), ASSEMBLE_DONE);
+	assert_int_equal(assemble_fetch(a, &source, &err), ASSEMBLE_DONE);
+	assert_done(assemble_finish(a, &err), &err);
 }
 
 #endif

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/history.h"
 #include "agent/outbox.h"
 #include "common/alloc.h"
 #include "common/newfile.h"
@@ -535,7 +536,7 @@ static void numbers_go_on_after_everything_is_covered(void **state)
 		SCOPED(outbox) struct outbox *ob = open_outbox(*state);
 
 		/* Looking back is bounded. */
-		assert_int_equal(recent_count(ob), OUTBOX_HISTORY_MAX);
+		assert_int_equal(recent_count(ob), HISTORY_SEGMENTS_MAX);
 	}
 }
 

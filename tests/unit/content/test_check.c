@@ -30,25 +30,13 @@ struct bench {
 
 static void set_up(struct bench *b)
 {
-	struct assemble_params params = { .gap = PLAN_GAP_DEFAULT, .clock = clock_system() };
 	SCOPED_TEXT char *dir = NULL;
-	struct err err = { 0 };
 
 	*b = (struct bench){ .top = tempdir_make("check") };
 	fakedp_publish(&b->dp, &b->v, 1, files, COUNT_OF(files));
 	dir = path_join(b->top, "work");
 	b->tree = path_join(dir, "tree");
-	params.dir = dir;
-	params.manifest = buf_span(&b->v.manifest);
-	params.index = b->dp.index_name;
-
-	struct transfer_source source = fakedp_source(&b->dp);
-	SCOPED(assemble) struct assemble *a = NULL;
-
-	assert_done(assemble_open(&a, &params, &err), &err);
-	assert_int_equal(assemble_local(a, &err), ASSEMBLE_DONE);
-	assert_int_equal(assemble_fetch(a, &source, &err), ASSEMBLE_DONE);
-	assert_done(assemble_finish(a, &err), &err);
+	fakedp_assemble(&b->dp, &b->v, dir);
 }
 
 static void tear_down(struct bench *b)

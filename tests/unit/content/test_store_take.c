@@ -2,9 +2,11 @@
  * have one account. */
 #include "support/testing.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/newfile.h"
@@ -230,6 +232,74 @@ static void a_tree_of_before_does_not_count_and_is_taken_where_it_stands(void **
 	tear_down(&b);
 }
 
+/* Another keeper, which waits for the version; it may be killed. */
+static pid_t start_another(const struct bench *b)
+{
+	struct store *store;
+	struct err err = { 0 };
+	pid_t pid = fork();
+	int lock;
+
+	if (pid != 0)
+		return pid;
+	if (store_open(&store, b->dir, clock_system(), &err))
+		(void)!store_take_begin(&lock, store, &b->id, 60000, &err);
+	_exit(0);
+}
+
+static void who_waits_for_a_version_does_not_hold_up_who_takes_it(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+	pid_t waiting;
+	int lock;
+
+	if (geteuid() != 0)
+		skip();
+	set_up(&b);
+	build_partial(&b, "first");
+	begin(&b, &lock);
+	end(&b);
+	close(lock);
+	/* Something stands, so that the end needs the builder's lock. */
+	build_partial(&b, "second");
+	assert_done(store_take_begin(&lock, b.store, &b.id, 0, &err), &err);
+	own_tree(&b);
+	waiting = start_another(&b);
+	usleep(300000); /* enough for it to wait; less proves nothing, and fails nothing */
+	assert_done(store_take_end(b.store, &b.id, span_of_text("manifest"), 6, &err), &err);
+	close(lock);
+	(void)kill(waiting, SIGKILL);
+	assert_int_equal(waitpid(waiting, NULL, 0), waiting);
+	tear_down(&b);
+}
+
+static void what_is_being_taken_is_not_removed(void **state UNUSED)
+{
+	struct bench b;
+	struct store_item *items;
+	struct err err = { 0 };
+	size_t count;
+	int lock;
+
+	if (geteuid() != 0)
+		skip();
+	set_up(&b);
+	build_partial(&b, "text");
+	begin(&b, &lock);
+	assert_false(store_remove(b.store, &b.id, &err));
+	assert_int_equal(err.code, ERR_IN_USE);
+	assert_done(store_list(&items, &count, b.store, &err), &err);
+	assert_int_equal(count, 1);
+	assert_true(items[0].in_use);
+	free(items);
+	end(&b);
+	close(lock);
+	assert_done(store_remove(b.store, &b.id, &err), &err);
+	assert_false(store_stands(b.store, &b.id));
+	tear_down(&b);
+}
+
 static void what_is_in_use_is_not_replaced(void **state UNUSED)
 {
 	struct bench b;
@@ -262,4 +332,6 @@ TESTING_MAIN(cmocka_unit_test(one_account_keeps_what_it_builds),
 	     cmocka_unit_test(a_begin_without_an_end_is_gone_on_with),
 	     cmocka_unit_test(what_is_not_right_is_its_builders_again),
 	     cmocka_unit_test(a_tree_of_before_does_not_count_and_is_taken_where_it_stands),
+	     cmocka_unit_test(who_waits_for_a_version_does_not_hold_up_who_takes_it),
+	     cmocka_unit_test(what_is_being_taken_is_not_removed),
 	     cmocka_unit_test(what_is_in_use_is_not_replaced))

@@ -38,24 +38,11 @@ struct bench {
 
 static void set_up(struct bench *b)
 {
-	struct assemble_params params = { .gap = PLAN_GAP_DEFAULT, .clock = clock_system() };
-	struct err err = { 0 };
-
 	*b = (struct bench){ .top = tempdir_make("takeover") };
 	fakedp_publish(&b->dp, &b->v, 1, files, COUNT_OF(files));
 	b->dir = path_join(b->top, "work");
 	b->tree = path_join(b->dir, "tree");
-	params.dir = b->dir;
-	params.manifest = buf_span(&b->v.manifest);
-	params.index = b->dp.index_name;
-
-	struct transfer_source source = fakedp_source(&b->dp);
-	SCOPED(assemble) struct assemble *a = NULL;
-
-	assert_done(assemble_open(&a, &params, &err), &err);
-	assert_int_equal(assemble_local(a, &err), ASSEMBLE_DONE);
-	assert_int_equal(assemble_fetch(a, &source, &err), ASSEMBLE_DONE);
-	assert_done(assemble_finish(a, &err), &err);
+	fakedp_assemble(&b->dp, &b->v, b->dir);
 }
 
 static void tear_down(struct bench *b)
