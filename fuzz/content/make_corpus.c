@@ -88,6 +88,11 @@ static void manifests(void)
 		{ .path = "link", .type = MANIFEST_LINK, .mode = 0777, .target = "a/up/a b", SOLO },
 		{ .path = "nowhere", .type = MANIFEST_LINK, .mode = 0777, .target = "x/./y", SOLO },
 	};
+	static const struct manifest_entry marked[] = {
+		{ .path = "a", .type = MANIFEST_FILE, .mode = 0644, .size = 9, .mark = 77, SOLO },
+		{ .path = "b", .type = MANIFEST_FILE, .mode = 0644, .size = 9, SOLO },
+		{ .path = "c", .type = MANIFEST_FILE, .mode = 0644, .size = 70, SOLO },
+	};
 	static const struct {
 		const char *name, *body;
 		size_t size;
@@ -108,6 +113,7 @@ static void manifests(void)
 
 	save_manifest("one", one, COUNT_OF(one), 0);
 	save_manifest("many", many, COUNT_OF(many), 20000);
+	save_manifest("marked", marked, COUNT_OF(marked), 80);
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
 		save_body("manifest", wrong[i].name, "PWMF", span_of(wrong[i].body, wrong[i].size));
 	save("manifest", "format_2", span_of("PWMF\2\0\0\0\0\0\0\0", 12));

@@ -7,7 +7,6 @@
 #include "common/arena.h"
 #include "common/path.h"
 #include "common/text.h"
-#include "content/chunker.h"
 #include "content/compact.h"
 #include "content/link.h"
 
@@ -263,6 +262,25 @@ static bool check(struct manifest *m, struct err *err)
 	return true;
 }
 
+/* Files by size. */
+struct sized {
+	uint32_t size, entry;
+};
+
+static int compare_sized(const void *a, const void *b)
+{
+	const struct sized *x = a, *y = b;
+
+	return (x->size > y->size) - (x->size < y->size);
+}
+
+static int compare_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 /* The body, written column by column: like stands beside like, which compresses better. */
 
 static void put_files(struct buf *out, const struct manifest *m)
@@ -302,6 +320,46 @@ static void put_paths(struct buf *out, const struct manifest *m)
 	}
 }
 
+/*
+ * The numbers of the files that a mark stands for, ascending: the small ones of the stream that
+ * share their size with another. The caller frees the result.
+ */
+static uint32_t *find_marked(uint32_t *count_out, const struct manifest *m)
+{
+	struct sized *files = alloc_zeroed(MAX_OF(m->slot_count, 1), sizeof(*files));
+	uint32_t *marked = alloc_zeroed(MAX_OF(m->slot_count, 1), sizeof(*marked));
+	uint32_t small = 0, count = 0;
+
+	for (uint32_t i = 0; i < m->slot_count; i++) {
+		uint64_t size = m->entries[m->slots[i]].size;
+
+		if (size < MANIFEST_MARKED_MAX)
+			files[small++] = (struct sized){ (uint32_t)size, m->slots[i] };
+	}
+	qsort(files, small, sizeof(*files), compare_sized);
+	for (uint32_t i = 0; i < small; i++)
+		if ((i > 0 && files[i - 1].size == files[i].size) ||
+		    (i + 1 < small && files[i + 1].size == files[i].size))
+			marked[count++] = files[i].entry;
+	qsort(marked, count, sizeof(*marked), compare_number);
+	free(files);
+	*count_out = count;
+	return marked;
+}
+
+/* The column is there if one of them has a mark. */
+static void put_marks(struct buf *out, const struct manifest *m)
+{
+	uint32_t count, known = 0;
+	uint32_t *marked = find_marked(&count, m);
+
+	for (uint32_t i = 0; i < count; i++)
+		known += m->entries[marked[i]].mark != 0;
+	for (uint32_t i = 0; known > 0 && i < count; i++)
+		buf_put_u32(out, m->entries[marked[i]].mark);
+	free(marked);
+}
+
 static void put_body(struct buf *out, const struct manifest *m)
 {
 	buf_put_varint(out, m->entry_count);
@@ -320,6 +378,7 @@ static void put_body(struct buf *out, const struct manifest *m)
 		buf_put_varint(out, m->chunks[i].size);
 	for (uint32_t i = 0; i < m->chunk_count; i++)
 		buf_put(out, m->chunks[i].id.bytes, DIGEST_SIZE);
+	put_marks(out, m);
 }
 
 bool manifest_write(struct buf *out, struct manifest *m, struct err *err)
@@ -452,6 +511,26 @@ static bool take_chunks(struct manifest *m, struct span *body)
 	return true;
 }
 
+static bool take_marks(struct manifest *m, struct span *body)
+{
+	uint32_t count, known = 0;
+	uint32_t *marked;
+	bool done = true;
+
+	if (body->size == 0)
+		return true;
+	marked = find_marked(&count, m);
+	for (uint32_t i = 0; done && i < count; i++) {
+		uint32_t *mark = &m->entries[marked[i]].mark;
+
+		done = span_take_u32(body, mark);
+		known += *mark != 0;
+	}
+	free(marked);
+	/* Without any, the column is left out: one content has one body. */
+	return done && known > 0;
+}
+
 static bool take_body(struct manifest *m, struct span body, struct err *err)
 {
 	static const struct {
@@ -460,7 +539,7 @@ static bool take_body(struct manifest *m, struct span body, struct err *err)
 	} columns[] = {
 		{ take_modes, "types and modes" }, { take_files, "file sizes" },
 		{ take_paths, "paths" },           { take_targets, "link targets" },
-		{ take_chunks, "chunks" },
+		{ take_chunks, "chunks" },         { take_marks, "marks" },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(columns); i++)
@@ -505,6 +584,11 @@ const struct manifest_chunk *manifest_chunk_at(const struct manifest *m, uint32_
 {
 	assert(number < m->chunk_count);
 	return &m->chunks[number];
+}
+
+uint32_t manifest_mark_of(const struct manifest *m, const struct manifest_entry *e)
+{
+	return e->same_as != MANIFEST_NOT_SAME ? m->entries[e->same_as].mark : e->mark;
 }
 
 const struct manifest_entry *manifest_find(const struct manifest *m, const char *path)

@@ -28,6 +28,7 @@
 #include "common/error.h"
 #include "common/macros.h"
 #include "common/span.h"
+#include "content/chunker.h"
 
 #define MANIFEST_BYTES_MAX   (64u << 20) /* of a manifest file, compressed as it is */
 #define MANIFEST_BODY_MAX    (64u << 20) /* uncompressed */
@@ -35,6 +36,7 @@
 #define MANIFEST_CHUNKS_MAX  1600000u    /* about 100 GiB of content */
 #define MANIFEST_TEXT_MAX    (64u << 20) /* all paths and link targets with their terminators */
 #define MANIFEST_STREAM_MAX  ((uint64_t)1 << 40)
+#define MANIFEST_MARKED_MAX  CHUNKER_MAX /* larger files have chunks of their own */
 
 enum manifest_type {
 	MANIFEST_DIR,
@@ -52,8 +54,11 @@ struct manifest_entry {
 	uint64_t offset;    /* files: where its bytes begin in the stream; else 0 */
 	uint32_t same_as;   /* files: the earlier entry with the same bytes, which is in the stream
 			       itself, or MANIFEST_NOT_SAME; else MANIFEST_NOT_SAME */
-	uint16_t mode;      /* 0 to 0777; links: 0777 */
-	uint8_t type;       /* enum manifest_type */
+	uint32_t mark; /* files: tells apart those of one size; 0: none. Two files with equal bytes
+			  have no different ones. Kept for files of fewer than MANIFEST_MARKED_MAX
+			  bytes that share their size with another in the stream */
+	uint16_t mode; /* 0 to 0777; links: 0777 */
+	uint8_t type;  /* enum manifest_type */
 };
 
 struct manifest_chunk {
@@ -98,6 +103,9 @@ uint32_t manifest_entry_count(const struct manifest *m);
 const struct manifest_entry *manifest_entry_at(const struct manifest *m, uint32_t number);
 uint32_t manifest_chunk_count(const struct manifest *m);
 const struct manifest_chunk *manifest_chunk_at(const struct manifest *m, uint32_t number);
+
+/* A file's mark, or that of the file which it is the same as. */
+uint32_t manifest_mark_of(const struct manifest *m, const struct manifest_entry *e);
 
 /* The entry of that path, or NULL. */
 const struct manifest_entry *manifest_find(const struct manifest *m, const char *path);

@@ -210,6 +210,19 @@ static bool pack_file(struct packer *p, uint32_t number, uint32_t *same_out, str
 	return source_read_end(p->source, number, fd, err);
 }
 
+/* By what was hashed anyway, to find files that are the same. */
+static uint32_t mark_of(const struct packer *p, uint32_t number)
+{
+	const uint8_t *hash = p->contents[number].bytes;
+	uint32_t mark;
+
+	if (!p->has_twin[number] || source_entry_at(p->source, number)->size >= PACKER_LARGE_FILE)
+		return 0;
+	mark = (uint32_t)hash[0] | (uint32_t)hash[1] << 8 | (uint32_t)hash[2] << 16 |
+	       (uint32_t)hash[3] << 24;
+	return mark != 0 ? mark : 1;
+}
+
 static bool pack_entry(struct packer *p, uint32_t number, struct err *err)
 {
 	const struct source_entry *e = source_entry_at(p->source, number);
@@ -226,6 +239,7 @@ static bool pack_entry(struct packer *p, uint32_t number, struct err *err)
 		return false;
 	if (e->type == MANIFEST_FILE && !pack_file(p, number, &entry.same_as, err))
 		return false;
+	entry.mark = mark_of(p, number);
 	manifest_add_entry(p->manifest, &entry);
 	return true;
 }

@@ -59,6 +59,7 @@ void plan_add_seed(struct plan *p, const struct manifest *seed, const uint8_t *p
 /* A seed's file by what a renamed copy of it keeps. */
 struct by_size {
 	uint64_t size;
+	uint32_t mark; /* 0: none */
 	uint32_t entry;
 };
 
@@ -68,33 +69,46 @@ static int compare_by_size(const void *a, const void *b)
 
 	if (x->size != y->size)
 		return x->size < y->size ? -1 : 1;
+	if (x->mark != y->mark)
+		return x->mark < y->mark ? -1 : 1;
 	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-static uint32_t collect_by_size(struct by_size **out, const struct manifest *m)
-{
-	uint32_t entries = manifest_entry_count(m);
-	uint32_t count = 0;
+/* The files of a seed, ascending by size, then mark. */
+struct files {
+	const struct manifest *seed;
+	struct by_size *items;
+	uint32_t count;
+};
 
-	*out = alloc_zeroed(MAX_OF(entries, 1), sizeof(**out));
+static void collect_by_size(struct files *out, const struct manifest *seed)
+{
+	uint32_t entries = manifest_entry_count(seed);
+
+	*out = (struct files){
+		.seed = seed,
+		.items = alloc_zeroed(MAX_OF(entries, 1), sizeof(*out->items)),
+	};
 	for (uint32_t n = 0; n < entries; n++) {
-		const struct manifest_entry *e = manifest_entry_at(m, n);
+		const struct manifest_entry *e = manifest_entry_at(seed, n);
 
 		if (e->type == MANIFEST_FILE && e->size > 0)
-			(*out)[count++] = (struct by_size){ e->size, n };
+			out->items[out->count++] = (struct by_size){ e->size,
+								     manifest_mark_of(seed, e), n };
 	}
-	qsort(*out, count, sizeof(**out), compare_by_size);
-	return count;
+	qsort(out->items, out->count, sizeof(*out->items), compare_by_size);
 }
 
-static uint32_t lower_bound(const struct by_size *files, uint32_t count, uint64_t size)
+/* The first that has this size and mark, or stands behind. */
+static uint32_t lower_bound(const struct files *f, uint64_t size, uint32_t mark)
 {
-	uint32_t low = 0, high = count;
+	const struct by_size wanted = { .size = size, .mark = mark, .entry = 0 };
+	uint32_t low = 0, high = f->count;
 
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		if (files[mid].size < size)
+		if (compare_by_size(&f->items[mid], &wanted) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -109,7 +123,7 @@ static const char *last_component(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* Looked at among files of one size; a fleet of equal ones is not worth a longer search. */
+/* Looked at among files of one size that no mark tells apart. */
 #define TWIN_LOOKS_MAX 64
 
 /* How likely a file of the same size is the renamed one. */
@@ -121,23 +135,42 @@ static int likeness(const struct manifest_entry *e, const struct manifest_entry 
 	return manifest_find(want, old->path) == NULL; /* gone from its place: moved elsewhere? */
 }
 
-static uint32_t find_moved(const struct manifest_entry *e, const struct manifest *want,
-			   const struct manifest *seed, const struct by_size *files, uint32_t count)
+static bool may_be_equal(uint32_t mark, uint32_t other)
 {
-	uint32_t begin = lower_bound(files, count, e->size);
+	return mark == 0 || other == 0 || mark == other;
+}
+
+/* The likeliest of the files of that size that have no mark, or of all where `e` has none. */
+static uint32_t find_likely(const struct manifest_entry *e, const struct manifest *want,
+			    const struct files *f)
+{
+	uint32_t begin = lower_bound(f, e->size, 0);
 	uint32_t best = PLAN_NO_TWIN;
 	int best_likeness = -1;
 
 	for (uint32_t n = begin;
-	     n < count && files[n].size == e->size && n - begin < TWIN_LOOKS_MAX; n++) {
-		int found = likeness(e, manifest_entry_at(seed, files[n].entry), want);
+	     n < f->count && f->items[n].size == e->size &&
+	     may_be_equal(e->mark, f->items[n].mark) && n - begin < TWIN_LOOKS_MAX;
+	     n++) {
+		int found = likeness(e, manifest_entry_at(f->seed, f->items[n].entry), want);
 
 		if (found <= best_likeness)
 			continue;
-		best = files[n].entry;
+		best = f->items[n].entry;
 		best_likeness = found;
 	}
 	return best;
+}
+
+static uint32_t find_moved(const struct manifest_entry *e, const struct manifest *want,
+			   const struct files *f)
+{
+	uint32_t n = lower_bound(f, e->size, e->mark);
+
+	if (e->mark != 0 && n < f->count && f->items[n].size == e->size &&
+	    f->items[n].mark == e->mark)
+		return f->items[n].entry;
+	return find_likely(e, want, f);
 }
 
 /* Both manifests ascend by path, so one cursor walks along. */
@@ -153,7 +186,7 @@ static uint32_t find_in_place(uint32_t *cursor, const struct manifest_entry *e,
 		return PLAN_NO_TWIN;
 	twin = manifest_entry_at(seed, *cursor);
 	if (strcmp(twin->path, e->path) != 0 || twin->type != MANIFEST_FILE ||
-	    twin->size != e->size)
+	    twin->size != e->size || !may_be_equal(e->mark, manifest_mark_of(seed, twin)))
 		return PLAN_NO_TWIN;
 	return *cursor;
 }
@@ -162,21 +195,22 @@ uint32_t *plan_find_twins(const struct manifest *want, const struct manifest *se
 {
 	uint32_t entries = manifest_entry_count(want);
 	uint32_t *twins = alloc_zeroed(MAX_OF(entries, 1), sizeof(*twins));
-	struct by_size *files;
-	uint32_t count = collect_by_size(&files, seed);
+	struct files files;
 	uint32_t cursor = 0;
 
+	collect_by_size(&files, seed);
 	for (uint32_t n = 0; n < entries; n++) {
 		const struct manifest_entry *e = manifest_entry_at(want, n);
 
 		twins[n] = PLAN_NO_TWIN;
-		if (e->type != MANIFEST_FILE || e->size == 0)
+		/* What is the same as another has no bytes in the stream. */
+		if (e->type != MANIFEST_FILE || e->size == 0 || e->same_as != MANIFEST_NOT_SAME)
 			continue;
 		twins[n] = find_in_place(&cursor, e, seed);
 		if (twins[n] == PLAN_NO_TWIN)
-			twins[n] = find_moved(e, want, seed, files, count);
+			twins[n] = find_moved(e, want, &files);
 	}
-	free(files);
+	free(files.items);
 	return twins;
 }
 

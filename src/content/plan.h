@@ -96,8 +96,9 @@ void plan_add_seed(struct plan *p, const struct manifest *seed, const uint8_t *p
  * Which file of a seed probably has the same bytes: the chunks at the edges of a file are
  * new as soon as the file is renamed or its neighbour changes, although their bytes are here. For
  * each wanted entry the result holds the number of the seed's entry with the same path and size,
- * else one of that size: with the same last component, or gone from its path, or any; PLAN_NO_TWIN
- * where there is none. The caller frees it. A guess: the chunk's hash decides.
+ * else one of that size: with the same mark, or without one and with the same last component, gone
+ * from its path, or any; PLAN_NO_TWIN where there is none. Different marks are different bytes. The
+ * caller frees it. A guess: the chunk's hash decides.
  */
 uint32_t *plan_find_twins(const struct manifest *want, const struct manifest *seed) MUST_USE;
 

@@ -168,6 +168,33 @@ def _(t):
     same_tree(t.dir / "source", t.dir / "out")
 
 
+@case("files that get other names and places move no content, a fleet of one size included")
+def _(t):
+    rng, source = random.Random(4), t.dir / "source"
+    for n in range(400):
+        (source / f"d{n % 7}").mkdir(parents=True, exist_ok=True)
+        size = 3000 if n % 2 else rng.randrange(1, 90_000)
+        (source / f"d{n % 7}" / f"f{n}").write_bytes(rng.randbytes(size))
+    for n in range(5):
+        shutil.copy(source / "d1" / "f1", source / f"copy{n}")
+    site = t.site()
+    site.folder_cap("cap1")
+    site.folder_dp("dp1")
+    package = site.package("tool", source)
+    site("publish")
+    client = t.client().join(site, f"file://{t.dir}/cap1")
+    client("fetch", package)
+    for path in [p for p in source.rglob("*") if p.is_file()]:
+        path.rename(source / f"d{rng.randrange(7)}" / f"{rng.randrange(1 << 40):x}-{path.name}")
+    site("package", "update", package)
+    site("package", "distribute", package, "--all", "--no-patches")
+    site("publish")
+    client("sync")
+    got = client.json("fetch", package, "-o", t.dir / "out")
+    equal((got["version"], got["how"], got["bytes_network"]), (2, "none", 0), "how it came")
+    same_tree(source, t.dir / "out")
+
+
 @case("a DP that does not get the patches serves the version as before")
 def _(t):
     site, package = patched_site(t, 2, ("--all", "--no-patches"))

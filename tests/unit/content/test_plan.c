@@ -201,6 +201,59 @@ static void a_renamed_file_has_its_old_self_as_twin(void **state UNUSED)
 	tear_down(&b);
 }
 
+#define FILE_OF(p, s, m)                                                              \
+	{                                                                             \
+		.path = p, .type = MANIFEST_FILE, .mode = 0644, .size = s, .mark = m, \
+		.same_as = MANIFEST_NOT_SAME                                          \
+	}
+
+static struct manifest *manifest_of(const struct manifest_entry *files, size_t count)
+{
+	struct manifest *m = manifest_new();
+
+	for (size_t i = 0; i < count; i++)
+		manifest_add_entry(m, &files[i]);
+	return m;
+}
+
+static void marks_tell_renamed_files_of_one_size_apart(void **state UNUSED)
+{
+	static const struct manifest_entry old[] = {
+		FILE_OF("a", 9, 11),
+		FILE_OF("b", 9, 22),
+		FILE_OF("c", 9, 33),
+		{ .path = "c copy", .type = MANIFEST_FILE, .size = 9, .same_as = 2 },
+		FILE_OF("here", 9, 4),
+		FILE_OF("only", 7, 0),
+	};
+	static const struct manifest_entry new[] = {
+		FILE_OF("here", 9, 5), FILE_OF("x", 9, 33),  FILE_OF("y", 9, 11),
+		FILE_OF("z", 9, 22),   FILE_OF("z2", 9, 99), FILE_OF("z3", 7, 1),
+		FILE_OF("z4", 7, 2),   FILE_OF("z5", 9, 0),
+	};
+	static const struct {
+		uint32_t twin;
+		const char *why;
+	} wanted[COUNT_OF(new)] = {
+		{ PLAN_NO_TWIN, "in its place with other bytes" },
+		{ 2, "by its mark, of equal ones the first" },
+		{ 0, "by its mark" },
+		{ 1, "by its mark" },
+		{ PLAN_NO_TWIN, "no old file has its mark" },
+		{ 5, "the old tree has one of this size, which needs no mark" },
+		{ 5, "the same" },
+		{ 0, "it has no mark: gone from its place, the first" },
+	};
+	SCOPED(manifest) struct manifest *seed = manifest_of(old, COUNT_OF(old));
+	SCOPED(manifest) struct manifest *want = manifest_of(new, COUNT_OF(new));
+	uint32_t *twins = plan_find_twins(want, seed);
+
+	for (size_t i = 0; i < COUNT_OF(wanted); i++)
+		if (twins[i] != wanted[i].twin)
+			fail_msg("%s, %s: %u", new[i].path, wanted[i].why, twins[i]);
+	free(twins);
+}
+
 struct frames {
 	uint32_t count;
 	uint32_t stop_at;
@@ -333,5 +386,6 @@ TESTING_MAIN(cmocka_unit_test(the_cheapest_way_is_taken), cmocka_unit_test(equal
 	     cmocka_unit_test(a_gap_is_bridged_up_to_its_limit),
 	     cmocka_unit_test(an_index_without_a_chunk_is_refused),
 	     cmocka_unit_test(a_renamed_file_has_its_old_self_as_twin),
+	     cmocka_unit_test(marks_tell_renamed_files_of_one_size_apart),
 	     cmocka_unit_test(frames_are_cut_from_pieces_of_any_size),
 	     cmocka_unit_test(bytes_in_disorder_are_noticed))
