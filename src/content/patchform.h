@@ -27,6 +27,14 @@ enum patchform_part {
 	PATCHFORM_PART_COUNT_,
 };
 
+static const char *const patchform_part_names[] = {
+	[PATCHFORM_CONTROL] = "control",
+	[PATCHFORM_RUNS] = "runs",
+	[PATCHFORM_CHANGES] = "changes",
+	[PATCHFORM_INSERTS] = "inserts",
+};
+static_assert(COUNT_OF(patchform_part_names) == PATCHFORM_PART_COUNT_, "every part has a name");
+
 /* The windows: most of a reader's memory. */
 static const int patchform_window_log[] = {
 	[PATCHFORM_CONTROL] = 20,

@@ -77,7 +77,7 @@ static bool copy_from_blocks(uint8_t *dst, struct patching *p, uint64_t offset, 
 static bool is_unwanted(const struct patching *p, size_t size)
 {
 	const struct patching_params *params = p->params;
-	uint64_t end = patchreader_delivered(p->reader) + size;
+	uint64_t end = patchreader_made(p->reader) + size;
 	uint32_t count = manifest_chunk_count(params->manifest);
 
 	for (uint32_t n = p->first + p->whole;

@@ -2,24 +2,20 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "common/alloc.h"
 #include "common/buf.h"
 #include "common/large.h"
 #include "content/patchform.h"
+#include "content/patchparts.h"
 
 #define HEAD_MAX         (PATCHFORM_MAGIC_SIZE + 1 + 2 * 10) /* bytes of the file's head */
 #define SEGMENT_HEAD_MAX ((1 + PATCHFORM_PART_COUNT_) * 10)
-#define RAW_SIZE         (64u << 10)  /* decoded bytes of a part that wait */
-#define PIECE_SIZE       (256u << 10) /* new bytes that are made at once */
+#define PIECE_SIZE       (64u << 10) /* new bytes that are delivered at once */
 
+/* What is there of a part and not used yet; its bytes are the decoder's. */
 struct part {
-	ZSTD_DCtx *zstd;
-	struct span block; /* of the segment, not decoded yet */
-	uint8_t *raw;
-	size_t at, end; /* in raw */
-	bool has_ended; /* its frame is complete */
+	const uint8_t *at, *end;
 };
 
 /* How far the file was read. */
@@ -34,6 +30,7 @@ struct patchreader {
 	struct patchreader_target target;
 	enum state state;
 	struct buf waiting; /* of the file: the piece that is not complete yet */
+	struct patchparts *decoder;
 	struct part parts[PATCHFORM_PART_COUNT_];
 	uint64_t segment_size; /* new bytes */
 	size_t block_sizes[PATCHFORM_PART_COUNT_];
@@ -41,6 +38,7 @@ struct patchreader {
 	uint64_t old_at; /* behind the last copy */
 	uint64_t delivered;
 	uint8_t *piece;
+	size_t piece_size; /* made, not delivered */
 };
 
 struct patchreader *patchreader_new(const struct patchreader_target *target)
@@ -48,16 +46,8 @@ struct patchreader *patchreader_new(const struct patchreader_target *target)
 	struct patchreader *r = alloc_zeroed(1, sizeof(*r));
 
 	r->target = *target;
-	r->piece = alloc_zeroed(1, PIECE_SIZE);
-	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
-		struct part *part = &r->parts[i];
-
-		part->raw = alloc_zeroed(1, RAW_SIZE);
-		part->zstd = ZSTD_createDCtx();
-		if (part->zstd == NULL)
-			abort(); /* out of memory, as in alloc */
-		ZSTD_DCtx_setParameter(part->zstd, ZSTD_d_windowLogMax, patchform_window_log[i]);
-	}
+	r->piece = alloc_resize(NULL, PIECE_SIZE);
+	r->decoder = patchparts_new();
 	return r;
 }
 
@@ -65,10 +55,7 @@ void patchreader_free(struct patchreader *r)
 {
 	if (r == NULL)
 		return;
-	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
-		ZSTD_freeDCtx(r->parts[i].zstd);
-		free(r->parts[i].raw);
-	}
+	patchparts_free(r->decoder); /* it may be at work on what waits */
 	buf_release(&r->waiting);
 	free(r->piece);
 	free(r);
@@ -76,97 +63,86 @@ void patchreader_free(struct patchreader *r)
 
 /* --- parts ------------------------------------------------------------------------------------ */
 
-static const char *const part_names[] = {
-	[PATCHFORM_CONTROL] = "control",
-	[PATCHFORM_RUNS] = "runs",
-	[PATCHFORM_CHANGES] = "changes",
-	[PATCHFORM_INSERTS] = "inserts",
-};
-static_assert(COUNT_OF(part_names) == PATCHFORM_PART_COUNT_, "every part has a name");
-
-static bool is_short(const struct patchreader *r, const struct part *part, struct err *err)
+static size_t left_of(const struct part *part)
 {
-	return err_set(err, ERR_FORMAT, "patch: the %s end too early", part_names[part - r->parts]);
+	return (size_t)(part->end - part->at);
 }
 
-/* Decode more of a part; false at the end of its block. */
-static bool refill(struct patchreader *r, struct part *part, struct err *err)
-{
-	ZSTD_inBuffer in = { part->block.data, part->block.size, 0 };
-	ZSTD_outBuffer out = { part->raw, RAW_SIZE, 0 };
-	size_t left;
-
-	if (part->has_ended)
-		return is_short(r, part, err);
-	left = ZSTD_decompressStream(part->zstd, &out, &in);
-	if (ZSTD_isError(left))
-		return err_set(err, ERR_FORMAT, "patch: %s: %s", part_names[part - r->parts],
-			       ZSTD_getErrorName(left));
-	part->block = span_skip(part->block, in.pos);
-	part->has_ended = left == 0;
-	part->at = 0;
-	part->end = out.pos;
-	return out.pos > 0 || is_short(r, part, err);
-}
-
-static bool take(void *dst, struct patchreader *r, enum patchform_part which, size_t size,
-		 struct err *err)
+/* More of a part of which nothing is left. */
+static bool refill(struct patchreader *r, enum patchform_part which, struct err *err)
 {
 	struct part *part = &r->parts[which];
-	uint8_t *to = dst;
+	struct span more;
 
-	while (size > 0) {
-		size_t n;
-
-		if (part->at == part->end && !refill(r, part, err))
-			return false;
-		n = MIN_OF(size, part->end - part->at);
-		memcpy(to, part->raw + part->at, n);
-		part->at += n;
-		to += n;
-		size -= n;
-	}
-	return true;
-}
-
-static bool take_byte(uint8_t *out, struct patchreader *r, enum patchform_part which,
-		      struct err *err)
-{
-	struct part *part = &r->parts[which];
-
-	if (part->at == part->end && !refill(r, part, err))
+	if (!patchparts_next(&more, r->decoder, which, err))
 		return false;
-	*out = part->raw[part->at++];
+	part->at = more.data;
+	part->end = more.data + more.size;
 	return true;
 }
 
-/* An unsigned LEB128 number of at most `max`. */
-static bool take_number(uint64_t *out, struct patchreader *r, enum patchform_part which,
-			uint64_t max, struct err *err)
+static bool is_too_large(enum patchform_part which, struct err *err)
 {
-	unsigned int shift = 0;
+	return err_set(err, ERR_FORMAT, "patch: a number of the %s is too large",
+		       patchform_part_names[which]);
+}
+
+/* A number that may go on in the next piece of its part. */
+static bool take_number_slowly(uint64_t *out, struct patchreader *r, enum patchform_part which,
+			       struct err *err)
+{
+	struct part *part = &r->parts[which];
 	uint8_t byte;
 
 	*out = 0;
-	do {
-		if (!take_byte(&byte, r, which, err))
+	for (unsigned shift = 0; shift < 63; shift += 7) {
+		if (left_of(part) == 0 && !refill(r, which, err))
 			return false;
-		if (shift > 56)
-			break;
+		byte = *part->at++;
 		*out |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while ((byte & 0x80) != 0);
-	return ((byte & 0x80) == 0 && *out <= max) ||
-	       err_set(err, ERR_FORMAT, "patch: a number of the %s is too large",
-		       part_names[which]);
+		if ((byte & 0x80) == 0)
+			return true;
+	}
+	return is_too_large(which, err);
+}
+
+/* An unsigned LEB128 number of at most `max`. */
+static inline bool take_number(uint64_t *out, struct patchreader *r, enum patchform_part which,
+			       uint64_t max, struct err *err)
+{
+	struct part *part = &r->parts[which];
+
+	/* Nearly all of them have one byte or two. */
+	if (left_of(part) >= 2 && part->at[0] < 0x80)
+		*out = *part->at++;
+	else if (left_of(part) >= 2 && part->at[1] < 0x80) {
+		*out = (uint64_t)(part->at[0] & 0x7f) | (uint64_t)part->at[1] << 7;
+		part->at += 2;
+	} else if (!take_number_slowly(out, r, which, err))
+		return false;
+	return *out <= max || is_too_large(which, err);
 }
 
 /* --- operations ------------------------------------------------------------------------------- */
 
-static bool deliver(struct patchreader *r, size_t size, struct err *err)
+static bool deliver(struct patchreader *r, struct err *err)
 {
+	size_t size = r->piece_size;
+
 	r->delivered += size;
-	return r->target.sink(span_of(r->piece, size), r->target.ctx, err);
+	r->piece_size = 0;
+	return size == 0 || r->target.sink(span_of(r->piece, size), r->target.ctx, err);
+}
+
+/* Where the next bytes are made: room for *size of them, at least one and at most `max`. */
+static bool make_room(uint8_t **at, size_t *size, struct patchreader *r, uint64_t max,
+		      struct err *err)
+{
+	if (r->piece_size == PIECE_SIZE && !deliver(r, err))
+		return false;
+	*at = r->piece + r->piece_size;
+	*size = (size_t)MIN_OF(max, (uint64_t)(PIECE_SIZE - r->piece_size));
+	return true;
 }
 
 /* The run that a copy is in: unchanged bytes, then changed ones. */
@@ -193,11 +169,11 @@ static bool change(struct patchreader *r, uint8_t *bytes, size_t size, struct er
 	for (size_t done = 0; done < size;) {
 		size_t n;
 
-		if (part->at == part->end && !refill(r, part, err))
+		if (left_of(part) == 0 && !refill(r, PATCHFORM_CHANGES, err))
 			return false;
-		n = MIN_OF(size - done, part->end - part->at);
+		n = MIN_OF(size - done, left_of(part));
 		for (size_t i = 0; i < n; i++)
-			bytes[done + i] = (uint8_t)(bytes[done + i] + part->raw[part->at + i]);
+			bytes[done + i] = (uint8_t)(bytes[done + i] + part->at[i]);
 		part->at += n;
 		done += n;
 	}
@@ -205,8 +181,8 @@ static bool change(struct patchreader *r, uint8_t *bytes, size_t size, struct er
 }
 
 /* Apply the runs to one piece of a copy; `left` is what the copy has from its beginning on. */
-static bool change_piece(struct patchreader *r, struct run *run, size_t size, uint64_t left,
-			 struct err *err)
+static bool change_piece(struct patchreader *r, struct run *run, uint8_t *bytes, size_t size,
+			 uint64_t left, struct err *err)
 {
 	for (size_t at = 0; at < size;) {
 		size_t n;
@@ -219,7 +195,7 @@ static bool change_piece(struct patchreader *r, struct run *run, size_t size, ui
 		if (run->same > 0 || at == size)
 			continue;
 		n = (size_t)MIN_OF(run->changed, size - at);
-		if (!change(r, r->piece + at, n, err))
+		if (!change(r, bytes + at, n, err))
 			return false;
 		run->changed -= n;
 		at += n;
@@ -232,11 +208,14 @@ static bool copy(struct patchreader *r, uint64_t old_at, uint64_t size, struct e
 	struct run run = { 0 };
 
 	while (size > 0) {
-		size_t n = (size_t)MIN_OF(size, PIECE_SIZE);
+		uint8_t *to;
+		size_t n;
 
-		if (!r->target.old(r->piece, old_at, n, r->target.ctx, err) ||
-		    !change_piece(r, &run, n, size, err) || !deliver(r, n, err))
+		if (!make_room(&to, &n, r, size, err) ||
+		    !r->target.old(to, old_at, n, r->target.ctx, err) ||
+		    !change_piece(r, &run, to, n, size, err))
 			return false;
+		r->piece_size += n;
 		old_at += n;
 		size -= n;
 	}
@@ -245,11 +224,19 @@ static bool copy(struct patchreader *r, uint64_t old_at, uint64_t size, struct e
 
 static bool insert(struct patchreader *r, uint64_t size, struct err *err)
 {
-	while (size > 0) {
-		size_t n = (size_t)MIN_OF(size, PIECE_SIZE);
+	struct part *part = &r->parts[PATCHFORM_INSERTS];
 
-		if (!take(r->piece, r, PATCHFORM_INSERTS, n, err) || !deliver(r, n, err))
+	while (size > 0) {
+		uint8_t *to;
+		size_t n;
+
+		if (left_of(part) == 0 && !refill(r, PATCHFORM_INSERTS, err))
 			return false;
+		if (!make_room(&to, &n, r, MIN_OF(size, (uint64_t)left_of(part)), err))
+			return false;
+		memcpy(to, part->at, n);
+		part->at += n;
+		r->piece_size += n;
 		size -= n;
 	}
 	return true;
@@ -295,40 +282,31 @@ static bool apply_op(uint64_t *left, struct patchreader *r, struct err *err)
 
 /* --- segments --------------------------------------------------------------------------------- */
 
-/* What a block decodes to belongs to its segment: nothing may be left of it. */
-static bool is_used_up(struct patchreader *r, struct part *part, struct err *err)
+static bool is_used_up(const struct patchreader *r, struct err *err)
 {
-	ZSTD_inBuffer in = { part->block.data, part->block.size, 0 };
-	ZSTD_outBuffer out = { part->raw, RAW_SIZE, 0 };
-	size_t left = 0;
-
-	if (part->at == part->end && in.size > 0 && !part->has_ended) {
-		left = ZSTD_decompressStream(part->zstd, &out, &in);
-		if (!ZSTD_isError(left) && left == 0)
-			part->has_ended = true;
-	}
-	return (part->at == part->end && !ZSTD_isError(left) && out.pos == 0 &&
-		in.pos == in.size) ||
-	       err_set(err, ERR_FORMAT, "patch: the %s hold more than their segment needs",
-		       part_names[part - r->parts]);
+	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++)
+		if (left_of(&r->parts[i]) > 0)
+			return err_set(err, ERR_FORMAT,
+				       "patch: the %s: more than their segment needs",
+				       patchform_part_names[i]);
+	return true;
 }
 
 static bool apply_segment(struct patchreader *r, struct span blocks, struct err *err)
 {
+	struct span each[PATCHFORM_PART_COUNT_];
 	uint64_t left = r->segment_size;
 
 	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
-		r->parts[i].block = span_of(blocks.data, r->block_sizes[i]);
-		r->parts[i].at = r->parts[i].end = 0;
+		each[i] = span_of(blocks.data, r->block_sizes[i]);
 		blocks = span_skip(blocks, r->block_sizes[i]);
+		r->parts[i] = (struct part){ 0 };
 	}
+	patchparts_begin(r->decoder, each);
 	while (left > 0)
 		if (!apply_op(&left, r, err))
 			return false;
-	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++)
-		if (!is_used_up(r, &r->parts[i], err))
-			return false;
-	return true;
+	return is_used_up(r, err) && patchparts_end(r->decoder, err) && deliver(r, err);
 }
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -455,7 +433,7 @@ bool patchreader_finish(const struct patchreader *r, struct err *err)
 		       (unsigned long long)(r->target.new_size - r->delivered));
 }
 
-uint64_t patchreader_delivered(const struct patchreader *r)
+uint64_t patchreader_made(const struct patchreader *r)
 {
-	return r->delivered;
+	return r->delivered + r->piece_size;
 }

@@ -50,7 +50,7 @@ bool patchreader_feed(struct patchreader *r, struct span bytes, struct err *err)
 /* True if the whole new stream was delivered and the file ends there; else ERR_FORMAT. */
 bool patchreader_finish(const struct patchreader *r, struct err *err) MUST_USE;
 
-/* Bytes of the new stream that were delivered. */
-uint64_t patchreader_delivered(const struct patchreader *r);
+/* Bytes of the new stream that were made; the last of them may not be delivered yet. */
+uint64_t patchreader_made(const struct patchreader *r);
 
 #endif
