@@ -1,5 +1,5 @@
 /*
- * SHA-256 by OpenSSL's EVP, whole or in pieces.
+ * SHA-256 by OpenSSL, whole or in pieces.
  *
  * No I/O. A digest context may be reused after digest_finish; one context per thread.
  */
