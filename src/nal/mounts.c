@@ -1,11 +1,11 @@
 #include "nal/mounts.h"
 
-#include <libmount.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/text.h"
+#include "nal/mountcalls.h"
 #include "nal/mountmatch.h"
 
 static void entry_release(struct mounts_entry *entry)
@@ -28,24 +28,24 @@ void mounts_release(struct mounts *table)
 }
 
 /* The value of a mount option, or NULL; the caller frees it. */
-static char *option(struct libmnt_fs *fs, const char *name)
+static char *option(const struct mountcalls *mount, struct libmnt_fs *fs, const char *name)
 {
 	char *value = NULL;
 	size_t size = 0;
 
-	if (mnt_fs_get_option(fs, name, &value, &size) != 0 || value == NULL)
+	if (mount->fs_get_option(fs, name, &value, &size) != 0 || value == NULL)
 		return NULL;
 	return alloc_copy(value, size);
 }
 
-static bool has_option(struct libmnt_fs *fs, const char *name)
+static bool has_option(const struct mountcalls *mount, struct libmnt_fs *fs, const char *name)
 {
-	return mnt_fs_get_option(fs, name, NULL, NULL) == 0;
+	return mount->fs_get_option(fs, name, NULL, NULL) == 0;
 }
 
-static int64_t uid_option(struct libmnt_fs *fs, const char *name)
+static int64_t uid_option(const struct mountcalls *mount, struct libmnt_fs *fs, const char *name)
 {
-	SCOPED_TEXT char *text = option(fs, name);
+	SCOPED_TEXT char *text = option(mount, fs, name);
 	uint64_t uid;
 
 	return text != NULL && text_u64(&uid, text, 0, UINT32_MAX) ? (int64_t)uid : MOUNTS_NOBODY;
@@ -63,41 +63,42 @@ static void add(struct mounts *table, struct mounts_entry *entry)
 	table->entries[table->count++] = *entry;
 }
 
-static void add_fs(struct mounts *table, struct libmnt_fs *fs)
+static void add_fs(struct mounts *table, const struct mountcalls *mount, struct libmnt_fs *fs)
 {
-	const char *root = mnt_fs_get_root(fs);
+	const char *root = mount->fs_get_root(fs);
 	struct mounts_entry entry = {
-		.source = or_empty(mnt_fs_get_source(fs)),
-		.fstype = or_empty(mnt_fs_get_fstype(fs)),
+		.source = or_empty(mount->fs_get_source(fs)),
+		.fstype = or_empty(mount->fs_get_fstype(fs)),
 		.root = alloc_text(root != NULL ? root : "/"),
-		.target = or_empty(mnt_fs_get_target(fs)),
-		.addr = option(fs, "addr"),
-		.user = option(fs, "user"),
-		.device = mnt_fs_get_devno(fs),
-		.id = mnt_fs_get_id(fs),
-		.parent = mnt_fs_get_parent_id(fs),
-		.fuse_uid = uid_option(fs, "user_id"),
-		.cruid = uid_option(fs, "cruid"),
-		.allows_other = has_option(fs, "allow_other"),
+		.target = or_empty(mount->fs_get_target(fs)),
+		.addr = option(mount, fs, "addr"),
+		.user = option(mount, fs, "user"),
+		.device = mount->fs_get_devno(fs),
+		.id = mount->fs_get_id(fs),
+		.parent = mount->fs_get_parent_id(fs),
+		.fuse_uid = uid_option(mount, fs, "user_id"),
+		.cruid = uid_option(mount, fs, "cruid"),
+		.allows_other = has_option(mount, fs, "allow_other"),
 	};
 
 	add(table, &entry);
 }
 
-static bool add_all(struct mounts *table, struct libmnt_table *tab, struct err *err)
+static bool add_all(struct mounts *table, const struct mountcalls *mount, struct libmnt_table *tab,
+		    struct err *err)
 {
-	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_iter *iter = mount->new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs;
 	bool fits = true;
 
 	if (iter == NULL)
 		return err_set(err, ERR_MEMORY, "mount table: no memory");
-	while (fits && mnt_table_next_fs(tab, iter, &fs) == 0) {
+	while (fits && mount->table_next_fs(tab, iter, &fs) == 0) {
 		fits = table->count < MOUNTS_MAX;
 		if (fits)
-			add_fs(table, fs);
+			add_fs(table, mount, fs);
 	}
-	mnt_free_iter(iter);
+	mount->free_iter(iter);
 	return fits || err_set(err, ERR_LIMIT, "mount table: more than %d entries", MOUNTS_MAX);
 }
 
@@ -108,21 +109,25 @@ static int refuse_line(struct libmnt_table *tab UNUSED, const char *file UNUSED,
 
 bool mounts_read(struct mounts *out, const char *path, struct err *err)
 {
-	struct libmnt_table *tab = mnt_new_table();
+	struct mountcalls mount;
+	struct libmnt_table *tab;
 	bool done;
 	int rc;
 
 	*out = (struct mounts){ 0 };
+	if (!mountcalls_load(&mount, err))
+		return false;
+	tab = mount.new_table();
 	if (tab == NULL)
 		return err_set(err, ERR_MEMORY, "mount table: no memory");
-	mnt_table_set_parser_errcb(tab, refuse_line);
+	mount.table_set_parser_errcb(tab, refuse_line);
 	/* Without a path libmount joins the kernel's table with utab, which names users. */
-	rc = path != NULL ? mnt_table_parse_file(tab, path) : mnt_table_parse_mtab(tab, NULL);
+	rc = path != NULL ? mount.table_parse_file(tab, path) : mount.table_parse_mtab(tab, NULL);
 	if (rc < 0)
 		done = err_sys(err, ERR_IO, -rc, "mount table %s", path != NULL ? path : "");
 	else
-		done = add_all(out, tab, err);
-	mnt_unref_table(tab);
+		done = add_all(out, &mount, tab, err);
+	mount.unref_table(tab);
 	if (done)
 		mountmatch_hide(out);
 	else
