@@ -1,5 +1,6 @@
 /*
- * What the verbs of packway-site share: opening the site that the settings name.
+ * What the verbs of packway-site share, and packway-serve: its settings, and opening the site that
+ * they name.
  */
 #ifndef CLI_SITE_CALL_H
 #define CLI_SITE_CALL_H
@@ -13,6 +14,9 @@ bool site_call_open(struct site **out, const struct verb_call *call, struct err 
 
 /* What the configuration says of policy. */
 struct policydoc_settings site_call_settings(const struct verb_call *call);
+
+/* Run one of the site's programs, of these verbs; the result is its exit code. */
+int site_call_main(const struct verb *const *groups, int argc, char **argv);
 
 /* The tables of verbs, one per file. */
 extern const struct verb site_base_verbs[];

@@ -1,20 +1,16 @@
-/* publish, intake and serve. */
+/* publish, intake, and the start of serve. */
 #include "cli/site_call.h"
 
+#include <errno.h>
+#include <unistd.h>
+
+#include "cli/site_serve.h"
+#include "common/alloc.h"
+#include "common/helper.h"
 #include "common/jsondoc.h"
 #include "common/log.h"
-#include "site/distribute.h"
 #include "site/intake.h"
 #include "site/publish.h"
-#include "site/serve.h"
-
-struct policydoc_settings site_call_settings(const struct verb_call *call)
-{
-	return (struct policydoc_settings){
-		.poll_s = (int64_t)config_number(call->config, "poll", 0),
-		.linger_s = (int64_t)config_number(call->config, "linger", 0),
-	};
-}
 
 static bool run_publish(struct verb_call *call, struct err *err)
 {
@@ -77,51 +73,19 @@ static bool run_intake(struct verb_call *call, struct err *err)
 	return true;
 }
 
-static void say_ready(void *ctx)
-{
-	const struct verb_call *call = ctx;
-	json_auto_t *doc = json_object();
-
-	jsondoc_set_text(doc, "listen", config_text(call->config, "listen"));
-	print_line(call->print, doc, "serving on %s", config_text(call->config, "listen"));
-}
-
+/*
+ * The server is a program of its own: libevent and libssl would take longer to link than many a
+ * verb to run. It reads the same command line again, in this process's place.
+ */
 static bool run_serve(struct verb_call *call, struct err *err)
 {
-	const struct config *c = call->config;
-	SCOPED(site) struct site *site = NULL;
-	const struct serve_options options = {
-		.listen = config_text(c, "listen"),
-		.tls_cert = config_text(c, "tls-cert"),
-		.tls_key = config_text(c, "tls-key"),
-		.settings = site_call_settings(call),
-		.publish_every_s = (int64_t)config_number(c, "publish-every", 1),
-		.intake_every_s = (int64_t)config_number(c, "intake-every", 1),
-		.distribute_every_s = (int64_t)config_number(c, "distribute-every", 1),
-		.keep_s = (int64_t)config_number(c, "keep", DISTRIBUTE_KEEP_DEFAULT_S),
-		.patch_memory = config_number(c, "patch-memory", 0),
-		.patch_cpu = (uint32_t)MIN_OF(config_number(c, "patch-cpu", 0), (uint64_t)100),
-		.reserve = config_number(c, "reserve", 0),
-		.ready = say_ready,
-		.ctx = call,
-	};
+	SCOPED_TEXT char *path = NULL;
 
-	return site_call_open(&site, call, err) && serve_run(site, &options, err);
+	if (!helper_find(&path, "packway-serve", err))
+		return false;
+	execv(path, call->argv);
+	return err_sys(err, ERR_IO, errno, "%s", path);
 }
-
-static const struct option_spec serve_options[] = {
-	{ .name = "listen",
-	  .type = OPTION_TEXT,
-	  .value = "ADDR:PORT",
-	  .help = "where to listen (0.0.0.0:8480)" },
-	{ .name = "tls-cert", .type = OPTION_PATH, .help = "certificate chain (PEM)" },
-	{ .name = "tls-key", .type = OPTION_PATH, .help = "its private key (PEM)" },
-	{ .name = "reserve",
-	  .type = OPTION_SIZE,
-	  .value = "SIZE",
-	  .help = "room on the site's disk below which no uploads are taken (64M)" },
-	{ 0 },
-};
 
 const struct verb site_cycle_verbs[] = {
 	{
@@ -138,7 +102,7 @@ const struct verb site_cycle_verbs[] = {
 		.name = "serve",
 		.run = run_serve,
 		.summary = "serve CAPs and DPs by HTTP, and run all cycles on timers",
-		.options = serve_options,
+		.options = site_serve_options,
 	},
 	{ 0 },
 };

@@ -16,6 +16,7 @@ struct command {
 	struct options *options;
 	struct config *config;
 	struct print *print;
+	char *const *argv;
 };
 
 static struct option_spec *join_tables(const struct option_spec *a, const struct option_spec *b)
@@ -204,6 +205,7 @@ static int run_verb(struct command *cmd, const struct verb *verb, char **words, 
 		.verb = verb,
 		.print = cmd->print,
 		.clock = clock_system(),
+		.argv = cmd->argv,
 	};
 	bool done = options_read(&cmd->options, cmd->global, verb->options, verb->arguments,
 				 (const char *const *)words, count, &err);
@@ -278,7 +280,7 @@ static enum log_level level_of(char **words, size_t count)
 int verb_main(const struct program *program, int argc, char **argv)
 {
 	static const struct option_spec none[] = { { 0 } };
-	struct command cmd = { .program = program };
+	struct command cmd = { .program = program, .argv = argv };
 	size_t count = argc > 0 ? (size_t)argc - 1 : 0;
 	char **words;
 	int code;

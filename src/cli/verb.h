@@ -31,6 +31,7 @@ struct verb_call {
 	const struct config *config; /* NULL if the program has no keys */
 	struct print *print;
 	const struct clock *clock;
+	char *const *argv; /* as the process got it, for a verb that another program carries out */
 	bool is_quiet;
 	enum exit_code exit; /* 0; set it where the result was printed and is not all good */
 };

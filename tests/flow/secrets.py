@@ -219,7 +219,7 @@ def _(t):
     check_those_that_stay(t, w, check)
     check_those_at_work(t, w, check)
     print(f"# processes, and core dumps of each: { {what: f'{len(n)}, {sum(n)}' for what, n in dumped.items()} }")
-    for what in ("packway-site", "packway-worker", "packway-smb"):  # they compute with secrets
+    for what in ("packway-site", "packway-serve", "packway-worker", "packway-smb"):  # they compute with secrets
         equal(sum(dumped.get(what, [])), 0, f"core dumps of {what}")
     need("packway-smb" in dumped and all(real), "no SMB session was met, or a core is none", dumped, real)
 

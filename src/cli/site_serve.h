@@ -1,0 +1,11 @@
+/*
+ * The options of `packway-site serve`, which packway-site offers and packway-serve carries out.
+ */
+#ifndef CLI_SITE_SERVE_H
+#define CLI_SITE_SERVE_H
+
+#include "cli/options.h"
+
+extern const struct option_spec site_serve_options[];
+
+#endif
