@@ -100,7 +100,7 @@ def _(t):
     root = unpack(t, *packages())
     programs = [*(root / "usr/bin").iterdir(),
                 *(root / "usr/libexec/packway").glob("packway-*")]
-    equal(len(programs), 6, "programs")
+    equal(len(programs), 7, "programs")
     for program in programs:
         seen = run("readelf", "-W", "-h", "-l", "-d", program).out
         need("DYN (Position-Independent Executable" in seen, f"{program.name} is a PIE")
