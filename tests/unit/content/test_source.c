@@ -68,6 +68,63 @@ static void entries_come_in_manifest_order(void **state UNUSED)
 	assert_done(source_settle(s, &err), &err);
 }
 
+/* A tree that two threads share: 20 × 20 folders with 2 files each. */
+static void make_many_folders(void)
+{
+	for (int i = 0; i < 20; i++) {
+		SCOPED_TEXT char *outer = alloc_printf("src/%02d", i);
+
+		assert_int_equal(mkdir(outer, 0755), 0);
+		for (int j = 0; j < 20; j++) {
+			SCOPED_TEXT char *inner = alloc_printf("%s/%02d", outer, j);
+			SCOPED_TEXT char *file = alloc_printf("%s/file", inner);
+			SCOPED_TEXT char *other = alloc_printf("%s/other", inner);
+
+			assert_int_equal(mkdir(inner, 0755), 0);
+			put(file, inner);
+			put(other, "");
+		}
+	}
+}
+
+static void many_folders_are_listed_whole(void **state UNUSED)
+{
+	struct err err;
+
+	make_many_folders();
+	for (int round = 0; round < 50; round++) {
+		SCOPED(source) struct source *s = NULL;
+		uint32_t at = 0;
+
+		assert_done(source_open(&s, "src", 0, &err), &err);
+		assert_int_equal(source_entry_count(s), 20 + 400 + 800);
+		assert_int_equal(source_size(s), 400 * strlen("src/00/00"));
+		for (int i = 0; i < 20; i++) {
+			at++; /* the outer folder */
+			for (int j = 0; j < 20; j++, at += 3) {
+				SCOPED_TEXT char *file = alloc_printf("%02d/%02d/file", i, j);
+
+				assert_string_equal(source_entry_at(s, at + 1)->path, file);
+			}
+		}
+		assert_done(source_settle(s, &err), &err);
+	}
+}
+
+static void one_bad_folder_among_many_is_found(void **state UNUSED)
+{
+	struct source *s = NULL;
+	struct err err;
+
+	make_many_folders();
+	assert_int_equal(mkfifo("src/13/07/pipe", 0644), 0);
+	for (int round = 0; round < 50; round++) {
+		assert_false(source_open(&s, "src", 0, &err));
+		assert_int_equal(err.code, ERR_SOURCE);
+		assert_non_null(strstr(err.why, "13/07/pipe is a named pipe"));
+	}
+}
+
 static void make_nothing(void) {}
 
 static void make_pipe(void)
@@ -305,7 +362,8 @@ static void an_unreadable_file_is_named(void **state UNUSED)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
-TESTING_MAIN(CASE(entries_come_in_manifest_order), CASE(what_no_package_can_hold_is_refused),
+TESTING_MAIN(CASE(entries_come_in_manifest_order), CASE(many_folders_are_listed_whole),
+	     CASE(one_bad_folder_among_many_is_found), CASE(what_no_package_can_hold_is_refused),
 	     CASE(a_source_that_is_not_there_is_a_fault),
 	     CASE(outside_links_are_left_out_on_request),
 	     CASE(a_folder_of_nothing_but_outside_links_is_empty),
