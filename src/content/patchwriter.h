@@ -3,7 +3,7 @@
  * a version's stream (a first-install stream): docs/formats/patch.md.
  *
  * Takes one core for some seconds per 100 MB, and memory for delta's tables and four
- * compressors: about `memory_max` and 300 MB more at level 19. PURE.
+ * compressors: about `memory_max` and 300 MB more. PURE.
  */
 #ifndef CONTENT_PATCHWRITER_H
 #define CONTENT_PATCHWRITER_H
