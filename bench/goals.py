@@ -2,7 +2,6 @@
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +11,8 @@ import flow
 import hostile
 import lines
 import memory
-from measure import Cost, in_rounds, note, put_aside, timed
+import updates
+from measure import Cost, in_rounds, note, put_aside, remove, settle, timed
 
 class Bench:
     def __init__(self, data, rounds, report, wide=False):
@@ -27,14 +27,6 @@ class Bench:
 
 def tool(name):
     return str(flow.BUILD / "bench" / name)
-
-
-def settle():
-    subprocess.run(["sync"], check=True)
-
-
-def remove(path):
-    shutil.rmtree(path, ignore_errors=True)
 
 
 # -- publishing ----------------------------------------------------------------------------------
@@ -145,97 +137,6 @@ def p2_size(bench, t):
         bench.report.at_most(f"{label}: packs / (tar | zstd -12 --long=27)",
                              ours.packs_size() / peer.stat().st_size, 1.25)
         remove(ours.home)
-
-
-class Update:
-    """Two versions of a tree with patch and stream, on a DP behind nginx, and the peers' files."""
-
-    def __init__(self, t, label, old, new):
-        self.t, self.new, self.work = t, new, t.new_dir(f"update-{label}")
-        self.site, self.nginx = t.site(name=f"site-{label}"), t.nginx(self.work, extra="sendfile on;")
-        cap, self.dp = self.site.folder_cap(f"cap-{label}"), self.work / "dp"
-        self.dp.mkdir()
-        self.site("dp", "add", "dp1", f"file://{self.dp}")
-        self.package = self.site.json("package", "create", "tree", "--source", old)["id"]
-        self.distribute()
-        self.old_packs = self.packs()
-        self.client = t.client(f"client-{label}").join(self.site, f"file://{cap}")
-        self.fetch()
-        self.site("package", "update", self.package, "--source", new)
-        self.making = self.distribute()
-        for side, tree in (("old", old), ("new", new)):
-            timed(f"tar -C {tree} --sort=name -c . > {self.work}/{side}.tar")
-        timed(f"zstd -q -f -12 --long=31 --patch-from={self.work}/old.tar {self.work}/new.tar"
-              f" -o {self.work}/patch.zst")
-        timed(f"zstd -q -f -12 -T2 --long=27 {self.work}/new.tar -o {self.work}/new.tar.zst")
-
-    def distribute(self):
-        cost = timed([flow.program("packway-site"), "--site", self.site.dir, "package", "distribute",
-                      self.package, "--all"])[0]
-        self.site("publish")
-        return cost
-
-    def fetch(self, version=None):
-        self.client("sync")
-        only = ["--version", str(version)] if version else []
-        return timed([flow.program("packway"), "--state", self.client.state, "fetch", self.package,
-                      "--dp", f"{self.nginx.url}/dp", *only], env=self.client.env)[0]
-
-    def update(self):
-        """From the old version, which alone is here, to the new one."""
-        put_aside(self.client.state / "store")
-        self.fetch(1)
-        settle()
-        return self.fetch()
-
-    def unpack(self):
-        put_aside(self.work / "out")
-        (self.work / "out").mkdir()
-        settle()
-        return timed(f"curl -s {self.nginx.url}/new.tar.zst | zstd -q -d --long=27"
-                     f" | tar -C {self.work}/out -x")[0]
-
-    def size(self, begins):
-        found = (self.dp / self.package / "patches").glob(f"{begins}-2-*")
-        return sum(p.stat().st_size for p in found)
-
-    def packs(self):
-        return sum(p.stat().st_size for p in self.dp.rglob("*.pack"))
-
-    def peer_size(self, name):
-        return (self.work / name).stat().st_size
-
-
-def p3_update_bytes(bench, t):
-    for label, (old, new) in bench.pairs().items():
-        note(f"making patch and stream: {label}")
-        update = Update(t, label, old, new)
-        whole = update.peer_size("new.tar.zst")
-        if update.size("1") > 0:
-            bench.report.at_most(f"{label}: patch / (zstd -12 --long=31 --patch-from)",
-                                 update.size("1") / update.peer_size("patch.zst"), 1.0)
-        else:
-            ranges = update.packs() - update.old_packs
-            bench.report.at_most(f"{label}: no patch is worth it; stream or new packs / (tar | zstd -12)",
-                                 min(ranges, update.size("none") or ranges) / whole, 1.0)
-        if update.size("none") > 0:
-            bench.report.at_most(f"{label}: stream / (tar | zstd -12 --long=27)", update.size("none") / whole, 1.05)
-        else:
-            bench.report.row(f"{label}: stream", "none is worth it")
-        bench.report.row(f"{label}: making both, CPU", f"{update.making.cpu:.0f} s")
-        remove(update.work)
-
-
-def p4_update_time(bench, t):
-    for label, (old, new) in bench.pairs().items():
-        note(f"making patch and stream: {label}")
-        update = Update(t, label, old, new)
-        cost = in_rounds({"packway fetch": update.update,
-                          "curl | zstd -d | tar x": update.unpack}, bench.rounds)
-        ours, peer = cost["packway fetch"], cost["curl | zstd -d | tar x"]
-        bench.report.at_most(f"{label}: fetch, wall / (curl | zstd -d | tar x)", ours.wall / peer.wall, 1.0)
-        bench.report.row(f"{label}: the same in CPU", f"{ours.cpu / peer.cpu:.2f} x")
-        remove(update.work)
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -648,8 +549,8 @@ def p12_intake(bench, t, clients=1000, envelopes=1, records=20):
 GOALS = {
     "P1": ("publish", p1_publish),
     "P2": ("size", p2_size),
-    "P3": ("update bytes", p3_update_bytes),
-    "P4": ("update time", p4_update_time),
+    "P3": ("update bytes", updates.p3_update_bytes),
+    "P4": ("update time", updates.p4_update_time),
     "P5": ("one big file over HTTP and SMB", p5_both),
     "P6": ("small files", lines.p6_small_files),
     "P7": ("an open way", p7_open_way),

@@ -1,5 +1,6 @@
 """Timing in rounds, medians, and the tables that bench/run prints."""
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,14 @@ def timed(command, env=None, cwd=None):
     if child.returncode != 0:
         raise Broken(f"{' '.join(argv)[:300]}: exit {child.returncode}\n{out[-1000:]}")
     return cost, out
+
+
+def settle():
+    subprocess.run(["sync"], check=True)
+
+
+def remove(path):
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def put_aside(path):
