@@ -19,6 +19,13 @@ static bool give_old(void *dst, uint64_t offset, size_t size, void *ctx, struct 
 	return true;
 }
 
+static void expect_old(uint64_t offset, uint64_t size, void *ctx)
+{
+	(void)ctx;
+	if (offset > OLD_SIZE || size > OLD_SIZE - offset)
+		abort();
+}
+
 static bool take_new(struct span bytes, void *ctx, struct err *err)
 {
 	uint64_t *left = ctx;
@@ -50,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.old_size = OLD_SIZE,
 		.new_size = left,
 		.old = give_old,
+		.soon = expect_old,
 		.sink = take_new,
 		.ctx = &left,
 	});

@@ -76,10 +76,13 @@ static enum assemble_delta judge_patch(enum assemble_result *result_out, struct 
 {
 	struct assemble *a = in->a;
 	enum patching_result end;
-	struct err why = { 0 };
+	struct err why = { 0 }, ignored = { 0 };
 
 	end = patching_end(in->patching, &why);
 	crew_drain(a->crew);
+	if (end == PATCHING_COMPLETE && landing_fault(&a->landing, &ignored) == LANDING_WRONG &&
+	    !patching_is_named(in->patching, &why))
+		end = PATCHING_CORRUPT;
 	*result_out = in->is_local ? ASSEMBLE_LOCAL : ASSEMBLE_DONE;
 	if (in->is_local)
 		*err = in->err;

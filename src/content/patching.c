@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/large.h"
 #include "common/path.h"
+#include "content/origin.h"
 #include "content/patchreader.h"
 
 #define FILE_MODE   0600
@@ -17,19 +18,12 @@
 #define BATCH_ROOM \
 	(2 * PATCHING_BATCH - 1) /* with the byte that a buffer has behind: one large page */
 
-/* The old stream's blocks that were read last, each in the one place that its number gives. */
-#define BLOCK_SIZE  4096u
-#define BLOCK_COUNT 4096u
-
 struct patching {
 	const struct patching_params *params;
 	struct patchreader *reader;
-	struct tree_files old;
-	uint64_t held[BLOCK_COUNT]; /* the number + 1 of the block in each place; 0: none */
-	uint8_t *blocks;
+	struct origin *origin;
 	int fd;
 	uint64_t offset;
-	struct digest_ctx *hash;
 	struct buf bytes; /* of the new stream, from the chunk `first` on */
 	uint32_t first;   /* not handed over yet */
 	uint32_t whole;   /* chunks behind it that are complete in `bytes` */
@@ -37,41 +31,6 @@ struct patching {
 	bool is_wrong;
 	struct err wrong; /* the first thing that was */
 };
-
-/* The block of the old stream that holds `offset`; NULL if it cannot be read. */
-static const uint8_t *block_at(struct patching *p, uint64_t offset)
-{
-	uint64_t number = offset / BLOCK_SIZE;
-	uint64_t left = manifest_stream_size(p->params->old->manifest) - number * BLOCK_SIZE;
-	uint8_t *block = p->blocks + number % BLOCK_COUNT * BLOCK_SIZE;
-	uint64_t *held = &p->held[number % BLOCK_COUNT];
-
-	if (*held == number + 1)
-		return block;
-	*held = 0;
-	if (!tree_read(block, &p->old, number * BLOCK_SIZE,
-		       (uint32_t)MIN_OF(left, (uint64_t)BLOCK_SIZE)))
-		return NULL;
-	*held = number + 1;
-	return block;
-}
-
-static bool copy_from_blocks(uint8_t *dst, struct patching *p, uint64_t offset, size_t size)
-{
-	while (size > 0) {
-		size_t skip = (size_t)(offset % BLOCK_SIZE);
-		size_t n = MIN_OF(size, BLOCK_SIZE - skip);
-		const uint8_t *block = block_at(p, offset);
-
-		if (block == NULL)
-			return false;
-		memcpy(dst, block + skip, n);
-		dst += n;
-		offset += n;
-		size -= n;
-	}
-	return true;
-}
 
 /* True if the next `size` bytes of the new stream belong to chunks that nobody wants any more. */
 static bool is_unwanted(const struct patching *p, size_t size)
@@ -87,18 +46,19 @@ static bool is_unwanted(const struct patching *p, size_t size)
 	return true;
 }
 
-/*
- * The copies of a rebuilt program are tens of thousands of a few bytes, from all over the old one.
- * Where a block cannot be read, the bytes of it that are asked for may be there all the same.
- */
 static bool give_old(void *dst, uint64_t offset, size_t size, void *ctx, struct err *err)
 {
 	struct patching *p = ctx;
 
-	return is_unwanted(p, size) ||
-	       (size < BLOCK_SIZE && copy_from_blocks(dst, p, offset, size)) ||
-	       tree_read(dst, &p->old, offset, (uint32_t)size) ||
+	return is_unwanted(p, size) || origin_copy(dst, p->origin, offset, size) ||
 	       err_set(err, ERR_FORMAT, "the old tree is not what it was");
+}
+
+static void expect_old(uint64_t offset, uint64_t size, void *ctx)
+{
+	const struct patching *p = ctx;
+
+	origin_expect(p->origin, offset, size);
 }
 
 static bool hand_over(struct patching *p, struct err *err)
@@ -144,7 +104,6 @@ static bool take_new(struct span bytes, void *ctx, struct err *err)
 
 static void apply(struct patching *p, struct span bytes)
 {
-	digest_update(p->hash, bytes);
 	if (!p->is_wrong)
 		p->is_wrong = !patchreader_feed(p->reader, bytes, &p->wrong);
 }
@@ -176,6 +135,7 @@ static bool start(struct patching *p, struct err *err)
 		.old_size = params->old != NULL ? manifest_stream_size(params->old->manifest) : 0,
 		.new_size = manifest_stream_size(params->manifest),
 		.old = give_old,
+		.soon = expect_old,
 		.sink = take_new,
 		.ctx = p,
 	});
@@ -184,8 +144,6 @@ static bool start(struct patching *p, struct err *err)
 	p->first = p->whole = 0;
 	p->whole_size = 0;
 	buf_clear(&p->bytes);
-	digest_free(p->hash);
-	p->hash = digest_new();
 	return lseek(p->fd, 0, SEEK_SET) == 0 ||
 	       err_sys(err, ERR_IO, errno, "file %s", params->path);
 }
@@ -197,23 +155,12 @@ static bool start_again(struct patching *p, struct err *err)
 	       start(p, err);
 }
 
-/* Of a small version only a few are ever touched. */
-static uint8_t *room_for_blocks(const struct tree *old)
-{
-	const size_t size = (size_t)BLOCK_COUNT * BLOCK_SIZE;
-
-	return old != NULL && manifest_stream_size(old->manifest) >= size
-		       ? large_alloc(size)
-		       : alloc_resize(NULL, size);
-}
-
 bool patching_open(struct patching **out, const struct patching_params *params, struct err *err)
 {
 	SCOPED(patching) struct patching *p = alloc_zeroed(1, sizeof(*p));
 
 	p->params = params;
-	tree_files_init(&p->old, params->old);
-	p->blocks = room_for_blocks(params->old);
+	p->origin = origin_new(params->old);
 	p->fd = open(params->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
 	if (p->fd < 0)
 		return err_sys(err, ERR_IO, errno, "file %s", params->path);
@@ -229,11 +176,9 @@ void patching_close(struct patching *p)
 	if (p == NULL)
 		return;
 	patchreader_free(p->reader);
-	tree_files_release(&p->old);
+	origin_free(p->origin);
 	path_close_fd(&p->fd);
-	digest_free(p->hash);
 	buf_release(&p->bytes);
-	free(p->blocks);
 	free(p);
 }
 
@@ -259,10 +204,36 @@ bool patching_feed(struct patching *p, struct span bytes, struct err *err)
 	return true;
 }
 
+/* What came out of the file is hashed in any case, so this is worth its time only in doubt. */
+static bool hash_file(struct digest *out, struct patching *p)
+{
+	SCOPED_TEXT char *piece = alloc_zeroed(1, REPLAY_SIZE);
+	struct digest_ctx *hash = digest_new();
+	uint64_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(p->fd, piece, REPLAY_SIZE, (off_t)at)) > 0) {
+		digest_update(hash, span_of(piece, (size_t)n));
+		at += (uint64_t)n;
+	}
+	digest_finish(hash, out);
+	digest_free(hash);
+	return n == 0;
+}
+
+bool patching_is_named(struct patching *p, struct err *err)
+{
+	struct digest found;
+
+	/* A file that cannot be read again is no fault of the server's. */
+	return !hash_file(&found, p) || digest_equal(&found, &p->params->delta->digest) ||
+	       err_set(err, ERR_CORRUPT,
+		       "the patch's bytes are not those that its name stands for");
+}
+
 enum patching_result patching_end(struct patching *p, struct err *err)
 {
 	const struct index_delta *delta = p->params->delta;
-	struct digest found;
 
 	if (p->offset < delta->size) {
 		err_set(err, ERR_CORRUPT, "the patch ends after %" PRIu64 " of %" PRIu64 " bytes",
@@ -271,14 +242,10 @@ enum patching_result patching_end(struct patching *p, struct err *err)
 	}
 	if (!p->is_wrong)
 		p->is_wrong = !patchreader_finish(p->reader, &p->wrong) || !hand_over(p, &p->wrong);
-	digest_finish(p->hash, &found);
-	if (!digest_equal(&found, &delta->digest)) {
-		err_set(err, ERR_CORRUPT,
-			"the patch's bytes are not those that its name stands for");
-		return PATCHING_CORRUPT;
-	}
 	if (!p->is_wrong)
 		return PATCHING_COMPLETE;
+	if (!patching_is_named(p, err))
+		return PATCHING_CORRUPT;
 	*err = p->wrong;
 	return PATCHING_USELESS;
 }

@@ -6,8 +6,8 @@
  *     patching_open → patching_feed* → patching_end → patching_close
  *
  * The old tree may have been changed behind our back, and the file may lie: the receiver hashes
- * every chunk, and patching_end says whether the file is the one that the index names. Once
- * something is wrong the rest of the file is only hashed.
+ * every chunk. Once something is wrong the rest of the file is only kept, and patching_end says
+ * whether it is the one that the index names.
  */
 #ifndef CONTENT_PATCHING_H
 #define CONTENT_PATCHING_H
@@ -71,5 +71,11 @@ enum patching_result {
 
 /* Fills `err` unless the result is PATCHING_COMPLETE. */
 enum patching_result patching_end(struct patching *p, struct err *err) MUST_USE;
+
+/*
+ * After a complete end, where chunks turned out to be wrong: reads the file again. False if it is
+ * another than the index names, as for PATCHING_CORRUPT.
+ */
+bool patching_is_named(struct patching *p, struct err *err) MUST_USE;
 
 #endif

@@ -70,15 +70,15 @@ static void decode(struct patchparts *p, struct part *part)
 	note_decoded(part, result, in.pos, out.pos);
 }
 
-/* Of what can be decoded, the part that its reader has least of; NULL: nothing. */
-static struct part *scarcest(struct patchparts *p)
+/* Of what can be decoded, what takes longest: the rest is left to the reader. NULL: nothing. */
+static struct part *longest(struct patchparts *p)
 {
 	struct part *found = NULL;
 
 	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
 		struct part *part = &p->parts[i];
 
-		if (can_decode(part) && (found == NULL || part->count < found->count))
+		if (can_decode(part) && (found == NULL || part->block.size > found->block.size))
 			found = part;
 	}
 	return found;
@@ -90,7 +90,7 @@ static void *work_ahead(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->is_ending) {
-		struct part *part = scarcest(p);
+		struct part *part = longest(p);
 
 		if (part == NULL) {
 			pthread_cond_wait(&p->wanted, &p->lock);

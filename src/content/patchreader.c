@@ -11,6 +11,7 @@
 
 #define HEAD_MAX         (PATCHFORM_MAGIC_SIZE + 1 + 2 * 10) /* bytes of the file's head */
 #define SEGMENT_HEAD_MAX ((1 + PATCHFORM_PART_COUNT_) * 10)
+#define OPS_AT_ONCE      16          /* operations that are looked at before the first is done */
 #define PIECE_SIZE       (64u << 10) /* new bytes that are delivered at once */
 
 /* What is there of a part and not used yet; its bytes are the decoder's. */
@@ -247,7 +248,7 @@ static int64_t unfolded(uint64_t value)
 	return (value & 1) != 0 ? -(int64_t)(value >> 1) - 1 : (int64_t)(value >> 1);
 }
 
-static bool take_place(struct patchreader *r, uint64_t size, struct err *err)
+static bool take_place(uint64_t *place_out, struct patchreader *r, uint64_t size, struct err *err)
 {
 	uint64_t seek;
 	int64_t place;
@@ -258,26 +259,58 @@ static bool take_place(struct patchreader *r, uint64_t size, struct err *err)
 	if (place < 0 || (uint64_t)place > r->target.old_size ||
 	    size > r->target.old_size - (uint64_t)place)
 		return err_set(err, ERR_FORMAT, "patch: a copy from outside the old stream");
-	r->old_at = (uint64_t)place;
+	*place_out = (uint64_t)place;
+	r->old_at = (uint64_t)place + size;
 	return true;
 }
 
-static bool apply_op(uint64_t *left, struct patchreader *r, struct err *err)
-{
-	uint64_t copied, inserted;
+/* `copied` new bytes made from as many old ones, then `inserted` that come from nowhere. */
+struct op {
+	uint64_t old_at, copied, inserted;
+};
 
-	if (!take_number(&copied, r, PATCHFORM_CONTROL, *left, err) ||
-	    !take_number(&inserted, r, PATCHFORM_CONTROL, *left - copied, err))
+/* The next operation, of at most `max` new bytes. */
+static bool take_op(struct op *op, struct patchreader *r, uint64_t max, struct err *err)
+{
+	*op = (struct op){ 0 };
+	if (!take_number(&op->copied, r, PATCHFORM_CONTROL, max, err) ||
+	    !take_number(&op->inserted, r, PATCHFORM_CONTROL, max - op->copied, err))
 		return false;
-	if (copied == 0 && inserted == 0)
+	if (op->copied == 0 && op->inserted == 0)
 		return err_set(err, ERR_FORMAT, "patch: an operation that does nothing");
-	if (copied > 0) {
-		if (!take_place(r, copied, err) || !copy(r, r->old_at, copied, err))
+	return op->copied == 0 || take_place(&op->old_at, r, op->copied, err);
+}
+
+/* The next few operations of a segment, of which `*left` new bytes are not described yet. */
+static bool take_ops(struct op *ops, size_t *count, uint64_t *left, struct patchreader *r,
+		     struct err *err)
+{
+	for (*count = 0; *count<OPS_AT_ONCE && * left> 0; ++*count) {
+		struct op *op = &ops[*count];
+
+		if (!take_op(op, r, *left, err))
 			return false;
-		r->old_at += copied;
+		*left -= op->copied + op->inserted;
+		if (op->copied > 0 && r->target.soon != NULL)
+			r->target.soon(op->old_at, op->copied, r->target.ctx);
 	}
-	*left -= copied + inserted;
-	return insert(r, inserted, err);
+	return true;
+}
+
+static bool apply_ops(struct patchreader *r, uint64_t left, struct err *err)
+{
+	struct op ops[OPS_AT_ONCE];
+	size_t count;
+
+	while (left > 0) {
+		if (!take_ops(ops, &count, &left, r, err))
+			return false;
+		for (size_t i = 0; i < count; i++)
+			if (!copy(r, ops[i].old_at, ops[i].copied, err) ||
+			    !insert(r, ops[i].inserted, err))
+				return false;
+	}
+	return true;
 }
 
 /* --- segments --------------------------------------------------------------------------------- */
@@ -295,7 +328,6 @@ static bool is_used_up(const struct patchreader *r, struct err *err)
 static bool apply_segment(struct patchreader *r, struct span blocks, struct err *err)
 {
 	struct span each[PATCHFORM_PART_COUNT_];
-	uint64_t left = r->segment_size;
 
 	for (size_t i = 0; i < PATCHFORM_PART_COUNT_; i++) {
 		each[i] = span_of(blocks.data, r->block_sizes[i]);
@@ -303,10 +335,8 @@ static bool apply_segment(struct patchreader *r, struct span blocks, struct err 
 		r->parts[i] = (struct part){ 0 };
 	}
 	patchparts_begin(r->decoder, each);
-	while (left > 0)
-		if (!apply_op(&left, r, err))
-			return false;
-	return is_used_up(r, err) && patchparts_end(r->decoder, err) && deliver(r, err);
+	return apply_ops(r, r->segment_size, err) && is_used_up(r, err) &&
+	       patchparts_end(r->decoder, err) && deliver(r, err);
 }
 
 /* --- the file --------------------------------------------------------------------------------- */

@@ -28,6 +28,10 @@ struct patchreader_target {
 	/* Copy old bytes [offset, offset + size) to `dst`; they are inside the old stream. */
 	bool (*old)(void *dst, uint64_t offset, size_t size, void *ctx, struct err *err);
 
+	/* NULL, or told of what `old` will soon be asked for; it may fetch what is slow to reach.
+	 */
+	void (*soon)(uint64_t offset, uint64_t size, void *ctx);
+
 	/* Takes the next bytes of the new stream. */
 	bool (*sink)(struct span bytes, void *ctx, struct err *err);
 	void *ctx;

@@ -317,18 +317,32 @@ static bool pwrite_all(int fd, struct span bytes, uint64_t offset)
 	return true;
 }
 
-bool tree_read_file(void *dst, struct tree_files *files, uint32_t entry, uint64_t offset,
-		    uint64_t size)
+static int file_to_read(struct tree_files *files, uint32_t entry)
 {
 	int fd = find_open(files, entry);
 
-	if (fd < 0) {
-		fd = open_to_read(files->tree, manifest_entry_at(files->tree->manifest, entry));
-		if (fd < 0)
-			return false;
+	if (fd >= 0)
+		return fd;
+	fd = open_to_read(files->tree, manifest_entry_at(files->tree->manifest, entry));
+	if (fd >= 0)
 		keep_open(files, entry, fd);
-	}
-	return pread_all(fd, dst, size, offset);
+	return fd;
+}
+
+bool tree_read_file(void *dst, struct tree_files *files, uint32_t entry, uint64_t offset,
+		    uint64_t size)
+{
+	int fd = file_to_read(files, entry);
+
+	return fd >= 0 && pread_all(fd, dst, size, offset);
+}
+
+bool tree_map_file(struct mapped *out, struct tree_files *files, uint32_t entry)
+{
+	int fd = file_to_read(files, entry);
+
+	return fd >= 0 &&
+	       mapped_open(out, fd, manifest_entry_at(files->tree->manifest, entry)->size);
 }
 
 bool tree_read(void *dst, struct tree_files *files, uint64_t offset, uint32_t size)

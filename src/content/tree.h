@@ -20,6 +20,7 @@
 
 #include "common/error.h"
 #include "common/macros.h"
+#include "common/mapped.h"
 #include "common/span.h"
 #include "content/manifest.h"
 
@@ -80,6 +81,12 @@ bool tree_read(void *dst, struct tree_files *files, uint64_t offset, uint32_t si
 /* Read `size` bytes at `offset` of one file, given by its entry; false as above. */
 bool tree_read_file(void *dst, struct tree_files *files, uint32_t entry, uint64_t offset,
 		    uint64_t size) MUST_USE;
+
+/*
+ * Map one file of at least a byte, whole. False as above, or where it cannot be mapped
+ * (common/mapped.h); the caller closes the mapping.
+ */
+bool tree_map_file(struct mapped *out, struct tree_files *files, uint32_t entry) MUST_USE;
 
 /*
  * Write `bytes` at `offset` of the stream, creating the files as needed. Zeros stay holes where

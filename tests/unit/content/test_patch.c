@@ -49,6 +49,13 @@ static bool give_old(void *dst, uint64_t offset, size_t size, void *ctx, struct 
 	return true;
 }
 
+static void expect_old(uint64_t offset, uint64_t size, void *ctx)
+{
+	const struct trip *t = ctx;
+
+	assert_true(offset <= t->old.size && size <= t->old.size - offset);
+}
+
 static bool take_new(struct span bytes, void *ctx, struct err *err UNUSED)
 {
 	struct trip *t = ctx;
@@ -86,6 +93,7 @@ static struct patchreader *new_reader(struct trip *t)
 		.old_size = t->old.size,
 		.new_size = t->new.size,
 		.old = give_old,
+		.soon = expect_old,
 		.sink = take_new,
 		.ctx = t,
 	});
