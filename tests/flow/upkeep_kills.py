@@ -75,16 +75,46 @@ def change(source, version, rng):
     (source / "new").write_bytes(rng.randbytes(150_000))
 
 
-def kill_group(process, after):
-    """Killed with all that it started, unless it ends before."""
+def leave_packs_sparse(source, version, rng):
+    """What leaves with each version, and what stays for some: once the version is gone, its pack is repacked."""
+    (source / "leaves").write_bytes(rng.randbytes(1_200_000))
+    (source / f"stays{version % 5}").write_bytes(rng.randbytes(400_000))
+
+
+def members(group):
+    """How many processes it has."""
+    count = 0
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            count += stat.read_text().rsplit(")", 1)[1].split()[2] == str(group)
+    return count
+
+
+def work_of(process, verb):
+    """What it is at: patches are made by a process of their own."""
+    return verb if verb != "distribute" else "patches" if members(process.pid) > 1 else "copies"
+
+
+def is_packing(library):
+    """Of what distributes only repacking writes packs here."""
+    return any(p.name.startswith(".new-") for p in all_below(library) if p.parent.name == "packs")
+
+
+def kill_group(process, after, verb, library, aims):
+    """Killed with all that it started, so long after its begin or, if it aims, after that of its repacking, unless it ends
+    before. What it was at; None where it ended."""
+    while aims and not is_packing(library):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.001)
+            return None
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
+        work = "repacking" if aims else work_of(process, verb)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return True
-    return False
+        return work if process.wait() == -signal.SIGKILL else None
+    return None
 
 
 @case("killed at random moments, the next run completes and nothing partial was ever there")
@@ -111,13 +141,17 @@ def _(t):
     while killed < KILLS or version < VERSIONS_MIN:
         version += 1
         change(source, version, t.rng)
+        leave_packs_sparse(source, version, t.rng)
         for argv, times in works.items():
-            for _ in range(times):
+            for attempt in range(times):
                 process = t.spawn(program("packway-site"), "--site", site.dir, *argv)
-                if kill_group(process, t.rng.uniform(0.002, 1.3 * lengths[argv])):
+                # Repacking is the least of the work, and seldom met by chance.
+                aims = attempt == 1
+                after = t.rng.uniform(0, 0.01) if aims else t.rng.uniform(0.002, 1.3 * lengths[argv])
+                work = kill_group(process, after, argv[1 if len(argv) > 1 else 0], site.dir / "library", aims)
+                if work:
                     killed += 1
-                    verb = argv[1 if len(argv) > 1 else 0]
-                    by_work[verb] = by_work.get(verb, 0) + 1
+                    by_work[work] = by_work.get(work, 0) + 1
             site(*argv)
         if version % 3 == 0:
             out = t.dir / f"out{version}"
@@ -143,6 +177,7 @@ def _(t):
     print(f"# {killed} kills {by_work} over {version} versions, {looked} files looked at, {len(left)} temporary files left")
     dropped = [v for v in site.json("package", "versions", package) if v["state"] == "dropped"]
     need(dropped, "no version has left")
+    need(KILLS < 200 or by_work.get("repacking"), "no kill while it repacked", by_work)
 
 
 def small_disk(t, name, size):
