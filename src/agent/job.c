@@ -12,6 +12,7 @@
 
 #include "agent/cycle.h"
 #include "agent/jobs.h"
+#include "agent/keeper.h"
 #include "agent/mountpoint.h"
 #include "agent/permit.h"
 #include "agent/rekey.h"
@@ -159,10 +160,12 @@ bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 }
 
 /* A record goes into the outbox before anybody hears of it; no room for it ends no work. */
-static bool pass_event(struct job *job, json_t *event, struct err *err)
+static bool pass_event(struct job *job, json_t *event, int socket, struct err *err)
 {
 	const char *kind = jsondoc_text(event, "event");
 
+	if (kind != NULL && strcmp(kind, "keeper") == 0 && socket == job->worker)
+		return keeper_start(job, socket, err);
 	if (kind != NULL && strcmp(kind, "record") == 0) {
 		if (!jobs_record(job, json_incref(json_object_get(event, "record")), err))
 			log_warn("a record is not kept: %s", err->why);
@@ -216,7 +219,7 @@ static enum asked read_answer(json_t **result_out, struct job *job, int socket, 
 		if (json_object_get(frame, "done") != NULL ||
 		    json_object_get(frame, "error") != NULL)
 			return take_answer(result_out, frame, err);
-		if (!pass_event(job, frame, err))
+		if (!pass_event(job, frame, socket, err))
 			return ASKED_BROKEN;
 	}
 }
@@ -309,13 +312,9 @@ bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request
 	return ask_child(result_out, job, JOB_WORKER_OFFLINE, request, err);
 }
 
-bool job_ask_keeper(json_t **result_out, struct job *job, const json_t *request, struct err *err)
-{
-	return ask_child(result_out, job, JOB_WORKER_KEEPER, request, err);
-}
-
 void job_finish(struct job *job)
 {
+	keeper_end(job);
 	path_close_fd(&job->worker);
 	path_close_fd(&job->worker_token);
 	/* The closed socket ends it; the signal is for one that hangs in a system call. */

@@ -32,6 +32,13 @@ struct job_settings {
 	uint64_t quota_bytes;    /* of the content store; 0: none */
 };
 
+/* A keeper that a worker has asked for, or will (keeper.h). */
+struct job_keeper {
+	pid_t pid; /* 0: none, and nothing else is set */
+	int socket;
+	int givers; /* the worker's line to it, until it is asked for; -1 */
+};
+
 /* Told of each event; `event` is borrowed for the call. False: nobody listens any more. */
 typedef bool job_event_fn(const json_t *event, void *ctx);
 
@@ -43,9 +50,10 @@ struct job {
 	int worker_token; /* closed with a shared worker's line, for whoever has the other end; -1
 			   */
 	pid_t worker_pid; /* 0 unless this job started it */
-	uid_t caller;     /* on whose behalf */
-	int passed;       /* a descriptor that came with the request; 0: none */
-	int passes;       /* one that is to go with the answer, borrowed; 0: none */
+	struct job_keeper keeper;
+	uid_t caller;        /* on whose behalf */
+	int passed;          /* a descriptor that came with the request; 0: none */
+	int passes;          /* one that is to go with the answer, borrowed; 0: none */
 	bool nobody_listens; /* `event` said so */
 	bool for_person;     /* somebody waits for it; false: the agent's own schedule */
 	job_event_fn *event;
@@ -59,7 +67,7 @@ struct job {
  */
 bool job_run(json_t **result_out, struct job *job, const json_t *request, struct err *err) MUST_USE;
 
-/* Close the line to the worker, and end a worker that the job itself started. */
+/* Close the line to the worker, and end a worker that the job itself started, and its keeper. */
 void job_finish(struct job *job);
 
 /* One verb of job_run. */
@@ -69,7 +77,7 @@ typedef bool job_verb_fn(json_t **result_out, struct job *job, const json_t *req
 enum job_worker_kind {
 	JOB_WORKER_NETWORK,
 	JOB_WORKER_OFFLINE, /* answers one request without network */
-	JOB_WORKER_KEEPER,  /* the same, and keeps what is finished (keeper.h) */
+	JOB_WORKER_KEEPER,  /* the same, and keeps content (keeper.h) */
 };
 
 /* Start a worker for this state: the caller closes *socket_out, which ends it, and reaps *pid_out.
@@ -97,10 +105,6 @@ bool job_is_sharing(const struct job *job);
 
 /* One request to a fresh child without network, which ends with its answer. */
 bool job_ask_offline(json_t **result_out, struct job *job, const json_t *request, struct err *err)
-	MUST_USE;
-
-/* The same to one that owns what is finished. */
-bool job_ask_keeper(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 	MUST_USE;
 
 #endif

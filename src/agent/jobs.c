@@ -541,20 +541,21 @@ bool jobs_ask_for_content(json_t **answer_out, struct job *job, json_t *question
 	jobs_ask_as_caller(job, question);
 	if (!is_callers_own_way(job, question)) {
 		(void)json_object_del(question, "uid");
-		return keeper_ask_for_content(answer_out, job, question, err);
+		return keeper_ask(answer_out, job, question, job_ask_worker, err);
 	}
 	if (line == JOBS_LINE_DROPPED)
 		job_finish(job);
 	own.worker = own.worker_token = -1;
 	own.worker_pid = 0;
-	done = keeper_ask_for_content(answer_out, &own, question, err);
+	own.keeper = (struct job_keeper){ 0 };
+	done = keeper_ask(answer_out, &own, question, job_ask_worker, err);
 	job_finish(&own);
 	job->nobody_listens |= own.nobody_listens;
 	if (done || err->code != ERR_NO_CANDIDATE)
 		return done;
 	/* What the caller's own logon may not read, the system's may. */
 	(void)json_object_del(question, "uid");
-	return keeper_ask_for_content(answer_out, job, question, err);
+	return keeper_ask(answer_out, job, question, job_ask_worker, err);
 }
 
 bool jobs_fetch(json_t **result_out, struct job *job, const json_t *request, struct err *err)

@@ -1,63 +1,103 @@
 #include "agent/keeper.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "agent/workroom.h"
 #include "common/alloc.h"
-#include "common/log.h"
+#include "common/path.h"
+#include "common/spawn.h"
+#include "common/wire.h"
 
-#define REBUILDS   2 /* of what the keeper found wrong */
-#define ROUNDS_MAX 8 /* of questions; a worker that is in order needs half of them */
+#define ANSWER_MS 60000 /* its work is done by then */
+#define GRACE_MS  2000
 
-enum step {
-	STEP_DONE,
-	STEP_AGAIN, /* ask the worker once more */
-	STEP_WRONG, /* the keeper does not take it: build it again */
-	STEP_FAULT,
-};
-
-static json_t *new_request(const char *op, const json_t *question, const json_t *answer)
+void keeper_end(struct job *job)
 {
-	json_t *request = json_object();
+	struct job_keeper *k = &job->keeper;
 
-	jsondoc_set_text(request, "op", op);
-	jsondoc_set_text(request, "package", jsondoc_text(question, "package"));
-	jsondoc_set_int(request, "version", jsondoc_int(answer, "version", 0));
-	return request;
+	if (k->pid == 0)
+		return;
+	path_close_fd(&k->socket);
+	path_close_fd(&k->givers);
+	/* It ends with the worker's line, which may be open still. */
+	if (spawn_wait(NULL, k->pid, 0) == SPAWN_RUNNING)
+		spawn_stop(k->pid, GRACE_MS);
+	*k = (struct job_keeper){ 0 };
 }
 
-static enum step make_room(struct job *job, json_t *question, const json_t *answer, struct err *err)
+/* A child with one end of a pair; the other is the worker's, once it asks. */
+static bool start(struct job *job, struct err *err)
 {
-	json_auto_t *request = new_request("make-room", question, answer);
-	json_auto_t *unused = NULL;
+	json_auto_t *request = json_pack("{s:s}", "op", "build");
+	struct job_keeper *k = &job->keeper;
+	int pair[2];
+	bool done;
 
-	jsondoc_set_int(request, "need", jsondoc_int(answer, "room", 0));
-	jsondoc_set_int(request, "quota", jsondoc_int(question, "quota", 0));
-	if (!job_ask_keeper(&unused, job, request, err))
-		return STEP_FAULT;
-	jsondoc_set_flag(question, "has_room", true);
-	return STEP_AGAIN;
+	jsondoc_set_int(request, "quota", (int64_t)job->settings->quota_bytes);
+	if (!wire_pair(pair, err))
+		return false;
+	done = job_spawn_worker(&k->socket, &k->pid, job, JOB_WORKER_KEEPER, err);
+	k->givers = pair[1];
+	done = done && wire_send_json(k->socket, request, pair[0], err);
+	close(pair[0]);
+	if (done)
+		return true;
+	path_close_fd(&k->givers);
+	keeper_end(job);
+	return false;
 }
 
-/* A mount has to be told where its tree stands from now on. */
-static enum step take(struct job *job, json_t *question, const json_t *answer, struct err *err)
+bool keeper_start(struct job *job, int worker, struct err *err)
 {
-	json_auto_t *request = new_request("take", question, answer);
-	json_auto_t *unused = NULL;
+	struct job_keeper *k = &job->keeper;
+	json_auto_t *reply = json_object();
+	struct err why = { 0 };
+	int givers = -1;
+	bool done;
 
-	if (!job_ask_keeper(&unused, job, request, err))
-		return err->code == ERR_CORRUPT || err->code == ERR_NOT_FOUND ? STEP_WRONG
-									      : STEP_FAULT;
-	(void)json_object_del(question, "mend");
-	return strcmp(jsondoc_text(question, "op"), "demand") == 0 ? STEP_AGAIN : STEP_DONE;
+	if (k->pid != 0 && k->givers < 0)
+		keeper_end(job);
+	if (k->pid != 0 || start(job, &why)) {
+		givers = k->givers;
+		k->givers = -1;
+	} else {
+		jsondoc_set(reply, "error", jsondoc_new_error(&why));
+	}
+	done = wire_send_json(worker, reply, givers, err);
+	path_close_fd(&givers);
+	return done;
 }
 
-static enum step follow(struct job *job, json_t *question, const json_t *answer, struct err *err)
+/* It takes as long to start as the worker to know that it needs one; for what is here already there
+ * is no need. */
+static void start_ahead(struct job *job, const json_t *question)
 {
-	if (json_object_get(answer, "room") != NULL)
-		return make_room(job, question, answer, err);
-	if (jsondoc_flag(answer, "take", false))
-		return take(job, question, answer, err);
-	return STEP_DONE;
+	SCOPED_TEXT char *store = state_path(job->state, "store");
+	SCOPED_TEXT char *tree = alloc_printf("%s/%s/%lld", store,
+					      jsondoc_text(question, "package"),
+					      (long long)jsondoc_int(question, "version", 0));
+	struct workroom_account account;
+	struct err ignored = { 0 };
+
+	workroom_find(&account, job->settings->worker_user);
+	if (account.changes && job->keeper.pid == 0 && !path_exists(tree))
+		(void)!start(job, &ignored);
+}
+
+/* The keeper's own word, which nobody else's stands for. */
+static bool confirm(struct job *job, struct err *err)
+{
+	struct job_keeper *k = &job->keeper;
+	json_auto_t *frame = NULL;
+
+	if (k->pid == 0 || wire_receive_json(&frame, NULL, k->socket, ANSWER_MS, err) != WIRE_FRAME)
+		return err_set(err, ERR_INTERRUPTED, "nobody has kept what the worker built");
+	if (json_object_get(frame, "error") != NULL)
+		return jsondoc_take_error(err, json_object_get(frame, "error"));
+	(void)spawn_wait(NULL, k->pid, GRACE_MS);
+	keeper_end(job);
+	return true;
 }
 
 /* Where it stands is known here, and no word of a worker's: a program is run from there. */
@@ -68,7 +108,7 @@ static void settle(json_t *answer, const struct job *job, const json_t *question
 	SCOPED_TEXT char *store = state_path(job->state, "store");
 	SCOPED_TEXT char *path = NULL;
 
-	(void)json_object_del(answer, "take");
+	(void)json_object_del(answer, "built");
 	if (json_object_get(answer, "path") == NULL)
 		return;
 	if (version == 0)
@@ -77,38 +117,23 @@ static void settle(json_t *answer, const struct job *job, const json_t *question
 	jsondoc_set_text(answer, "path", path);
 }
 
-bool keeper_ask(json_t **result_out, struct job *job, json_t *question, keeper_ask_fn *ask,
+bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, keeper_ask_fn *ask,
 		struct err *err)
 {
-	int wrong = 0;
+	/* A mount goes on with its own. */
+	bool is_fetch = strcmp(jsondoc_text(question, "op"), "fetch") == 0;
+	json_auto_t *answer = NULL;
+	bool done;
 
-	for (int round = 0; round < ROUNDS_MAX; round++) {
-		json_auto_t *answer = NULL;
-
-		if (!ask(&answer, job, question, err))
-			return false;
-		switch (follow(job, question, answer, err)) {
-		case STEP_DONE:
-			settle(answer, job, question);
-			*result_out = json_incref(answer);
-			return true;
-		case STEP_AGAIN:
-			break;
-		case STEP_WRONG:
-			if (wrong++ == REBUILDS)
-				return false;
-			log_warn("%s; it is built again", err->why);
-			break;
-		case STEP_FAULT:
-		default:
-			return false;
-		}
-	}
-	return err_set(err, ERR_INTERRUPTED, "the worker does not come to an end with %s",
-		       jsondoc_text(question, "package"));
-}
-
-bool keeper_ask_for_content(json_t **result_out, struct job *job, json_t *question, struct err *err)
-{
-	return keeper_ask(result_out, job, question, job_ask_worker, err);
+	if (is_fetch && jsondoc_text(question, "package") != NULL)
+		start_ahead(job, question);
+	done = ask(&answer, job, question, err) &&
+	       (!jsondoc_flag(answer, "built", false) || confirm(job, err));
+	if (!done || is_fetch)
+		keeper_end(job);
+	if (!done)
+		return false;
+	settle(answer, job, question);
+	*result_out = json_incref(answer);
+	return true;
 }

@@ -90,9 +90,11 @@ static json_t *new_question(const struct mountfeed *f, uint32_t first, uint32_t 
 /* A worker that has died is replaced once. */
 static bool ask_twice(json_t **answer_out, struct mountfeed *f, json_t *question, struct err *err)
 {
-	return keeper_ask_for_content(answer_out, f->params->job, question, err) ||
+	struct job *job = f->params->job;
+
+	return keeper_ask(answer_out, job, question, job_ask_worker, err) ||
 	       (err->code == ERR_INTERRUPTED &&
-		keeper_ask_for_content(answer_out, f->params->job, question, err));
+		keeper_ask(answer_out, job, question, job_ask_worker, err));
 }
 
 /* Where an agent runs, its worker is asked, over the sessions that it holds; a user's own ways are

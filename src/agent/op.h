@@ -28,8 +28,7 @@ worker_handler_fn op_receipt_check;
 worker_handler_fn op_verify;
 
 /* The third is root's keeper's (worker_options), which has no network either. */
-worker_handler_fn op_take;
-worker_handler_fn op_make_room;
+worker_handler_fn op_build;
 
 /* Policy not older than the poll interval, or a word why not; for operations of commands. */
 void op_refresh_if_old(struct worker *w);

@@ -15,6 +15,7 @@
 #include "agent/op.h"
 #include "agent/packageview.h"
 #include "agent/scene.h"
+#include "agent/supplier.h"
 #include "agent/waysource.h"
 #include "common/alloc.h"
 #include "common/digest.h"
@@ -46,9 +47,8 @@ struct demand {
 	uint32_t chunks;
 	struct store *store;
 	struct store_id id;
-	bool told;        /* the first choice is known to the site */
-	bool leaves_take; /* the keeper has to take it over */
-	bool leaves_room; /* the keeper has to make room first */
+	bool told;     /* the first choice is known to the site */
+	bool is_built; /* by the keeper, with this answer */
 
 	/* While it is being put together; `assemble` is NULL otherwise. */
 	struct assemble *assemble;
@@ -57,7 +57,8 @@ struct demand {
 	atomic_bool cancel; /* the group's hours are over */
 	struct store_seeds seeds;
 	char *dir;
-	int lock;
+	int lock;            /* -1 with a giver */
+	struct giver *giver; /* to the keeper; NULL: this account does all */
 
 	struct reach reach;
 	uint64_t bytes_network; /* of assemblies that are closed */
@@ -307,6 +308,8 @@ static void close_assembly(struct demand *d)
 	d->dir = NULL;
 	path_close_fd(&d->lock);
 	d->lock = -1;
+	giver_close(d->giver);
+	d->giver = NULL;
 }
 
 /* A worker that others share waits less long for one who fetches the same. */
@@ -317,28 +320,14 @@ static uint32_t lock_wait_ms(const struct demand *d)
 	return ms >= 0 && ms < LOCK_WAIT_MS ? (uint32_t)ms : LOCK_WAIT_MS;
 }
 
-/* False without a fault: it is for the keeper to do. */
-static bool has_room(struct demand *d, struct err *err)
-{
-	uint64_t quota = (uint64_t)jsondoc_int(d->request, "quota", 0);
-	uint64_t need = (uint64_t)d->view.version->bytes;
-	bool fits = true;
-
-	if (store_part(d->store) != STORE_BUILDER)
-		return store_make_room(d->store, quota, need, &d->id, err);
-	if (!store_has_room(&fits, d->store, quota, need, &d->id, err))
-		return false;
-	d->leaves_room = !fits && !jsondoc_flag(d->request, "has_room", false);
-	return !d->leaves_room;
-}
-
 static bool open_assembly(struct demand *d, struct err *err)
 {
-	if (!store_seeds_init(&d->seeds, d->store, &d->id, err))
+	if (d->giver == NULL && !store_seeds_init(&d->seeds, d->store, &d->id, err))
 		return false;
 	d->dir = store_partial_path(d->store, &d->id);
 	d->params = (struct assemble_params){
 		.dir = d->dir,
+		.giver = d->giver,
 		.manifest = buf_span(&d->manifest),
 		.index = d->view.place->index,
 		.index_size = (uint64_t)d->view.place->index_size,
@@ -363,8 +352,8 @@ static bool commit(struct demand *d, struct err *err)
 	if (!assemble_finish(d->assemble, err))
 		return false;
 	stats = assemble_stats(d->assemble);
-	d->leaves_take = store_part(d->store) == STORE_BUILDER;
-	if (!d->leaves_take && !store_commit(d->store, &d->id, stats.bytes_content, err))
+	d->is_built = d->giver != NULL;
+	if (!d->is_built && !store_commit(d->store, &d->id, stats.bytes_content, err))
 		return false;
 	close_assembly(d);
 	leave_server(d);
@@ -377,33 +366,49 @@ static bool commit(struct demand *d, struct err *err)
 	return true;
 }
 
-/* True with no assembly open: everything is here, or built, or waits for room. */
+/* True with no assembly open: everything is here. */
+static bool begin_there(struct demand *d, bool mends, struct err *err)
+{
+	switch (supplier_begin(&d->giver, d->w, &d->view, mends, lock_wait_ms(d), err)) {
+	case GIVER_BEGUN:
+		return open_assembly(d, err);
+	case GIVER_HERE:
+		return true;
+	case GIVER_FAULT:
+	default:
+		return false;
+	}
+}
+
+static bool begin_here(struct demand *d, bool mends, struct err *err)
+{
+	uint64_t quota = (uint64_t)jsondoc_int(d->request, "quota", 0);
+	uint64_t need = (uint64_t)d->view.version->bytes;
+
+	if (!store_make_room(d->store, quota, need, &d->id, err) ||
+	    !store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
+		return false;
+	/* Another command may have finished the same version while this one waited. */
+	if (is_here(d) && !mends) {
+		close_assembly(d);
+		return true;
+	}
+	if (store_stands(d->store, &d->id) && !store_reopen(d->store, &d->id, err))
+		return false;
+	return open_assembly(d, err);
+}
+
 static bool begin_assembly(struct demand *d, struct err *err)
 {
 	bool mends = jsondoc_flag(d->request, "mend", false);
 
-	d->leaves_room = false;
+	d->is_built = false;
 	if (mends)
 		close_assembly(d);
-	d->leaves_take = d->assemble == NULL && store_is_taken(d->store, &d->id);
-	if (d->leaves_take)
-		return true;
 	if (d->assemble != NULL || (is_here(d) && !mends))
 		return true;
-	if (!has_room(d, err))
-		return d->leaves_room;
-	if (!store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
-		return false;
-	/* Another command may have finished the same version while this one waited. */
-	d->leaves_take = store_is_taken(d->store, &d->id);
-	if ((is_here(d) && !mends) || d->leaves_take) {
-		close_assembly(d);
-		return true;
-	}
-	if (store_part(d->store) == STORE_ALL && store_stands(d->store, &d->id) &&
-	    !store_reopen(d->store, &d->id, err))
-		return false;
-	return open_assembly(d, err);
+	return store_part(d->store) == STORE_SUPPLIER ? begin_there(d, mends, err)
+						      : begin_here(d, mends, err);
 }
 
 static bool have_part(struct demand *d, struct err *err)
@@ -487,11 +492,11 @@ void op_demand_yield(struct worker *w, const json_t *request)
 static json_t *new_answer(const struct demand *d)
 {
 	bool is_complete = d->assemble == NULL && is_here(d);
-	SCOPED_TEXT char *partial = store_partial_path(d->store, &d->id);
+	SCOPED_TEXT char *built = store_build_path(d->store, &d->id);
 	SCOPED_TEXT char *manifest = is_complete ? store_manifest_path(d->store, &d->id)
-						 : path_join(partial, "manifest");
+						 : path_join(built, "manifest");
 	SCOPED_TEXT char *tree = is_complete ? store_tree_path(d->store, &d->id)
-					     : path_join(partial, "tree");
+					     : path_join(built, "tree");
 	json_t *answer = json_object();
 
 	jsondoc_set_text(answer, "package", d->view.package.id);
@@ -500,10 +505,8 @@ static json_t *new_answer(const struct demand *d)
 	jsondoc_set_text(answer, "manifest_hash", d->view.version->manifest);
 	jsondoc_set_text(answer, "tree", tree);
 	jsondoc_set_flag(answer, "complete", is_complete);
-	if (d->leaves_take)
-		jsondoc_set_flag(answer, "take", true);
-	if (d->leaves_room)
-		jsondoc_set_int(answer, "room", (int64_t)d->view.version->bytes);
+	if (d->is_built)
+		jsondoc_set_flag(answer, "built", true);
 	return answer;
 }
 

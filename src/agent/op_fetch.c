@@ -11,6 +11,7 @@
 #include "agent/op.h"
 #include "agent/packageview.h"
 #include "agent/scene.h"
+#include "agent/supplier.h"
 #include "agent/waysource.h"
 #include "common/alloc.h"
 #include "common/digest.h"
@@ -33,12 +34,12 @@ struct fetch {
 	struct store_id id;
 	struct buf manifest;
 	struct assemble *assemble;
-	json_t *decision;   /* of the choice; NULL: none was needed */
-	json_t *waiting;    /* why there is nobody yet, or no time; NULL: neither, or all failed */
-	const char *server; /* borrowed from the decision */
-	bool leaves_take;   /* the keeper has to take it over */
-	bool leaves_room;   /* the keeper has to make room first */
-	bool is_fetching;   /* local work goes on at any hour */
+	json_t *decision;    /* of the choice; NULL: none was needed */
+	json_t *waiting;     /* why there is nobody yet, or no time; NULL: neither, or all failed */
+	const char *server;  /* borrowed from the decision */
+	struct giver *giver; /* to the keeper; NULL: this account does all */
+	bool is_built;       /* by the keeper */
+	bool is_fetching;    /* local work goes on at any hour */
 	atomic_bool cancel;
 };
 
@@ -170,25 +171,13 @@ static void add_seed(struct seeds *s, struct fetch *f, const struct store_item *
 	};
 }
 
-/* What a builder makes anew may be right for the most part. */
-static void add_itself(struct seeds *s, struct fetch *f)
-{
-	const struct store_item itself = { .id = f->id, .complete = true };
-
-	if (store_part(f->store) != STORE_BUILDER || !store_stands(f->store, &f->id))
-		return;
-	add_seed(s, f, &itself);
-	s->items[0].version = 0; /* no patch leads from it to itself */
-}
-
-/* Itself and other versions of the package first, the newest before; then any other package. */
+/* Other versions of the package first, the newest before; then any other package. */
 static void find_seeds(struct seeds *s, struct fetch *f)
 {
 	struct store_item *items = NULL;
 	size_t count = 0;
 	struct err err;
 
-	add_itself(s, f);
 	if (!store_list(&items, &count, f->store, &err))
 		return;
 	for (size_t i = count; i-- > 0;)
@@ -409,11 +398,11 @@ static bool fetch_missing(struct fetch *f, struct err *err)
 	return done;
 }
 
-/* What this account cannot finish is left to the keeper. */
+/* The keeper has it under its final name already. */
 static bool commit(struct fetch *f, const struct assemble_stats *stats, struct err *err)
 {
-	f->leaves_take = store_part(f->store) == STORE_BUILDER;
-	return f->leaves_take || store_commit(f->store, &f->id, stats->bytes_content, err);
+	f->is_built = f->giver != NULL;
+	return f->is_built || store_commit(f->store, &f->id, stats->bytes_content, err);
 }
 
 static bool assemble_version(struct assemble_stats *stats, struct fetch *f, struct err *err)
@@ -422,6 +411,7 @@ static bool assemble_version(struct assemble_stats *stats, struct fetch *f, stru
 	SCOPED(seeds) struct seeds seeds = { .count = 0 };
 	struct assemble_params params = {
 		.dir = dir,
+		.giver = f->giver,
 		.manifest = buf_span(&f->manifest),
 		.index = f->view.place->index,
 		.index_size = (uint64_t)f->view.place->index_size,
@@ -472,8 +462,8 @@ static json_t *new_result(struct fetch *f, const struct assemble_stats *stats, u
 	jsondoc_set_text(result, "how", plan_how_name(stats->how));
 	jsondoc_set_int(result, "ms", (int64_t)(clock_mono_ms(f->w->clock) - began_ms));
 	jsondoc_set_text(result, "path", tree);
-	if (f->leaves_take)
-		jsondoc_set_flag(result, "take", true);
+	if (f->is_built)
+		jsondoc_set_flag(result, "built", true);
 	if (f->decision != NULL)
 		jsondoc_set(result, "decision", json_incref(f->decision));
 	return result;
@@ -484,40 +474,43 @@ static bool is_here(const struct fetch *f)
 	return store_holds_exactly(f->store, &f->id, buf_span(&f->manifest));
 }
 
-/* False without a fault: it is for the keeper to do. */
-static bool has_room(struct fetch *f, struct err *err)
-{
-	uint64_t quota = (uint64_t)jsondoc_int(f->request, "quota", 0);
-	uint64_t need = (uint64_t)f->view.version->bytes;
-	bool fits = true;
-
-	if (store_part(f->store) != STORE_BUILDER)
-		return store_make_room(f->store, quota, need, &f->id, err);
-	if (!store_has_room(&fits, f->store, quota, need, &f->id, err))
-		return false;
-	f->leaves_room = !fits && !jsondoc_flag(f->request, "has_room", false);
-	return !f->leaves_room;
-}
-
-static json_t *ask_for_room(const struct fetch *f)
-{
-	json_t *result = json_object();
-
-	jsondoc_set_int(result, "room", (int64_t)f->view.version->bytes);
-	jsondoc_set_int(result, "version", f->view.version->version);
-	return result;
-}
-
 /* Another command may have finished the same version while this one waited for the lock. */
 static bool build(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
 {
-	f->leaves_take = store_is_taken(f->store, &f->id);
-	if ((is_here(f) && !mends) || f->leaves_take)
+	if (is_here(f) && !mends)
 		return true;
-	if (store_part(f->store) == STORE_ALL && store_stands(f->store, &f->id) &&
-	    !store_reopen(f->store, &f->id, err))
+	if (store_stands(f->store, &f->id) && !store_reopen(f->store, &f->id, err))
 		return false;
 	return assemble_version(stats, f, err);
+}
+
+static bool build_here(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
+{
+	uint64_t quota = (uint64_t)jsondoc_int(f->request, "quota", 0);
+	SCOPED_FD int lock = -1;
+
+	store_sweep_partial(f->store, PARTIAL_KEEP_S, &f->id);
+	return store_make_room(f->store, quota, (uint64_t)f->view.version->bytes, &f->id, err) &&
+	       store_lock(&lock, f->store, &f->id, LOCK_WAIT_MS, err) &&
+	       build(stats, f, mends, err);
+}
+
+static bool build_there(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
+{
+	bool done;
+
+	switch (supplier_begin(&f->giver, f->w, &f->view, mends, LOCK_WAIT_MS, err)) {
+	case GIVER_BEGUN:
+		done = assemble_version(stats, f, err);
+		giver_close(f->giver);
+		f->giver = NULL;
+		return done;
+	case GIVER_HERE:
+		return true;
+	case GIVER_FAULT:
+	default:
+		return false;
+	}
 }
 
 static bool open_version(struct fetch *f, struct err *err)
@@ -534,24 +527,12 @@ static bool have_it(json_t **result_out, struct fetch *f, struct err *err)
 	struct assemble_stats stats = { .bytes_content = (uint64_t)f->view.version->bytes };
 	uint64_t began_ms = clock_mono_ms(f->w->clock);
 	bool mends = jsondoc_flag(f->request, "mend", false);
-	SCOPED_FD int lock = -1;
 
 	if (!open_version(f, err))
 		return false;
-	f->leaves_take = store_is_taken(f->store, &f->id);
-	if ((is_here(f) && !mends) || f->leaves_take) {
-		*result_out = new_result(f, &stats, began_ms);
-		return true;
-	}
-	store_sweep_partial(f->store, PARTIAL_KEEP_S, &f->id);
-	if (!has_room(f, err)) {
-		if (!f->leaves_room)
-			return false;
-		*result_out = ask_for_room(f);
-		return true;
-	}
-	if (!store_lock(&lock, f->store, &f->id, LOCK_WAIT_MS, err) ||
-	    !build(&stats, f, mends, err))
+	if ((!is_here(f) || mends) &&
+	    !(store_part(f->store) == STORE_SUPPLIER ? build_there(&stats, f, mends, err)
+						     : build_here(&stats, f, mends, err)))
 		return false;
 	*result_out = new_result(f, &stats, began_ms);
 	return true;

@@ -9,10 +9,12 @@
 #include "agent/op.h"
 #include "agent/scene.h"
 #include "common/log.h"
+#include "common/path.h"
 #include "common/wire.h"
 #include "nal/curlcalls.h"
 
 #define IDLE_STEP_MS 30000      /* how long an open connection may be late in being closed */
+#define KEEPER_MS    60000      /* until one is started */
 #define KEPT_PIECE   (8 << 20)  /* greater ones are given back as soon as they are free */
 #define KEPT_BYTES   (32 << 20) /* more free ones than that are, too */
 
@@ -30,8 +32,7 @@ static const struct {
 	{ "demand", op_demand, TALKS },       { "found", op_found, OFFLINE },
 	{ "evaluate", op_evaluate, OFFLINE }, { "rekey", op_rekey, OFFLINE },
 	{ "seal", op_seal, OFFLINE },         { "receipt-check", op_receipt_check, OFFLINE },
-	{ "verify", op_verify, OFFLINE },     { "take", op_take, KEEPS },
-	{ "make-room", op_make_room, KEEPS },
+	{ "verify", op_verify, OFFLINE },     { "build", op_build, KEEPS },
 };
 
 static void *load_http(void *unused UNUSED)
@@ -59,6 +60,20 @@ bool worker_event(struct worker *w, json_t *event)
 	if (!w->peer_gone && !wire_send_json(w->peer, owned, -1, &err))
 		w->peer_gone = true;
 	return !w->peer_gone;
+}
+
+bool worker_need_keeper(int *socket_out, struct worker *w, struct err *err)
+{
+	json_auto_t *frame = NULL;
+	int fd = -1;
+
+	if (!worker_event(w, json_pack("{s:s}", "event", "keeper")) ||
+	    wire_receive_json(&frame, &fd, w->peer, KEEPER_MS, err) != WIRE_FRAME)
+		return err_set(err, ERR_INTERRUPTED, "the command that asked has ended");
+	if (json_object_get(frame, "error") != NULL)
+		return jsondoc_take_error(err, json_object_get(frame, "error"));
+	*socket_out = fd;
+	return fd >= 0 || err_set(err, ERR_INTERRUPTED, "no keeper was started");
 }
 
 void worker_record(struct worker *w, json_t *record)
@@ -150,13 +165,13 @@ static bool serve_peer(struct worker *w, struct peers *p, size_t i)
 		attach(p, passed);
 		return true;
 	}
-	if (passed >= 0)
-		close(passed);
 	w->peer = p->fds[i].fd;
+	w->passed = passed;
 	w->peer_gone = false;
 	w->viewer = jsondoc_int(request, "uid", -1);
 	op_demand_yield(w, request);
 	answer(w, request);
+	path_close_fd(&passed);
 	return !w->peer_gone;
 }
 

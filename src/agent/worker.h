@@ -2,7 +2,7 @@
  * The worker: the process that does network, parsing and assembly for a client. It answers JSON
  * requests (docs/ARCHITECTURE.md 7) on one or more stream sockets, one request at a time, and keeps
  * its sessions open between requests. With --offline it answers one request without any network and
- * ends; with --keep one of those that make finished content root's own, or remove it.
+ * ends; with --keep the one that builds content, as root, out of what a worker gives.
  *
  * Each operation has a handler in a file of its own; the table in worker.c joins them.
  */
@@ -46,6 +46,7 @@ struct worker {
 	struct scene *scene; /* what is known of the site and its servers; made when first needed */
 	struct demand *demands; /* what mounts that ask have open; NULL: none asked */
 	int peer;               /* the socket of the request at hand */
+	int passed;             /* a descriptor that came with it; -1: none */
 	int64_t viewer;         /* uid of the user who asks; -1: the system (context.h) */
 	bool peer_gone;         /* nobody listens to the request at hand any more */
 	bool loads_http;        /* http_loader was started, to load libcurl before it is needed */
@@ -61,6 +62,12 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 
 /* Send an event to whoever asked; takes over `event`. False once that peer is gone. */
 bool worker_event(struct worker *w, json_t *event);
+
+/*
+ * Have whoever asked start a keeper (content/handover.h); the caller closes *socket_out, the line
+ * to it.
+ */
+bool worker_need_keeper(int *socket_out, struct worker *w, struct err *err) MUST_USE;
 
 /* A record event: {"event":"record","record":…}; takes over `record`. */
 void worker_record(struct worker *w, json_t *record);

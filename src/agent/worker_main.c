@@ -132,8 +132,6 @@ int main(int argc, char **argv)
 	log_setup("packway-worker", LOG_NORMAL);
 	/* A limit on the sizes of files is a failed write. */
 	(void)signal(SIGXFSZ, SIG_IGN);
-	/* Somebody wants to write what the keeper has a lease on: they wait. */
-	(void)signal(SIGIO, SIG_IGN);
 	if (read_options(&options, argc, argv, &err) && serve_shut(&options, &err))
 		return EXIT_DONE;
 	err_what(&err, "packway-worker cannot start: it is a helper of packway, not a command");

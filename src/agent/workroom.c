@@ -12,7 +12,6 @@
 #include "common/alloc.h"
 #include "common/path.h"
 #include "common/text.h"
-#include "content/takeover.h"
 
 /* Root's children without network have no right but to read: they write where root's group may. */
 static const struct {
@@ -20,11 +19,9 @@ static const struct {
 	mode_t mode;
 } rooms[] = {
 	{ "worker", 0770 },    { "metadata", 0770 },      { "policy", 0770 },
-	{ "decisions", 0770 }, { "store/partial", 0770 }, { "store/locks", 0770 },
+	{ "decisions", 0770 }, { "store/partial", 0770 },
 };
-#define STORE_MODE   0711
-#define STORE_CLOSED 0700
-#define PACKAGE_MODE 0755
+#define STORE_MODE 0711
 
 void workroom_find(struct workroom_account *out, const char *name)
 {
@@ -78,46 +75,21 @@ static bool give(const char *room, mode_t mode, const struct workroom_account *t
 	return chmod(room, mode) == 0 || err_sys(err, ERR_IO, errno, "folder %s", room);
 }
 
-static bool take_packages(const char *store, struct err *err)
-{
-	DIR *dir = opendir(store);
-	const struct dirent *e;
-	bool done = dir != NULL || err_sys(err, ERR_IO, errno, "folder %s", store);
-
-	while (done && (e = readdir(dir)) != NULL) {
-		SCOPED_TEXT char *path = path_join(store, e->d_name);
-
-		if (text_is_object_id(e->d_name))
-			done = takeover_folder(path, PACKAGE_MODE, err) ||
-			       path_remove_tree(path, err);
-		else if (strcmp(e->d_name, "taking") == 0)
-			done = path_remove_tree(path, err);
-	}
-	if (dir != NULL)
-		closedir(dir);
-	return done;
-}
-
 /*
- * The store was the worker's in versions before. Its folders become root's, so that what stands in
- * them stays; the trees are the worker's still, and count as finished when the keeper has taken
- * them over (store.h).
+ * All of the store but `partial` is root's. One that was the worker's, as of versions before, goes:
+ * it is a cache, and what is in it may be held open by anybody.
  */
-static bool take_store(const char *store, struct err *err)
+static bool keep_store(const char *store, struct err *err)
 {
+	SCOPED_TEXT char *locks = path_join(store, "locks");
 	struct stat st;
 
-	if (!path_make_dirs(store, STORE_MODE, err))
+	if (lstat(store, &st) == 0 && st.st_uid != 0 && !path_remove_tree(store, err))
 		return false;
-	if (lstat(store, &st) != 0 || !S_ISDIR(st.st_mode))
-		return err_set(err, ERR_IO, "%s is no folder", store);
-	if (st.st_uid == geteuid() && (st.st_mode & 07777) == STORE_MODE)
-		return true;
-	if (st.st_uid == geteuid())
-		return chmod(store, STORE_MODE) == 0 ||
-		       err_sys(err, ERR_IO, errno, "folder %s", store);
-	return takeover_folder(store, STORE_CLOSED, err) && take_packages(store, err) &&
-	       takeover_folder(store, STORE_MODE, err);
+	if (lstat(locks, &st) == 0 && st.st_uid != 0 && !path_remove_tree(locks, err))
+		return false;
+	return path_make_dirs(store, STORE_MODE, err) && path_make_dirs(locks, 0700, err) &&
+	       (chmod(store, STORE_MODE) == 0 || err_sys(err, ERR_IO, errno, "folder %s", store));
 }
 
 /* Locks stay root's; this one is the worker's to take, for which reading is enough. */
@@ -138,7 +110,7 @@ bool workroom_give(const struct state *st, const struct workroom_account *accoun
 
 	if (geteuid() != 0)
 		return true;
-	done = make_lock(st, err) && take_store(store, err);
+	done = make_lock(st, err) && keep_store(store, err);
 	for (size_t i = 0; i < COUNT_OF(rooms) && done; i++) {
 		SCOPED_TEXT char *room = state_path(st, rooms[i].name);
 

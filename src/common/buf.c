@@ -13,7 +13,8 @@ static size_t limit_of(const struct buf *b)
 
 void buf_release(struct buf *b)
 {
-	free(b->data);
+	if (!b->is_lent)
+		free(b->data);
 	*b = (struct buf){ .max = b->max };
 }
 
@@ -22,6 +23,17 @@ void buf_clear(struct buf *b)
 	b->size = 0;
 	if (b->data != NULL)
 		b->data[0] = '\0';
+}
+
+void buf_move(struct buf *b, void *memory, size_t capacity)
+{
+	if (b->size > 0)
+		memcpy(memory, b->data, b->size);
+	if (!b->is_lent)
+		free(b->data);
+	b->data = memory;
+	b->capacity = capacity;
+	b->is_lent = false;
 }
 
 bool buf_room(const struct buf *b, size_t size)
@@ -40,7 +52,10 @@ void *buf_reserve(struct buf *b, size_t size)
 		b->capacity = need > grown ? need : grown;
 		if (b->capacity < 64)
 			b->capacity = 64;
-		b->data = alloc_resize(b->data, b->capacity);
+		if (b->is_lent)
+			buf_move(b, alloc_resize(NULL, b->capacity), b->capacity);
+		else
+			b->data = alloc_resize(b->data, b->capacity);
 	}
 	return b->data + b->size;
 }

@@ -24,8 +24,19 @@ struct buf {
 	uint8_t *data; /* NULL while nothing was ever written */
 	size_t size;
 	size_t capacity;
-	size_t max; /* 0: BUF_MAX_DEFAULT */
+	size_t max;   /* 0: BUF_MAX_DEFAULT */
+	bool is_lent; /* the memory is somebody else's: never freed, and left for own when it is too
+			 small */
 };
+
+/* An empty buffer in `memory`, which outlives it. */
+static inline struct buf buf_lent(void *memory, size_t capacity)
+{
+	return (struct buf){ .data = memory, .capacity = capacity, .is_lent = true };
+}
+
+/* The same content in memory of `capacity` bytes, which is the buffer's from now on. */
+void buf_move(struct buf *b, void *memory, size_t capacity);
 
 void buf_release(struct buf *b);
 SCOPED_RELEASE(buf);

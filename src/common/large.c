@@ -1,7 +1,6 @@
 #include "common/large.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "common/alloc.h"
@@ -34,8 +33,6 @@ void *large_alloc(size_t size)
 
 void large_reserve(struct buf *b, size_t size)
 {
-	uint8_t *data;
-
 	if (size < b->capacity)
 		return;
 	if (size < LARGE_FROM) {
@@ -44,10 +41,5 @@ void large_reserve(struct buf *b, size_t size)
 	}
 	/* Room for what comes later too, which is seldom as large: it costs nothing until then. */
 	size = whole_pages(size + 1);
-	data = large_alloc(size);
-	if (b->size > 0)
-		memcpy(data, b->data, b->size);
-	free(b->data);
-	b->data = data;
-	b->capacity = size;
+	buf_move(b, large_alloc(size), size);
 }

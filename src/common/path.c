@@ -351,6 +351,7 @@ void path_close_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 }
 
 static bool lock_file(int *fd_out, const char *path, int how, uint32_t wait_ms, struct err *err)

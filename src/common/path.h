@@ -56,7 +56,8 @@ bool path_sync_fs(const char *dir, struct err *err) MUST_USE;
 bool path_write_fd(int fd, struct span bytes, struct err *err) MUST_USE;
 ssize_t path_read_fd(int fd, void *dst, size_t size);
 
-/* Close a descriptor that goes out of scope: SCOPED_FD int fd = open(...). -1 is fine. */
+/* Close a descriptor that goes out of scope: SCOPED_FD int fd = open(...). -1 is fine, and is what
+ * it is afterwards. */
 void path_close_fd(int *fd);
 #define SCOPED_FD __attribute__((cleanup(path_close_fd)))
 

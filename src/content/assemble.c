@@ -15,12 +15,13 @@
 #include "content/assemble_delta.h"
 #include "content/assemble_work.h"
 #include "content/collect.h"
+#include "content/giver.h"
 #include "content/index.h"
 #include "content/pack.h"
 
 #define DIR_MODE           0700
 #define FILE_MODE          0600
-#define BATCH_CHUNKS       32
+#define MANIFEST_MODE      0644 /* whoever reads the tree may read it */
 #define FRAME_BATCH_CHUNKS 8 /* what a hand takes of a frame that another one decoded */
 #define WAIT_SLICE_MS      50
 #define RATE_SPAN_MS       1000
@@ -155,7 +156,7 @@ static void sample_rate(struct assemble *a, uint64_t now_ms)
 	a->sample_bytes = a->bytes_network;
 }
 
-static void tell_progress(struct assemble *a)
+void assemble_work_tell_now(struct assemble *a)
 {
 	struct assemble_progress now = {
 		.bytes = atomic_load(&a->landing.bytes_done),
@@ -176,7 +177,7 @@ void assemble_work_tell(struct assemble *a)
 	if (now_ms - a->progress_ms < ASSEMBLE_PROGRESS_MS)
 		return;
 	a->progress_ms = now_ms;
-	tell_progress(a);
+	assemble_work_tell_now(a);
 }
 
 static bool read_previous(struct buf *out, const struct assemble *a, const char *name, size_t max)
@@ -202,7 +203,7 @@ static bool claim_folder(struct assemble *a, struct err *err)
 		    !path_make_dirs(a->params->dir, DIR_MODE, err))
 			return false;
 	}
-	return newfile_write(path, FILE_MODE, a->params->manifest, err);
+	return newfile_write(path, MANIFEST_MODE, a->params->manifest, err);
 }
 
 /* The journal says what to check; without one, a tree that is there is checked throughout. */
@@ -233,18 +234,37 @@ static bool open_parts(struct assemble *a, struct err *err)
 {
 	SCOPED_TEXT char *tree = path_join(a->params->dir, "tree");
 
-	return manifest_read(&a->manifest, a->params->manifest, err) && claim_folder(a, err) &&
-	       tree_create(&a->tree, tree, a->manifest, err) && open_journal(a, err);
+	if (!manifest_read(&a->manifest, a->params->manifest, err))
+		return false;
+	/* What is kept there of an index or a patch is found by its hash. */
+	if (a->params->giver != NULL)
+		return path_make_dirs(a->params->dir, DIR_MODE, err);
+	return claim_folder(a, err) && tree_create(&a->tree, tree, a->manifest, err) &&
+	       open_journal(a, err);
+}
+
+/* What is received where it is handed over need not be copied there. */
+static void lend_spares(struct assemble *a)
+{
+	const struct landing_port *port = a->landing.port;
+
+	for (size_t i = 0; port != NULL && i < LANDING_SLOTS; i++)
+		a->spare[a->spare_count++] = buf_lent(port->slots + i * LANDING_SLOT_BYTES,
+						      LANDING_SLOT_BYTES);
 }
 
 static void start_work(struct assemble *a)
 {
 	chunkmap_init(&a->want, a->manifest);
 	plan_init(&a->plan, &a->want);
-	landing_init(&a->landing, &a->want, &a->tree, a->journal_fd);
-	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++)
-		landing_hand_init(&a->hands[i], &a->landing);
+	if (a->params->giver != NULL)
+		landing_init_port(&a->landing, &a->want, &a->tree, giver_port(a->params->giver));
+	else
+		landing_init(&a->landing, &a->want, &a->tree, a->journal_fd);
+	for (unsigned int i = 0; i < ASSEMBLE_WORK_HANDS; i++)
+		landing_hand_init(&a->hands[i], &a->landing, i);
 	pthread_mutex_init(&a->spare_lock, NULL);
+	lend_spares(a);
 	a->crew = crew_new(ASSEMBLE_WORK_THREADS, ASSEMBLE_WORK_DEPTH, run_job, a);
 	a->pace.rate_bps = a->params->rate_bps;
 	a->sample_ms = clock_mono_ms(a->params->clock);
@@ -293,14 +313,7 @@ void assemble_close(struct assemble *a)
 	free(a);
 }
 
-static void draw_on(struct assemble *a, const struct tree *seed)
-{
-	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++)
-		landing_hand_draw(&a->hands[i], seed);
-}
-
-/* The outcome of a round of jobs, all of which are done. */
-static enum assemble_result outcome(struct assemble *a, struct err *err)
+enum assemble_result assemble_work_outcome(struct assemble *a, struct err *err)
 {
 	switch (landing_fault(&a->landing, err)) {
 	case LANDING_LOCAL:
@@ -312,85 +325,6 @@ static enum assemble_result outcome(struct assemble *a, struct err *err)
 		break;
 	}
 	return assemble_work_is_cancelled(a) ? assemble_work_cancelled(err) : ASSEMBLE_DONE;
-}
-
-/* Give out [0, count) in batches. */
-static void give_batches(struct assemble *a, enum assemble_job kind, uint32_t count)
-{
-	for (uint32_t n = 0; n < count && !assemble_work_is_cancelled(a); n += BATCH_CHUNKS) {
-		assemble_work_give(a, kind, n, MIN_OF((uint32_t)BATCH_CHUNKS, count - n), NULL);
-		assemble_work_tell(a);
-	}
-	crew_drain(a->crew);
-}
-
-static void copy_known(struct assemble *a, const struct tree *from, const uint8_t *present)
-{
-	landing_have(&a->landing, a->plan.have);
-	plan_add_seed(&a->plan, from->manifest, present);
-	draw_on(a, from);
-	give_batches(a, ASSEMBLE_JOB_COPY, a->plan.copy_count);
-	draw_on(a, NULL);
-}
-
-/* What an interrupted run left: hash it again, then fill the other places of what is right. */
-static enum assemble_result resume(struct assemble *a, struct err *err)
-{
-	if (a->tree.fresh)
-		return ASSEMBLE_DONE;
-	draw_on(a, &a->tree);
-	give_batches(a, ASSEMBLE_JOB_RECHECK, manifest_chunk_count(a->manifest));
-	draw_on(a, NULL);
-	landing_settle(&a->landing);
-	copy_known(a, &a->tree, a->landing.present);
-	return outcome(a, err);
-}
-
-static void guess_from(struct assemble *a, const struct tree *seed)
-{
-	uint32_t count = manifest_chunk_count(a->manifest);
-
-	a->twins = plan_find_twins(a->manifest, seed->manifest);
-	landing_have(&a->landing, a->plan.have);
-	draw_on(a, seed);
-	for (uint32_t n = 0; n < count && !assemble_work_is_cancelled(a); n++)
-		if (a->want.first[n] == n && !a->plan.have[n] &&
-		    plan_can_guess(&a->plan, n, a->twins))
-			assemble_work_give(a, ASSEMBLE_JOB_GUESS, n, 1, NULL);
-	crew_drain(a->crew);
-	draw_on(a, NULL);
-	free(a->twins);
-	a->twins = NULL;
-}
-
-/* A seed that cannot be used is no fault: its bytes come from elsewhere. */
-static void use_seed(struct assemble *a, const struct assemble_seed *seed)
-{
-	SCOPED(buf) struct buf bytes = { 0 };
-	SCOPED(manifest) struct manifest *m = NULL;
-	SCOPED(tree) struct tree tree = TREE_CLOSED;
-	struct err ignored = { 0 };
-
-	if (!path_read(&bytes, seed->manifest, MANIFEST_BYTES_MAX, &ignored) ||
-	    !manifest_read(&m, buf_span(&bytes), &ignored) ||
-	    !tree_open(&tree, seed->tree, m, &ignored))
-		return;
-	copy_known(a, &tree, NULL);
-	guess_from(a, &tree);
-}
-
-enum assemble_result assemble_local(struct assemble *a, struct err *err)
-{
-	enum assemble_result result = resume(a, err);
-
-	for (size_t i = 0;
-	     i < a->params->seed_count && result == ASSEMBLE_DONE && assemble_missing(a) > 0; i++) {
-		use_seed(a, &a->params->seeds[i]);
-		result = outcome(a, err);
-	}
-	landing_reset(&a->landing);
-	tell_progress(a);
-	return result;
 }
 
 uint64_t assemble_missing(const struct assemble *a)
@@ -587,7 +521,7 @@ static enum assemble_result fetch_pack(struct assemble *a, const struct transfer
 	/* The jobs refer to the frames; and what has arrived counts, however this ended. */
 	crew_drain(a->crew);
 
-	result = outcome(a, err);
+	result = assemble_work_outcome(a, err);
 	if (result == ASSEMBLE_DONE && !collect_is_complete(&r.collect))
 		result = got == TRANSFER_FAILED ? ASSEMBLE_FAILED : short_pack(&r, object, err);
 	keep_spare(a, &r.collect.stored);
@@ -669,7 +603,7 @@ enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_so
 	landing_reset(&a->landing);
 	result = fetch_all(a, source, err);
 	count_dropped(a, source, network, in);
-	tell_progress(a);
+	assemble_work_tell_now(a);
 	return result;
 }
 
@@ -720,9 +654,28 @@ enum assemble_result assemble_fetch_part(struct assemble *a, const struct transf
 	return result;
 }
 
+void assemble_have(const struct assemble *a, uint8_t *have)
+{
+	landing_have(&a->landing, have);
+}
+
+uint32_t assemble_chunk_size(const struct assemble *a, uint32_t n)
+{
+	return n < manifest_chunk_count(a->manifest) ? manifest_chunk_at(a->manifest, n)->size
+						     : UINT32_MAX;
+}
+
+enum landing_put assemble_offer(struct assemble *a, unsigned int hand, uint32_t chunk,
+				const uint8_t *bytes, struct err *err)
+{
+	return landing_offer(&a->hands[hand], chunk, bytes, err);
+}
+
 bool assemble_finish(struct assemble *a, struct err *err)
 {
 	assert(assemble_missing(a) == 0);
+	if (a->params->giver != NULL)
+		return giver_finish(a->params->giver, err);
 	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++) {
 		tree_files_release(&a->hands[i].out);
 		tree_files_init(&a->hands[i].out, &a->tree);

@@ -12,6 +12,10 @@
  * The folder that is worked in holds `tree`, `manifest`, `index` and `journal`
  * (docs/formats/store.md); the caller holds the version's lock.
  *
+ * Where another process keeps what is checked (handover.h), there are two assemblies: the worker's,
+ * with a `giver`, fetches and decodes; the keeper's has the tree, looks what is here
+ * (assemble_local), and is offered the rest.
+ *
  * Memory stays below 128 MiB whatever the size: a bounded queue of frames between the caller's
  * thread, which receives, and a second one, which decodes, hashes and writes. Callbacks come on
  * the caller's thread.
@@ -27,6 +31,7 @@
 #include "common/error.h"
 #include "common/macros.h"
 #include "common/span.h"
+#include "content/landing.h"
 #include "content/manifest.h"
 #include "content/plan.h"
 #include "content/transfer.h"
@@ -49,8 +54,11 @@ struct assemble_progress {
 
 typedef void (*assemble_progress_fn)(const struct assemble_progress *now, void *ctx);
 
+struct giver;
+
 struct assemble_params {
 	const char *dir;      /* the folder to work in; made where it is missing */
+	struct giver *giver;  /* chunks land with the keeper; NULL: in `dir` */
 	struct span manifest; /* the manifest's bytes, whose hash the caller has checked */
 	const char *index;    /* "<version>-<hash>" from the signed location; NULL if no source
 				 will be used */
@@ -129,9 +137,23 @@ enum assemble_result assemble_fetch_part(struct assemble *a, const struct transf
 /* True if the places [first, first + count) are there, their chunks checked. */
 bool assemble_has(const struct assemble *a, uint32_t first, uint32_t count);
 
+/* Fill `have`, one byte for each chunk, with what is here at the places of first chunks. */
+void assemble_have(const struct assemble *a, uint8_t *have);
+
+/* The bytes of chunk `n`; UINT32_MAX: there is no such chunk. */
+uint32_t assemble_chunk_size(const struct assemble *a, uint32_t n);
+
+/*
+ * Take one chunk from another process (landing_offer), by one of LANDING_HANDS threads; not while
+ * assemble_local or a fetch is under way.
+ */
+enum landing_put assemble_offer(struct assemble *a, unsigned int hand, uint32_t chunk,
+				const uint8_t *bytes, struct err *err) MUST_USE;
+
 /*
  * Make the tree final: empty and equal files, links, modes; then flush it. Nothing may be
- * missing. The tree then stands complete in `dir`/tree, `dir`/manifest beside it.
+ * missing. The tree then stands complete in `dir`/tree, `dir`/manifest beside it; with a giver, it
+ * is the keeper's, under its final name.
  */
 bool assemble_finish(struct assemble *a, struct err *err) MUST_USE;
 

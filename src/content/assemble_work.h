@@ -5,6 +5,7 @@
 #ifndef CONTENT_ASSEMBLE_WORK_H
 #define CONTENT_ASSEMBLE_WORK_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,8 @@
 #define ASSEMBLE_WORK_HANDS   (ASSEMBLE_WORK_THREADS + 1)
 #define ASSEMBLE_WORK_DEPTH   4 /* frames in flight: bounds memory and what a kill costs */
 #define ASSEMBLE_WORK_SPARE   (ASSEMBLE_WORK_DEPTH + ASSEMBLE_WORK_HANDS + 1)
+static_assert(ASSEMBLE_WORK_HANDS == LANDING_HANDS, "each member has a hand");
+static_assert(ASSEMBLE_WORK_SPARE == LANDING_SLOTS, "whatever is received has a slot");
 
 enum assemble_job {
 	ASSEMBLE_JOB_RECHECK, /* places [first, first + count) */
@@ -69,8 +72,12 @@ void assemble_work_give(struct assemble *a, enum assemble_job kind, uint32_t fir
 /* Wait as long as the rate limit asks for after `bytes`, watching for a cancellation. */
 void assemble_work_keep_pace(struct assemble *a, uint64_t bytes);
 
-/* Tell the progress, unless it was told a moment ago. */
+/* Tell the progress, unless it was told a moment ago; or now. */
 void assemble_work_tell(struct assemble *a);
+void assemble_work_tell_now(struct assemble *a);
+
+/* The outcome of a round of jobs, all of which are done. */
+enum assemble_result assemble_work_outcome(struct assemble *a, struct err *err);
 
 bool assemble_work_is_cancelled(const struct assemble *a);
 

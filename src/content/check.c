@@ -13,7 +13,6 @@
 #include "common/digest.h"
 #include "common/path.h"
 #include "content/chunker.h"
-#include "content/takeover.h"
 #include "content/tree.h"
 
 #define COMPARE_PIECE (256u << 10)
@@ -98,7 +97,7 @@ static enum check_kind look_at(const struct tree *t, const struct manifest_entry
 		return compare_target(fd, e);
 	if (e->type == MANIFEST_FILE && (uint64_t)st.st_size != e->size)
 		return CHECK_CHANGED;
-	return (st.st_mode & 07777) == e->mode || (st.st_mode & 07777) == takeover_mode(e->mode)
+	return (st.st_mode & 07777) == e->mode || (st.st_mode & 07777) == tree_kept_mode(e->mode)
 		       ? CHECK_FINE
 		       : CHECK_MODE;
 }

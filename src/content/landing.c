@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -35,6 +36,13 @@ void landing_init(struct landing *l, const struct chunkmap *want, const struct t
 	l->present = alloc_zeroed(count, 1);
 	atomic_store(&l->missing, want->unique);
 	pthread_mutex_init(&l->lock, NULL);
+}
+
+void landing_init_port(struct landing *l, const struct chunkmap *want, const struct tree *tree,
+		       const struct landing_port *port)
+{
+	landing_init(l, want, tree, -1);
+	l->port = port;
 }
 
 void landing_release(struct landing *l)
@@ -95,13 +103,14 @@ static uint8_t *room_for_frames(const struct landing *l)
 		       : large_alloc(FRAME_RAW_MAX);
 }
 
-void landing_hand_init(struct landing_hand *h, struct landing *l)
+void landing_hand_init(struct landing_hand *h, struct landing *l, unsigned int number)
 {
 	*h = (struct landing_hand){
 		.landing = l,
+		.number = number,
 		.hash = digest_new(),
 		.decoder = frame_decoder_new(),
-		.raw = room_for_frames(l),
+		.raw = l->port != NULL ? l->port->rooms[number] : room_for_frames(l),
 	};
 	tree_files_init(&h->out, l->tree);
 	tree_files_init(&h->seed, NULL);
@@ -111,7 +120,8 @@ void landing_hand_release(struct landing_hand *h)
 {
 	digest_free(h->hash);
 	frame_decoder_free(h->decoder);
-	free(h->raw);
+	if (h->landing->port == NULL)
+		free(h->raw);
 	tree_files_release(&h->out);
 	tree_files_release(&h->seed);
 }
@@ -168,6 +178,13 @@ void landing_settle(struct landing *l)
 {
 	for (uint32_t n = 0; n < chunk_count(l); n++)
 		if (l->want->first[n] == n && all_places_present(l, n))
+			atomic_fetch_add(&l->bytes_seed, mark_done(l, n));
+}
+
+void landing_believe(struct landing *l, const uint8_t *have)
+{
+	for (uint32_t n = 0; n < chunk_count(l); n++)
+		if (l->want->first[n] == n && have[n])
 			atomic_fetch_add(&l->bytes_seed, mark_done(l, n));
 }
 
@@ -282,30 +299,67 @@ static void note_corrupt(struct landing *l, const struct index *idx, uint32_t fr
 	note_fault(l, LANDING_CORRUPT, &err);
 }
 
-/* Land one chunk of the decoded frame `raw`, if it is wanted and still missing. */
-static bool land_fetched(struct landing_hand *h, const struct index *idx,
-			 const struct index_chunk *at, struct span raw)
+static enum landing_put put_here(uint32_t *landed_out, struct landing_hand *h,
+				 const struct landing_lot *lot, struct err *err)
+{
+	for (*landed_out = 0; *landed_out < lot->count; ++*landed_out) {
+		const struct landing_item *it = &lot->items[*landed_out];
+
+		if (!is_chunk(h, &chunk_at(h->landing, it->chunk)->id, it->bytes))
+			return LANDING_PUT_WRONG;
+		if (!write_places(h, it->chunk, it->bytes, err))
+			return LANDING_PUT_FAULT;
+	}
+	return LANDING_PUT_DONE;
+}
+
+/* Land a lot of taken chunks. False: *wrong_out is the one that is wrong, or the fault is noted
+ * and it is NULL. */
+static bool land_lot(const struct landing_item **wrong_out, struct landing_hand *h,
+		     const struct landing_lot *lot)
 {
 	struct landing *l = h->landing;
+	struct err err = { 0 };
+	uint32_t landed = 0;
+	enum landing_put how = l->port != NULL
+				       ? l->port->put(&landed, l->port->ctx, h->number, lot, &err)
+				       : put_here(&landed, h, lot, &err);
+
+	for (uint32_t i = 0; i < landed; i++)
+		mark_done(l, lot->items[i].chunk);
+	atomic_fetch_add(&l->chunks_fetched, landed);
+	for (uint32_t i = landed; i < lot->count; i++)
+		give_back(l, lot->items[i].chunk);
+	*wrong_out = how == LANDING_PUT_WRONG ? &lot->items[landed] : NULL;
+	if (how == LANDING_PUT_FAULT)
+		note_fault(l, LANDING_LOCAL, &err);
+	return how == LANDING_PUT_DONE;
+}
+
+static void add_to(struct landing_lot *lot, uint32_t chunk, struct span bytes)
+{
+	lot->items[lot->count++] = (struct landing_item){ chunk, bytes };
+}
+
+/* One chunk of a decoded frame, if it is wanted and still missing. */
+static void add_fetched(struct landing_lot *lot, struct landing *l, const struct index_chunk *at,
+			struct span raw)
+{
 	uint32_t chunk = chunkmap_find(l->want, &at->id);
-	struct span bytes = span_of(raw.data + at->offset, at->size);
+
+	if (chunk != CHUNKMAP_NONE && at->size == chunk_at(l, chunk)->size && take(l, chunk))
+		add_to(lot, chunk, span_of(raw.data + at->offset, at->size));
+}
+
+static void note_wrong_chunk(struct landing *l, const struct index *idx, uint32_t frame,
+			     uint32_t chunk)
+{
 	char hex[DIGEST_HEX_SIZE];
 	SCOPED_TEXT char *problem = NULL;
 
-	if (chunk == CHUNKMAP_NONE || at->size != chunk_at(l, chunk)->size || !take(l, chunk))
-		return true;
-	if (is_chunk(h, &at->id, bytes)) {
-		if (!land(h, chunk, bytes))
-			return false;
-		mark_done(l, chunk);
-		atomic_fetch_add(&l->chunks_fetched, 1);
-		return true;
-	}
-	give_back(l, chunk);
-	digest_print(hex, &at->id);
+	digest_print(hex, &chunk_at(l, chunk)->id);
 	problem = alloc_printf("does not hold chunk %.16s…", hex);
-	note_corrupt(l, idx, at->frame, problem);
-	return false;
+	note_corrupt(l, idx, frame, problem);
 }
 
 /* The frame's bytes decoded; stored ones are used where they stand. */
@@ -341,41 +395,91 @@ bool landing_decode(struct span *raw, struct landing_hand *h, const struct index
 bool landing_chunks(struct landing_hand *h, const struct index *idx, uint32_t first, uint32_t count,
 		    struct span raw)
 {
-	for (uint32_t n = first; n < first + count; n++)
-		if (!land_fetched(h, idx, index_chunk_at(idx, n), raw))
+	while (count > 0) {
+		struct landing_lot lot = { 0 };
+		const struct landing_item *wrong;
+		uint32_t some = MIN_OF(count, (uint32_t)LANDING_LOT_MAX);
+
+		for (uint32_t n = first; n < first + some; n++)
+			add_fetched(&lot, h->landing, index_chunk_at(idx, n), raw);
+		if (!land_lot(&wrong, h, &lot)) {
+			if (wrong != NULL)
+				note_wrong_chunk(h->landing, idx, index_chunk_at(idx, first)->frame,
+						 wrong->chunk);
 			return false;
+		}
+		first += some;
+		count -= some;
+	}
 	return true;
 }
 
-/* Land one chunk at its place `n` of the stream. */
-static bool land_made(struct landing_hand *h, uint32_t n, struct span bytes)
+static void note_wrong_made(struct landing *l, uint32_t chunk)
 {
-	struct landing *l = h->landing;
-	uint32_t chunk = l->want->first[n];
 	struct err err = { 0 };
 
-	if (!take(l, chunk))
-		return true;
-	if (is_chunk(h, &chunk_at(l, n)->id, bytes)) {
-		if (!land(h, chunk, bytes))
-			return false;
-		mark_done(l, chunk);
-		atomic_fetch_add(&l->chunks_fetched, 1);
-		return true;
-	}
-	give_back(l, chunk);
-	err_set(&err, ERR_CORRUPT, "chunk %" PRIu32 " does not come out of the patch", n);
+	err_set(&err, ERR_CORRUPT, "chunk %" PRIu32 " does not come out of the patch", chunk);
 	note_fault(l, LANDING_WRONG, &err);
-	return false;
+}
+
+/* What is missing of the places [first, first + count); returns the bytes behind them. */
+static struct span add_made(struct landing_lot *lot, struct landing *l, uint32_t first,
+			    uint32_t count, struct span bytes)
+{
+	for (uint32_t n = first; n < first + count; n++) {
+		uint32_t size = chunk_at(l, n)->size;
+		uint32_t chunk = l->want->first[n];
+
+		if (take(l, chunk))
+			add_to(lot, chunk, span_of(bytes.data, size));
+		bytes = span_skip(bytes, size);
+	}
+	return bytes;
 }
 
 void landing_made(struct landing_hand *h, uint32_t first, uint32_t count, struct span bytes)
 {
-	for (uint32_t n = first; n < first + count; n++) {
-		uint32_t size = chunk_at(h->landing, n)->size;
+	struct landing *l = h->landing;
 
-		if (atomic_load(&h->landing->broken) || !land_made(h, n, span_of(bytes.data, size)))
+	while (count > 0 && !atomic_load(&l->broken)) {
+		struct landing_lot lot = { 0 };
+		const struct landing_item *wrong;
+		uint32_t some = MIN_OF(count, (uint32_t)LANDING_LOT_MAX);
+
+		bytes = add_made(&lot, l, first, some, bytes);
+		if (!land_lot(&wrong, h, &lot)) {
+			if (wrong != NULL)
+				note_wrong_made(l, wrong->chunk);
 			return;
-		bytes = span_skip(bytes, size);
+		}
+		first += some;
+		count -= some;
 	}
+}
+
+static bool is_first_place(const struct landing *l, uint32_t chunk)
+{
+	return chunk < chunk_count(l) && l->want->first[chunk] == chunk;
+}
+
+enum landing_put landing_offer(struct landing_hand *h, uint32_t chunk, const uint8_t *bytes,
+			       struct err *err)
+{
+	struct landing *l = h->landing;
+	struct landing_lot lot = { 0 };
+	enum landing_put how;
+	uint32_t landed;
+
+	if (!is_first_place(l, chunk))
+		return LANDING_PUT_WRONG;
+	if (!take(l, chunk))
+		return LANDING_PUT_DONE;
+	memcpy(h->raw, bytes, chunk_at(l, chunk)->size);
+	add_to(&lot, chunk, span_of(h->raw, chunk_at(l, chunk)->size));
+	how = put_here(&landed, h, &lot, err);
+	if (how == LANDING_PUT_DONE)
+		mark_done(l, chunk);
+	else
+		give_back(l, chunk);
+	return how;
 }

@@ -32,8 +32,41 @@ enum landing_fault {
 	LANDING_LOCAL,   /* the tree cannot be written */
 };
 
+/* What became of chunks that were to be landed. */
+enum landing_put {
+	LANDING_PUT_DONE,
+	LANDING_PUT_WRONG, /* one is not what its id says */
+	LANDING_PUT_FAULT, /* one cannot be written: see err */
+};
+
+#define LANDING_LOT_MAX 8
+
+/* A few different chunks, each by the number of its first place. */
+struct landing_lot {
+	uint32_t count;
+	struct landing_item {
+		uint32_t chunk;
+		struct span bytes;
+	} items[LANDING_LOT_MAX];
+};
+
+#define LANDING_HANDS      2
+#define LANDING_SLOTS      7
+#define LANDING_SLOT_BYTES ((size_t)FRAME_STORED_MAX + 4096)
+
+/* Where chunks go that land in another process (giver.h). Each hand calls with its own number. */
+struct landing_port {
+	/* Check and write a lot: the first *landed_out chunks of it are there. */
+	enum landing_put (*put)(uint32_t *landed_out, void *ctx, unsigned int hand,
+				const struct landing_lot *lot, struct err *err);
+	void *ctx;
+	uint8_t *rooms[LANDING_HANDS]; /* FRAME_RAW_MAX bytes for each hand to decode into */
+	uint8_t *slots; /* LANDING_SLOTS times LANDING_SLOT_BYTES, for what is received */
+};
+
 /* What all hands share. */
 struct landing {
+	const struct landing_port *port; /* NULL: they land here */
 	const struct chunkmap *want;
 	const struct tree *tree;
 	int journal_fd;
@@ -54,6 +87,10 @@ struct landing {
 /* `want`, `tree` and the journal's descriptor are borrowed until the release. */
 void landing_init(struct landing *l, const struct chunkmap *want, const struct tree *tree,
 		  int journal_fd);
+
+/* The same for chunks that land elsewhere; `tree` gives the name for messages. */
+void landing_init_port(struct landing *l, const struct chunkmap *want, const struct tree *tree,
+		       const struct landing_port *port);
 void landing_release(struct landing *l);
 
 /* Forget the noted fault, for another try. */
@@ -68,9 +105,13 @@ void landing_have(const struct landing *l, uint8_t *have);
 /* True if the first chunk `n` is done, with all its places. */
 bool landing_is_done(const struct landing *l, uint32_t n);
 
+/* Take for done what another process has found here: `have` has one byte for each chunk. */
+void landing_believe(struct landing *l, const uint8_t *have);
+
 /* What one thread works with. */
 struct landing_hand {
 	struct landing *landing;
+	unsigned int number; /* below LANDING_HANDS */
 	struct digest_ctx *hash;
 	struct frame_decoder *decoder;
 	uint8_t *raw; /* FRAME_RAW_MAX bytes */
@@ -78,7 +119,7 @@ struct landing_hand {
 	struct tree_files seed; /* of the tree that is drawn upon; its `tree` may be NULL */
 };
 
-void landing_hand_init(struct landing_hand *h, struct landing *l);
+void landing_hand_init(struct landing_hand *h, struct landing *l, unsigned int number);
 void landing_hand_release(struct landing_hand *h);
 
 /* Draw on another tree from now on, or on none (NULL). */
@@ -117,5 +158,12 @@ bool landing_chunks(struct landing_hand *h, const struct index *idx, uint32_t fi
  * `bytes`: they were made by a patch or stream.
  */
 void landing_made(struct landing_hand *h, uint32_t first, uint32_t count, struct span bytes);
+
+/*
+ * Land one chunk whose bytes another process offers, and may be changing: they are copied before
+ * they are checked. What is there already is done. A number that is no first place is WRONG.
+ */
+enum landing_put landing_offer(struct landing_hand *h, uint32_t chunk, const uint8_t *bytes,
+			       struct err *err) MUST_USE;
 
 #endif

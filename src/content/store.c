@@ -16,13 +16,27 @@
 #include "common/path.h"
 #include "common/random.h"
 #include "common/text.h"
-#include "content/store_work.h"
 
 #define FOLDER_MODE 0755 /* programs of other accounts read their content here */
-#define TAKING_MODE 0711 /* its builder sees what is on its way, by name */
+#define CLOSED_MODE 0700
 #define GONE_PREFIX "gone-"
 #define RECORD_LINE "packway-store 1 bytes "
 #define PIN_WAIT_MS 2000
+
+struct store {
+	char *dir;
+	char *partial;
+	char *locks;
+	char *building; /* STORE_KEEPER's */
+	uid_t owner;    /* of all but `partial` */
+	enum store_part part;
+	const struct clock *clock;
+};
+
+struct items {
+	struct store_item *items;
+	size_t count;
+};
 
 bool store_id_make(struct store_id *out, const char *package, uint64_t version)
 {
@@ -72,9 +86,11 @@ char *store_partial_path(const struct store *store, const struct store_id *id)
 	return alloc_printf("%s/%s-%" PRIu32, store->partial, id->package, id->version);
 }
 
-char *store_taking_path(const struct store *store, const struct store_id *id)
+char *store_build_path(const struct store *store, const struct store_id *id)
 {
-	return alloc_printf("%s/%s-%" PRIu32, store->taking, id->package, id->version);
+	if (store->part == STORE_ALL)
+		return store_partial_path(store, id);
+	return alloc_printf("%s/%s-%" PRIu32, store->building, id->package, id->version);
 }
 
 static char *lock_path(const struct store *store, const struct store_id *id)
@@ -85,7 +101,7 @@ static char *lock_path(const struct store *store, const struct store_id *id)
 /* Where this process may do as it likes, and no other account comes between its steps. */
 static const char *own_folder(const struct store *store)
 {
-	return store->part == STORE_KEEPER ? store->taking : store->partial;
+	return store->part == STORE_KEEPER ? store->building : store->partial;
 }
 
 /* A new name there, for what is about to be deleted. */
@@ -123,10 +139,9 @@ static bool find_part(struct store *store, struct err *err)
 	if (lstat(store->dir, &whole) != 0 || lstat(store->partial, &partial) != 0)
 		return err_sys(err, ERR_IO, errno, "folder %s", store->dir);
 	store->owner = whole.st_uid;
-	store->builder = partial.st_uid;
-	store->part = store->owner == store->builder ? STORE_ALL
+	store->part = store->owner == partial.st_uid ? STORE_ALL
 		      : store->owner == geteuid()    ? STORE_KEEPER
-						     : STORE_BUILDER;
+						     : STORE_SUPPLIER;
 	return true;
 }
 
@@ -137,16 +152,15 @@ bool store_open(struct store **out, const char *dir, const struct clock *clock, 
 	store->dir = alloc_text(dir);
 	store->partial = path_join(dir, "partial");
 	store->locks = path_join(dir, "locks");
-	store->taking = path_join(dir, "taking");
+	store->building = path_join(dir, "building");
 	store->clock = clock;
 	if (!path_make_dirs(dir, FOLDER_MODE, err) ||
-	    !path_make_dirs(store->partial, STORE_WORK_CLOSED, err) ||
-	    !path_make_dirs(store->locks, STORE_WORK_CLOSED, err) || !find_part(store, err)) {
+	    !path_make_dirs(store->partial, CLOSED_MODE, err) ||
+	    !path_make_dirs(store->locks, CLOSED_MODE, err) || !find_part(store, err)) {
 		store_close(store);
 		return false;
 	}
-	/* A version on its way is seen by its builder, and nobody else. */
-	if (store->part == STORE_KEEPER && !path_make_dirs(store->taking, TAKING_MODE, err)) {
+	if (store->part == STORE_KEEPER && !path_make_dirs(store->building, CLOSED_MODE, err)) {
 		store_close(store);
 		return false;
 	}
@@ -162,7 +176,7 @@ void store_close(struct store *store)
 	free(store->dir);
 	free(store->partial);
 	free(store->locks);
-	free(store->taking);
+	free(store->building);
 	free(store);
 }
 
@@ -215,14 +229,6 @@ static void note_use(const struct store *store, const struct store_id *id)
 	(void)utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
-bool store_is_taken(const struct store *store, const struct store_id *id)
-{
-	SCOPED_TEXT char *taking = store_taking_path(store, id);
-
-	return store->part != STORE_ALL &&
-	       (path_exists(taking) || (store_stands(store, id) && !store_holds(store, id)));
-}
-
 bool store_pin(int *fd_out, struct store *store, const struct store_id *id, struct err *err)
 {
 	SCOPED_TEXT char *path = lock_path(store, id);
@@ -252,61 +258,67 @@ static bool write_record(const struct store *store, const struct store_id *id, u
 	return true;
 }
 
-bool store_work_move(const char *from, const char *to, struct err *err)
+static bool move(const char *from, const char *to, struct err *err)
 {
 	if (rename(from, to) != 0)
 		return err_sys(err, ERR_IO, errno, "move %s to %s", from, to);
 	return true;
 }
 
+static bool discard(const struct store *store, const char *path, struct err *err);
+
+/* What a failed removal leaves is a few small files; the version is complete all the same. */
+static void clear_up(const struct store *store, const struct store_id *id, const char *built)
+{
+	SCOPED_TEXT char *partial = store_partial_path(store, id);
+	struct err ignored = { 0 };
+
+	(void)path_remove_tree(built, &ignored);
+	if (store->part == STORE_KEEPER)
+		(void)discard(store, partial, &ignored);
+}
+
 /* The tree last: once it is there, the version is. */
-bool store_work_show(const struct store *store, const struct store_id *id, const char *built,
-		     uint64_t bytes, struct err *err)
+bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
 {
 	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
+	SCOPED_TEXT char *built = store_build_path(store, id);
 	SCOPED_TEXT char *built_tree = path_join(built, "tree");
 	SCOPED_TEXT char *built_manifest = path_join(built, "manifest");
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
-	struct err ignored = { 0 };
 
+	assert(store->part != STORE_SUPPLIER);
 	if (!path_make_dirs(folder, FOLDER_MODE, err) || !write_record(store, id, bytes, err) ||
-	    !store_work_move(built_manifest, manifest, err) ||
-	    !store_work_move(built_tree, tree, err) || !path_sync_dir(folder, err))
+	    !move(built_manifest, manifest, err) || !move(built_tree, tree, err) ||
+	    !path_sync_dir(folder, err))
 		return false;
-	/* What a failed removal leaves is a few small files; the version is complete all the same.
-	 */
-	(void)path_remove_tree(built, &ignored);
+	clear_up(store, id, built);
 	return true;
-}
-
-bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
-{
-	SCOPED_TEXT char *partial = store_partial_path(store, id);
-
-	assert(store->part == STORE_ALL);
-	return store_work_show(store, id, partial, bytes, err);
 }
 
 bool store_reopen(struct store *store, const struct store_id *id, struct err *err)
 {
-	SCOPED_TEXT char *partial = store_partial_path(store, id);
-	SCOPED_TEXT char *partial_tree = path_join(partial, "tree");
-	SCOPED_TEXT char *partial_manifest = path_join(partial, "manifest");
+	SCOPED_TEXT char *built = store_build_path(store, id);
+	SCOPED_TEXT char *built_tree = path_join(built, "tree");
+	SCOPED_TEXT char *built_manifest = path_join(built, "manifest");
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
 
 	if (!store_stands(store, id))
 		return err_set(err, ERR_NOT_FOUND, "%s version %" PRIu32 " is not in the store",
 			       id->package, id->version);
+	/* Somebody else may have its files open. */
+	if (!store_holds(store, id))
+		return discard(store, tree, err);
 	/* The tree first: from then on the version counts as incomplete. No journal: the assembler
 	 * looks at everything that is there. */
-	return path_remove_tree(partial, err) && path_make_dirs(partial, STORE_WORK_CLOSED, err) &&
-	       store_work_move(tree, partial_tree, err) &&
-	       store_work_move(manifest, partial_manifest, err);
+	return path_remove_tree(built, err) && path_make_dirs(built, CLOSED_MODE, err) &&
+	       move(tree, built_tree, err) && move(manifest, built_manifest, err);
 }
 
-bool store_work_discard(const struct store *store, const char *path, struct err *err)
+/* Out of sight by one rename, then deleted at leisure; a kill in between leaves it to the sweep. */
+static bool discard(const struct store *store, const char *path, struct err *err)
 {
 	SCOPED_TEXT char *gone = gone_path(store);
 
@@ -322,15 +334,12 @@ static bool remove_locked(struct store *store, const struct store_id *id, struct
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
 	SCOPED_TEXT char *record = record_path(store, id);
 	SCOPED_TEXT char *partial = store_partial_path(store, id);
-	SCOPED_TEXT char *taking = store_taking_path(store, id);
+	SCOPED_TEXT char *built = store_build_path(store, id);
 
-	if (store->part != STORE_BUILDER && !store_work_discard(store, tree, err))
-		return false;
-	if (!store_work_discard(store, partial, err))
-		return false;
-	if (store->part == STORE_BUILDER)
-		return true;
-	if (store->part == STORE_KEEPER && !store_work_discard(store, taking, err))
+	if (store->part == STORE_SUPPLIER)
+		return discard(store, partial, err);
+	if (!discard(store, tree, err) || !discard(store, partial, err) ||
+	    !discard(store, built, err))
 		return false;
 	(void)unlink(manifest);
 	(void)unlink(record);
@@ -338,30 +347,11 @@ static bool remove_locked(struct store *store, const struct store_id *id, struct
 	return true;
 }
 
-bool store_work_lock_taking(int *fd_out, const struct store *store, const struct store_id *id,
-			    uint32_t wait_ms, struct err *err)
-{
-	SCOPED_TEXT char *path = alloc_printf("%s/lock-%s-%" PRIu32, store->taking, id->package,
-					      id->version);
-
-	return path_lock(fd_out, path, wait_ms, err);
-}
-
-/* Nobody builds, uses or takes it over while both are held. In the order of store_take_begin. */
-static bool lock_wholly(int *taking_out, int *lock_out, struct store *store,
-			const struct store_id *id, struct err *err)
-{
-	return (store->part != STORE_KEEPER ||
-		store_work_lock_taking(taking_out, store, id, 0, err)) &&
-	       store_lock(lock_out, store, id, 0, err);
-}
-
 bool store_remove(struct store *store, const struct store_id *id, struct err *err)
 {
-	SCOPED_FD int taking = -1;
 	SCOPED_FD int lock = -1;
 
-	if (!lock_wholly(&taking, &lock, store, id, err)) {
+	if (!store_lock(&lock, store, id, 0, err)) {
 		if (err->code != ERR_LOCKED)
 			return false;
 		return err_set(err, ERR_IN_USE, "%s version %" PRIu32 " is in use", id->package,
@@ -370,13 +360,13 @@ bool store_remove(struct store *store, const struct store_id *id, struct err *er
 	return remove_locked(store, id, err);
 }
 
+/* A supplier has no part in locks. */
 static bool is_in_use(struct store *store, const struct store_id *id)
 {
 	struct err ignored = { 0 };
-	SCOPED_FD int taking = -1;
 	SCOPED_FD int lock = -1;
 
-	return !lock_wholly(&taking, &lock, store, id, &ignored);
+	return store->part != STORE_SUPPLIER && !store_lock(&lock, store, id, 0, &ignored);
 }
 
 static void read_record(struct store_item *item, const struct store *store)
@@ -418,15 +408,15 @@ static void measure_at(struct store_item *item, char *path)
 static void measure_partial(struct store_item *item, const struct store *store)
 {
 	SCOPED_TEXT char *partial = store_partial_path(store, &item->id);
-	SCOPED_TEXT char *taking = store_taking_path(store, &item->id);
+	SCOPED_TEXT char *built = store_build_path(store, &item->id);
 
 	measure_at(item, partial);
-	if (store->part != STORE_ALL)
-		measure_at(item, taking);
+	if (store->part == STORE_KEEPER)
+		measure_at(item, built);
 }
 
 /* What stands under its final name and is not the owner's has a record, too. */
-static void add_item(struct store_work_items *list, struct store *store, const struct store_id *id,
+static void add_item(struct items *list, struct store *store, const struct store_id *id,
 		     bool complete)
 {
 	struct store_item item = { .id = *id, .complete = complete };
@@ -440,7 +430,7 @@ static void add_item(struct store_work_items *list, struct store *store, const s
 	list->items[list->count++] = item;
 }
 
-static bool list_versions(struct store_work_items *list, struct store *store, const char *package,
+static bool list_versions(struct items *list, struct store *store, const char *package,
 			  struct err *err)
 {
 	SCOPED_TEXT char *folder = path_join(store->dir, package);
@@ -457,7 +447,7 @@ static bool list_versions(struct store_work_items *list, struct store *store, co
 	return true;
 }
 
-static bool list_complete(struct store_work_items *list, struct store *store, struct err *err)
+static bool list_complete(struct items *list, struct store *store, struct err *err)
 {
 	DIR *dir = opendir(store->dir);
 	struct dirent *entry;
@@ -472,7 +462,7 @@ static bool list_complete(struct store_work_items *list, struct store *store, st
 	return done;
 }
 
-static bool has_incomplete(const struct store_work_items *list, const struct store_id *id)
+static bool has_incomplete(const struct items *list, const struct store_id *id)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (!list->items[i].complete && store_id_equal(&list->items[i].id, id))
@@ -480,8 +470,8 @@ static bool has_incomplete(const struct store_work_items *list, const struct sto
 	return false;
 }
 
-bool store_work_list(struct store_work_items *list, struct store *store, const char *folder,
-		     struct err *err)
+static bool list_folder(struct items *list, struct store *store, const char *folder,
+			struct err *err)
 {
 	DIR *dir = opendir(folder);
 	struct dirent *entry;
@@ -502,11 +492,11 @@ bool store_work_list(struct store_work_items *list, struct store *store, const c
 	return true;
 }
 
-/* A builder may not list the other folder. */
-static bool list_partial(struct store_work_items *list, struct store *store, struct err *err)
+/* A supplier may not list the other folder. */
+static bool list_partial(struct items *list, struct store *store, struct err *err)
 {
-	return store_work_list(list, store, store->partial, err) &&
-	       (store->part != STORE_KEEPER || store_work_list(list, store, store->taking, err));
+	return list_folder(list, store, store->partial, err) &&
+	       (store->part != STORE_KEEPER || list_folder(list, store, store->building, err));
 }
 
 static int compare_items(const void *a, const void *b)
@@ -523,7 +513,7 @@ static int compare_items(const void *a, const void *b)
 
 bool store_list(struct store_item **out, size_t *count_out, struct store *store, struct err *err)
 {
-	struct store_work_items list = { 0 };
+	struct items list = { 0 };
 
 	if (!list_complete(&list, store, err) || !list_partial(&list, store, err)) {
 		free(list.items);
@@ -539,7 +529,7 @@ bool store_list(struct store_item **out, size_t *count_out, struct store *store,
 void store_sweep_partial(struct store *store, int64_t keep_s, const struct store_id *keep)
 {
 	int64_t now_s = clock_wall_s(store->clock);
-	struct store_work_items list = { 0 };
+	struct items list = { 0 };
 	struct err ignored = { 0 };
 
 	if (!list_partial(&list, store, &ignored))
@@ -671,22 +661,6 @@ bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 	return done;
 }
 
-bool store_has_room(bool *out, struct store *store, uint64_t quota, uint64_t need,
-		    const struct store_id *keep, struct err *err)
-{
-	struct store_item *items;
-	size_t count;
-
-	*out = true;
-	if (quota == 0)
-		return true;
-	if (!list_others(&items, &count, store, keep, err))
-		return false;
-	*out = need <= quota && sum_of(items, count) <= quota - need;
-	free(items);
-	return true;
-}
-
 /* An item as a seed for `wanted`: how it ranks against others. */
 struct ranked {
 	const struct store_item *item;
@@ -708,12 +682,12 @@ static int compare_ranked(const void *a, const void *b)
 
 static struct assemble_seed seed_of(const struct store *store, const struct store_item *item)
 {
-	SCOPED_TEXT char *partial = store_partial_path(store, &item->id);
+	SCOPED_TEXT char *built = store_build_path(store, &item->id);
 
 	if (item->complete || store_stands(store, &item->id))
 		return (struct assemble_seed){ store_tree_path(store, &item->id),
 					       store_manifest_path(store, &item->id) };
-	return (struct assemble_seed){ path_join(partial, "tree"), path_join(partial, "manifest") };
+	return (struct assemble_seed){ path_join(built, "tree"), path_join(built, "manifest") };
 }
 
 bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
@@ -733,8 +707,7 @@ bool store_seeds_init(struct store_seeds *out, struct store *store, const struct
 					     strcmp(items[i].id.package, id->package) == 0 };
 	qsort(ranked, count, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; i < count; i++)
-		if (!store_id_equal(&ranked[i].item->id, id) ||
-		    (store->part == STORE_BUILDER && ranked[i].item->complete))
+		if (!store_id_equal(&ranked[i].item->id, id))
 			out->list[out->count++] = seed_of(store, ranked[i].item);
 	free(ranked);
 	free(items);

@@ -13,10 +13,10 @@
  * Usual sequence: store_open → store_holds? store_pin and use it : store_lock, assemble,
  * store_commit → store_close. One handle per thread.
  *
- * Finished versions belong to the store folder's owner, and so does that folder. Where another
- * account builds (the folder `partial` is its), it cannot commit, remove or reopen what is
- * finished: the owner takes a version over (store_take.h), and what stands under a final name but
- * is not the owner's does not count.
+ * All of it belongs to the store folder's owner, but for the folder `partial` where another account
+ * downloads: there are its patches and indexes. It only reads the rest; the owner builds, out of
+ * what the other gives (handover.h). What stands under a final name but is not the owner's does not
+ * count.
  */
 #ifndef CONTENT_STORE_H
 #define CONTENT_STORE_H
@@ -37,9 +37,9 @@
 
 /* What this process is to the store. */
 enum store_part {
-	STORE_ALL,     /* one account builds and keeps */
-	STORE_BUILDER, /* it puts versions together, and reads those that are finished */
-	STORE_KEEPER,  /* it keeps what another account has put together */
+	STORE_ALL,      /* one account does everything */
+	STORE_SUPPLIER, /* it downloads, and reads what is finished */
+	STORE_KEEPER,   /* it builds out of what another account downloads */
 };
 
 /* One version of one package; a plain value. */
@@ -83,8 +83,11 @@ enum store_part store_part(const struct store *store);
 char *store_tree_path(const struct store *store, const struct store_id *id) MUST_USE;
 char *store_manifest_path(const struct store *store, const struct store_id *id) MUST_USE;
 
-/* Where a version is put together: a folder for the assembler, which makes it. The caller frees it.
+/*
+ * Where a version is put together: a folder for the assembler, which makes it; and where a supplier
+ * has its folder, which is the same if one account does all. The caller frees them.
  */
+char *store_build_path(const struct store *store, const struct store_id *id) MUST_USE;
 char *store_partial_path(const struct store *store, const struct store_id *id) MUST_USE;
 
 /* True if the version is complete, and its owner's. Only a pin keeps it so. */
@@ -113,8 +116,8 @@ bool store_pin(int *fd_out, struct store *store, const struct store_id *id, stru
 	MUST_USE;
 
 /*
- * Make the version under construction visible: `tree` and `manifest` in its partial folder move
- * to their final names, the tree last, and the partial folder goes. The caller holds the lock,
+ * Make the version under construction visible: `tree` and `manifest` in its folder move to their
+ * final names, the tree last, and the folder goes, and a supplier's too. The caller holds the lock,
  * has flushed the tree to disk, and states the content's size for the quota.
  */
 bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
@@ -122,23 +125,17 @@ bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes
 
 /*
  * Take a complete version back under construction, so that the assembler can mend what
- * verification found: tree and manifest move into the partial folder. The caller holds the lock.
- * Only where one account does all: a builder builds anew, with the finished tree as a seed.
+ * verification found: tree and manifest move into its folder. One that is not the owner's goes
+ * instead. The caller holds the lock.
  */
 bool store_reopen(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
 
 /* True if something stands under the version's final name, whosever it is. */
 bool store_stands(const struct store *store, const struct store_id *id);
 
-/* True if a version waits to be taken over, or is (store_take.h): its builder is done with it. */
-bool store_is_taken(const struct store *store, const struct store_id *id);
-
-/* The folder that a version is taken over in; the caller frees it. */
-char *store_taking_path(const struct store *store, const struct store_id *id) MUST_USE;
-
 /*
- * Remove a version, complete or not. ERR_IN_USE: it is pinned, being built or taken over. An absent
- * version is fine.
+ * Remove a version, complete or not. ERR_IN_USE: it is pinned or being built. An absent version is
+ * fine.
  */
 bool store_remove(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
 
@@ -168,10 +165,6 @@ bool store_usage(uint64_t *bytes_out, struct store *store, struct err *err) MUST
 bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 		     const struct store_id *keep, struct err *err) MUST_USE;
 
-/* Whether there is room already; removes nothing. False with a fault set in `err` if not known. */
-bool store_has_room(bool *out, struct store *store, uint64_t quota, uint64_t need,
-		    const struct store_id *keep, struct err *err) MUST_USE;
-
 /* The trees of the store that may hold some of a version's bytes, best ones first. */
 struct store_seeds {
 	struct assemble_seed *list; /* for assemble_params */
@@ -180,8 +173,8 @@ struct store_seeds {
 
 /*
  * Collect them for `id`: other versions of its package, newest first, complete or not, then
- * other packages, most recently used first. `id` itself is left out, unless it is finished and
- * its builder makes it anew. Nothing is pinned: a seed that is removed meanwhile costs bytes.
+ * other packages, most recently used first. `id` itself is left out. Nothing is pinned: a seed that
+ * is removed meanwhile costs bytes.
  */
 bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
 		      struct err *err) MUST_USE;

@@ -360,7 +360,7 @@ bool tree_read(void *dst, struct tree_files *files, uint64_t offset, uint32_t si
 /* A file gets its size at once unless the first write fills it, so that holes at its end count. */
 static bool prepare_file(int fd, const struct manifest_entry *e, const struct manifest_piece *piece)
 {
-	if (fchmod(fd, e->mode | BUILD_FILE_BITS) != 0)
+	if (fchmod(fd, tree_kept_mode(e->mode) | BUILD_FILE_BITS) != 0)
 		return false;
 	return piece->size == e->size || ftruncate(fd, (off_t)e->size) == 0;
 }
@@ -459,7 +459,8 @@ static bool complete_file(struct tree *t, const struct manifest_entry *e, struct
 	if (e->size > 0 && e->same_as == MANIFEST_NOT_SAME)
 		return true;
 	fd = open_to_write(t, e);
-	if (fd < 0 || fchmod(fd, e->mode | BUILD_FILE_BITS) != 0 || ftruncate(fd, 0) != 0)
+	if (fd < 0 || fchmod(fd, tree_kept_mode(e->mode) | BUILD_FILE_BITS) != 0 ||
+	    ftruncate(fd, 0) != 0)
 		return entry_fault(err, t, e);
 	if (e->size == 0)
 		return true;
@@ -481,7 +482,7 @@ static bool set_mode(struct tree *t, const struct manifest_entry *e, int flags, 
 {
 	SCOPED_FD int fd = beneath_open(t->fd, e->path, O_RDONLY | O_NONBLOCK | flags, 0);
 
-	return (fd >= 0 && fchmod(fd, e->mode & 0777) == 0) || entry_fault(err, t, e);
+	return (fd >= 0 && fchmod(fd, tree_kept_mode(e->mode)) == 0) || entry_fault(err, t, e);
 }
 
 /* Files that were written have their mode already, unless it lacks what writing needs. */

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "common/error.h"
 #include "common/macros.h"
@@ -28,6 +29,12 @@
 #define TREE_SYNC_SINGLY                                                         \
 	64 /* up to so many files each is flushed by itself, not the file system \
 	    */
+
+/* The mode that an entry of the mode `mode` gets: what is kept is nobody else's to write. */
+static inline mode_t tree_kept_mode(mode_t mode)
+{
+	return mode & (mode_t)~S_IWOTH;
+}
 
 struct tree {
 	const struct manifest *manifest; /* borrowed */

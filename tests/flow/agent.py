@@ -125,7 +125,7 @@ def _(t):
     command = t.spawn(program("packway"), "--state", client.state, "fetch", package, env=client.env)
     # A frame has up to 4 MiB; what was whole is noted chunk by chunk.
     wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 60
-             for p in (client.state / "store" / "partial").glob("*/journal")))
+             for p in (client.state / "store" / "building").glob("*/journal")))
     need(command.poll() is None, "the fetch was over before the kill")
     command.kill()
     command.wait()

@@ -455,8 +455,8 @@ def _(t):
     _, large, small, client, _ = share_site(t)
     at = t.dir / "mnt"
     slow = t.spawn(program("packway"), "--state", client.state, "fetch", large, "--rate", "50kB/s", env=client.env)
-    wait_for("the slow fetch", 30, lambda: (client.state / "store" / "partial").exists() and slow.poll() is None
-             and list((client.state / "store" / "partial").iterdir()))
+    wait_for("the slow fetch", 30, lambda: (client.state / "store" / "building").exists() and slow.poll() is None
+             and list((client.state / "store" / "building").iterdir()))
     client("mount", small, at)
     same_tree(t.dir / "small", at)
     equal(slow.poll(), None, "the fetch has ended: the test proves nothing")

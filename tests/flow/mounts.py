@@ -467,7 +467,7 @@ def _(t):
     client = new_client("client1")
     fetch = t.spawn(program("packway"), "--state", client.state, "fetch", package, "--rate", "1MB", env=client.env)
     wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 3
-             for p in (client.state / "store" / "partial").glob("*/journal")))
+             for p in (client.state / "store" / "building").glob("*/journal")))
     process.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     equal(fetch.wait(60 * SLOW), 0, "the fetch")

@@ -291,7 +291,7 @@ def _(t):
         line.rate = 3e6
         command = inner.spawn(program("packway"), "--state", client.state, "fetch", made, env=client.env)
         wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 3
-                 for p in (client.state / "store" / "partial").glob("*/journal")), step=0.005)
+                 for p in (client.state / "store" / "building").glob("*/journal")), step=0.005)
         need(command.poll() is None, "the fetch was over before")
         first.signal(act)
         began = time.monotonic()

@@ -1,0 +1,248 @@
+/*
+ * The operation `build`, of the keeper: put a version together out of what a worker gives
+ * (content/handover.h), in the store that is this account's alone. The worker says which version;
+ * what it consists of is what the site signs.
+ */
+#include "agent/op.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/generation.h"
+#include "agent/policyset.h"
+#include "common/alloc.h"
+#include "common/digest.h"
+#include "common/path.h"
+#include "common/wire.h"
+#include "content/store.h"
+#include "content/taker.h"
+#include "policy/docs.h"
+
+#define LOCK_WAIT_MS   600000
+#define PARTIAL_KEEP_S (14 * 86400) /* downloads that nobody went on with */
+
+struct build {
+	struct worker *w;
+	int giver; /* the line to it */
+	bool mends;
+	uint64_t quota_bytes;
+	uint32_t lock_ms;
+
+	struct store *store;
+	struct store_id id;
+	struct buf manifest;
+	uint64_t size_bytes; /* of content, as signed */
+	char *dir;
+	int lock;
+	struct store_seeds seeds;
+	struct assemble *assemble;
+	atomic_bool cancel; /* the giver is gone */
+};
+
+/* ---- what is wanted ---- */
+
+static bool read_request(struct build *b, const char **id_out, int64_t *version_out,
+			 json_t *request, struct err *err)
+{
+	int64_t lock_ms = jsondoc_int(request, "lock_ms", LOCK_WAIT_MS);
+
+	b->mends = jsondoc_flag(request, "mend", false);
+	b->lock_ms = lock_ms >= 0 && lock_ms < LOCK_WAIT_MS ? (uint32_t)lock_ms : LOCK_WAIT_MS;
+	if (!jsondoc_need_text(id_out, request, "package", err) ||
+	    !jsondoc_need_int(version_out, request, "version", 1, STORE_VERSION_MAX, err))
+		return false;
+	return store_id_make(&b->id, *id_out, (uint64_t)*version_out) ||
+	       err_set(err, ERR_FORMAT, "\"%s\" is no package", *id_out);
+}
+
+static bool is_manifest(struct span bytes, const struct docs_version *version)
+{
+	struct digest want, got;
+
+	digest_of(&got, bytes);
+	return digest_parse(&want, version->manifest) && digest_equal(&want, &got);
+}
+
+static bool read_signed(struct build *b, struct policyset *policy, const char *id, int64_t number,
+			struct err *err)
+{
+	SCOPED(docs_package) struct docs_package package = { 0 };
+	SCOPED_TEXT char *path = docs_path_manifest(id, number);
+	const struct docs_version *version;
+
+	if (!policyset_package(&package, policy, id, err))
+		return false;
+	version = docs_package_version(&package, number);
+	if (version == NULL)
+		return err_set(err, ERR_NOT_FOUND, "the site's policy has no version %lld of %s",
+			       (long long)number, id);
+	b->size_bytes = (uint64_t)version->bytes;
+	if (!policyset_read(&b->manifest, policy, path, err))
+		return false;
+	return is_manifest(buf_span(&b->manifest), version) ||
+	       err_set(err, ERR_TRUST, "%s is not the manifest that the package names", path);
+}
+
+/* The policy takes as long to verify as the worker to get here, and seldom changes meanwhile. */
+struct look_ahead {
+	char *name; /* of the generation; NULL: none was in force */
+	struct policyset *policy;
+};
+
+static void open_policy(struct look_ahead *l, const struct build *b, struct err *err)
+{
+	l->name = generation_name(&b->w->state);
+	if (!policyset_open(&l->policy, &b->w->state, clock_wall_s(b->w->clock), err))
+		l->policy = NULL;
+}
+
+static void close_policy(struct look_ahead *l)
+{
+	policyset_close(l->policy);
+	free(l->name);
+	*l = (struct look_ahead){ 0 };
+}
+
+static bool is_in_force(const struct look_ahead *l, const struct build *b)
+{
+	SCOPED_TEXT char *name = generation_name(&b->w->state);
+
+	return l->policy != NULL && name != NULL && strcmp(l->name, name) == 0;
+}
+
+static bool read_begin(struct build *b, struct look_ahead *l, struct err *err)
+{
+	json_auto_t *request = NULL;
+	const char *id;
+	int64_t version;
+
+	if (wire_receive_json(&request, NULL, b->giver, -1, err) != WIRE_FRAME)
+		return err_set(err, ERR_INTERRUPTED, "the worker has ended");
+	if (!read_request(b, &id, &version, request, err))
+		return false;
+	if (!is_in_force(l, b)) {
+		close_policy(l);
+		open_policy(l, b, err);
+	}
+	return l->policy != NULL && read_signed(b, l->policy, id, version, err);
+}
+
+static bool find_signed(struct build *b, struct err *err)
+{
+	struct look_ahead l = { 0 };
+	struct err ignored = { 0 };
+	bool done;
+
+	open_policy(&l, b, &ignored);
+	done = read_begin(b, &l, err);
+	close_policy(&l);
+	return done;
+}
+
+/* ---- building ---- */
+
+static bool is_here(const struct build *b)
+{
+	return !b->mends && store_holds_exactly(b->store, &b->id, buf_span(&b->manifest));
+}
+
+static void note_progress(const struct assemble_progress *now, void *ctx)
+{
+	struct build *b = ctx;
+
+	if (!taker_tell(b->giver, now->bytes))
+		atomic_store(&b->cancel, true);
+}
+
+static bool take_all(struct build *b, struct err *err)
+{
+	struct taker *t = NULL;
+	bool done = taker_open(&t, b->giver, b->assemble, err) &&
+		    assemble_local(b->assemble, err) == ASSEMBLE_DONE && taker_stock(t, err) &&
+		    taker_serve(t, err);
+
+	taker_close(t);
+	return done;
+}
+
+static bool assemble_version(struct build *b, struct err *err)
+{
+	const struct assemble_params params = {
+		.dir = b->dir,
+		.manifest = buf_span(&b->manifest),
+		.seeds = b->seeds.list,
+		.seed_count = b->seeds.count,
+		.cancel = &b->cancel,
+		.progress = note_progress,
+		.progress_ctx = b,
+		.clock = b->w->clock,
+	};
+	bool done = assemble_open(&b->assemble, &params, err) && take_all(b, err) &&
+		    assemble_finish(b->assemble, err) &&
+		    store_commit(b->store, &b->id, assemble_stats(b->assemble).bytes_content, err);
+
+	assemble_close(b->assemble);
+	b->assemble = NULL;
+	return done;
+}
+
+/* Under the lock: another may have finished it meanwhile. */
+static bool build(struct build *b, struct err *err)
+{
+	if (is_here(b)) {
+		taker_say_here(b->giver);
+		return true;
+	}
+	if (store_stands(b->store, &b->id) && !store_reopen(b->store, &b->id, err))
+		return false;
+	b->dir = store_build_path(b->store, &b->id);
+	if (!store_seeds_init(&b->seeds, b->store, &b->id, err) || !assemble_version(b, err))
+		return false;
+	taker_say_done(b->giver);
+	return true;
+}
+
+static bool have_it(struct build *b, struct err *err)
+{
+	SCOPED_TEXT char *dir = state_path(&b->w->state, "store");
+
+	if (!find_signed(b, err) || !store_open(&b->store, dir, b->w->clock, err))
+		return false;
+	if (is_here(b)) {
+		taker_say_here(b->giver);
+		return true;
+	}
+	store_sweep_partial(b->store, PARTIAL_KEEP_S, &b->id);
+	return store_make_room(b->store, b->quota_bytes, b->size_bytes, &b->id, err) &&
+	       store_lock(&b->lock, b->store, &b->id, b->lock_ms, err) && build(b, err);
+}
+
+static void release(struct build *b)
+{
+	store_seeds_release(&b->seeds);
+	store_close(b->store);
+	buf_release(&b->manifest);
+	free(b->dir);
+	path_close_fd(&b->lock);
+}
+
+bool op_build(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
+{
+	struct build b = {
+		.w = w,
+		.giver = w->passed,
+		.quota_bytes = (uint64_t)jsondoc_int(request, "quota", 0),
+		.lock = -1,
+	};
+	bool done;
+
+	if (b.giver < 0)
+		return err_set(err, ERR_USAGE, "there is no line to a worker");
+	done = have_it(&b, err);
+	if (!done)
+		taker_refuse(b.giver, err);
+	release(&b);
+	if (done)
+		*result_out = json_object();
+	return done;
+}
