@@ -547,7 +547,21 @@ static void a_lock_ends_with_its_holder(void **state UNUSED)
 	tempdir_remove(top);
 }
 
+static void a_closed_descriptor_is_none_and_closes_nothing_else(void **state UNUSED)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int again;
+
+	assert_true(fd >= 0);
+	path_close_fd(&fd);
+	assert_int_equal(fd, -1);
+	again = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	path_close_fd(&fd);
+	assert_int_equal(close(again), 0);
+}
+
 TESTING_MAIN(cmocka_unit_test(parts_join_with_one_slash),
+	     cmocka_unit_test(a_closed_descriptor_is_none_and_closes_nothing_else),
 	     cmocka_unit_test(the_base_is_behind_the_last_slash),
 	     cmocka_unit_test(only_plain_relative_names_are_beneath),
 	     cmocka_unit_test(names_and_paths_have_the_systems_limits),
