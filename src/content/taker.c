@@ -103,7 +103,7 @@ static void *serve_hand(void *arg)
 	for (;;) {
 		struct handover_lot lot = { 0 };
 		struct handover_reply reply;
-		ssize_t got = recv(h->socket, &lot, sizeof(lot), 0);
+		ssize_t got = recv(h->socket, &lot, sizeof(lot), MSG_TRUNC); /* its whole size */
 
 		if (got < 0 && errno == EINTR)
 			continue;

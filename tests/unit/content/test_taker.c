@@ -281,6 +281,8 @@ static void a_packet_that_is_no_lot_ends_its_hand(void **state UNUSED)
 		{ "an item too many", 1, 4 + 2 * 8 },
 		{ "nine items", LANDING_LOT_MAX + 1, 4 + (LANDING_LOT_MAX + 1) * 8 },
 		{ "nine items in the room of eight", LANDING_LOT_MAX + 1, 4 + LANDING_LOT_MAX * 8 },
+		{ "eight items and more behind them", LANDING_LOT_MAX,
+		  4 + (LANDING_LOT_MAX + 1) * 8 },
 		{ "a count that wraps around", UINT32_MAX / 8 + 2, 4 + 8 },
 		{ "the greatest count", UINT32_MAX, 4 + LANDING_LOT_MAX * 8 },
 		{ "a long one", UINT32_MAX, 60000 },
