@@ -13,10 +13,12 @@
 #include "common/path.h"
 #include "content/compact.h"
 #include "content/frame.h"
+#include "content/handover.h"
 #include "content/imprint.h"
 #include "content/index.h"
 #include "content/manifest.h"
 #include "content/patchwriter.h"
+#include "lot.h"
 
 #define SOLO .same_as = MANIFEST_NOT_SAME
 
@@ -280,6 +282,66 @@ static void imprints(void)
 	save_imprint("format_2", 1, 2);
 }
 
+static void put_packet(struct buf *out, struct span packet)
+{
+	buf_put_u16(out, (uint16_t)packet.size);
+	buf_put_span(out, packet);
+}
+
+static void put_lot(struct buf *out, const struct handover_lot *lot)
+{
+	put_packet(out, span_of(lot, handover_lot_bytes(lot->count)));
+}
+
+static void save_lot(const char *name, const struct handover_lot *lot)
+{
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	put_lot(&bytes, lot);
+	save("lot", name, buf_span(&bytes));
+}
+
+/* A packet of `size` bytes whose count is `count`. */
+static void save_packet(const char *name, uint32_t count, size_t size)
+{
+	const struct handover_lot all = { 1, { { 0, 0 } } };
+	uint8_t packet[200] = { 0 };
+	SCOPED(buf) struct buf bytes = { 0 };
+
+	memcpy(packet, &count, sizeof(count));
+	put_packet(&bytes, span_of(packet, size));
+	put_lot(&bytes, &all);
+	save("lot", name, buf_span(&bytes));
+}
+
+static void lots(void)
+{
+	const uint32_t room = (uint32_t)HANDOVER_ROOM_BYTES;
+	const struct handover_lot all = { 3, { { 0, 0 }, { 1, LOT_STEP }, { 3, 3 * LOT_STEP } } };
+	const struct handover_lot one = { 1, { { 1, LOT_STEP } } };
+	SCOPED(buf) struct buf several = { 0 };
+
+	save_lot("all", &all);
+	save_lot("none", &(struct handover_lot){ 0 });
+	save_lot("again", &(struct handover_lot){ 1, { { LOT_AGAIN, 0 } } });
+	save_lot("beyond", &(struct handover_lot){ 1, { { LOT_CHUNKS, 0 } } });
+	save_lot("far_beyond", &(struct handover_lot){ 1, { { UINT32_MAX, UINT32_MAX } } });
+	save_lot("at_the_end", &(struct handover_lot){ 1, { { 0, room - LOT_SIZE } } });
+	save_lot("over_the_end", &(struct handover_lot){ 1, { { 0, room - LOT_SIZE + 1 } } });
+	save_lot("second_wrong", &(struct handover_lot){ 3, { { 0, 0 }, { 1, 0 }, { 3, 0 } } });
+	save_lot("twice", &(struct handover_lot){ 2, { { 3, 3 * LOT_STEP }, { 3, 9 } } });
+	save_packet("byte", 0, 1);
+	save_packet("short", 2, 4 + 8);
+	save_packet("long", 1, 4 + 2 * 8);
+	save_packet("nine", LANDING_LOT_MAX + 1, 4 + (LANDING_LOT_MAX + 1) * 8);
+	save_packet("nine_in_eight", LANDING_LOT_MAX + 1, 4 + LANDING_LOT_MAX * 8);
+	save_packet("greatest", UINT32_MAX, 4 + LANDING_LOT_MAX * 8);
+	put_lot(&several, &one);
+	put_lot(&several, &all);
+	put_lot(&several, &all);
+	save("lot", "several", buf_span(&several));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -290,5 +352,6 @@ int main(int argc, char **argv)
 	frames();
 	patches();
 	imprints();
+	lots();
 	return EXIT_DONE;
 }
