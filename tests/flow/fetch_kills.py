@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Fetches are killed at random moments, by ranges, streams and patches: the next run goes on where it stopped, and no tree
-stands in the store before it is whole."""
+"""Fetches are killed at random moments, by ranges, streams and patches, as a whole or by one of their processes: the next run goes
+on where it stopped, and no tree stands in the store before it is whole."""
 from flow import *
+from victims import of_client
 
 KILLS = int(os.environ.get("PACKWAY_TEST_KILLS", "6"))
 FRAME = 4 << 20
@@ -68,6 +69,21 @@ def connections_of(nginx):
     return sockets - 1
 
 
+def kill(client, process, whom):
+    """True if there was one to kill; a command whose worker or keeper is gone ends by itself."""
+    if whom == "all":
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    keepers = set(of_client(client, "keeper"))
+    victims = keepers if whom == "keeper" else set(of_client(client, "worker")) - keepers
+    for pid in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(60 * SLOW)
+    return bool(victims)
+
+
 def bytes_of(folder):
     return {p.name: p.read_bytes() for p in folder.iterdir()}
 
@@ -97,9 +113,11 @@ def _(t):
         site("package", "distribute", packages[kind], "--all", *(["--no-patches"] if kind == "ranges" else []))
     site("publish")
     client("sync")
-    lengths, killed, worst, hows = {}, 0, {}, {}
+    lengths, killed, worst, hows, whose = {}, 0, {}, {}, {}
     while killed < KILLS:
         kind = ("ranges", "stream", "patch")[killed % 3]
+        # Of each kind of fetch each, in turn. Only root's has a keeper.
+        whom = ("all", "keeper", "worker")[(killed + killed // 3) % 3] if os.geteuid() == 0 else "all"
         package = packages[kind]
         shutil.rmtree(client.state / "store", ignore_errors=True)
         if kind == "patch":
@@ -112,9 +130,9 @@ def _(t):
             try:
                 process.wait(t.rng.uniform(0.02, 1.1 * lengths[kind]))
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                killed += 1
+                if kill(client, process, whom):
+                    killed += 1
+                    whose[whom] = whose.get(whom, 0) + 1
         began = time.monotonic()
         got = client.json("fetch", package)
         lengths.setdefault(kind, time.monotonic() - began)
@@ -129,7 +147,7 @@ def _(t):
         worst[kind] = max(worst.get(kind, 0), again)
         need(again <= IN_FLIGHT, f"{kind}: {again} bytes came twice", got)
     equal(hows, {"ranges": "ranges", "stream": "stream", "patch": "patch"}, "how they came")
-    print(f"# {killed} kills; bytes that came again at most: {worst}")
+    print(f"# {killed} kills, {whose}; bytes that came again at most: {worst}")
 
 
 main()

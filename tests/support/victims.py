@@ -11,11 +11,13 @@ def processes():
 
 
 def of_client(client, kind):
-    """Processes of one kind: agent (jobs included), worker, or a run's parent (reaper)."""
+    """Processes of one kind: agent (jobs included), worker, of these the keeper, or a run's parent (reaper)."""
     state = str(client.state)
     for pid, argv in processes():
         name = os.path.basename(argv[0])
         if kind == "worker" and name == "packway-worker" and state in argv:
+            yield pid
+        elif kind == "keeper" and name == "packway-worker" and state in argv and "--keep" in argv:
             yield pid
         elif kind == "agent" and name == "packway-agent" and state in argv:
             yield pid
