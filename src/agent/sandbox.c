@@ -47,8 +47,8 @@
 /* A guest's mounts are read by children with the guest's account, which are killed when they hang;
  * root's own reading goes on where a folder says no. The other rows are for that alone. */
 static const int for_reading[] = { CAP_DAC_READ_SEARCH };
-/* What another account has built becomes root's, or goes. */
-static const int for_keeping[] = { CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER };
+/* What another account has left goes; all else that a keeper writes is its own. */
+static const int for_keeping[] = { CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE };
 static const int for_guests[] = { CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL };
 
 /* Who serves guests: whoever is told so, and a worker that stays root, which serves all. */

@@ -21,7 +21,7 @@
 enum sandbox_kind {
 	SANDBOX_NETWORK,
 	SANDBOX_OFFLINE,
-	SANDBOX_KEEPER, /* offline; owns and removes content, and writes nowhere else */
+	SANDBOX_KEEPER, /* offline; builds and removes content, and writes nowhere else */
 };
 
 /* Whom a process of root's becomes. */

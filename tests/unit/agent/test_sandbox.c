@@ -232,10 +232,10 @@ static int see_reading_at_most(void)
 	return see_capabilities_of(0x4);
 }
 
-/* CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER: bits 0 to 3. */
+/* DAC_OVERRIDE, DAC_READ_SEARCH: bits 1 and 2. */
 static int see_keeping_at_most(void)
 {
-	return see_capabilities_of(0xf);
+	return see_capabilities_of(0x6);
 }
 
 static int keep_the_store_alone(void)
