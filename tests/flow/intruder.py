@@ -481,7 +481,7 @@ def tamper(pid, size, at, speaks):
     with open("/proc/%d/mem" % pid, "r+b", buffering=0) as memory:
         while True:
             for _ in range(20):
-                memory.seek(at + r.choice([0, size // 2]) + r.randrange(1 << r.randrange(10, 20)))
+                memory.seek(at + (r.randrange(size >> 22) << 22) + r.randrange(1 << r.randrange(10, 20)))
                 if memory.write(r.choice([evil, r.randbytes(1), bytes(64)])) == 0:
                     return  # it has ended
                 writes += 1
