@@ -8,6 +8,7 @@ import pathlib
 import struct
 
 from flow import *
+from victims import of_client
 
 
 def mounts_under(folder):
@@ -595,6 +596,44 @@ def _(t):
     equal(mounts_under(t.dir), [], "mounts after unmount")
     need(not at.exists(), "a folder that was made for it is left")
     equal(list((client.state / "mounts").glob("*.json")), [], "records that are left")
+
+
+def kill_parts(t, client, kills, over):
+    """Kill keeper and worker of a mount in turn, each when there is one, at random moments; how many were hit."""
+    hit = {}
+    for number in range(kills):
+        over.wait(t.rng.uniform(0.01, 0.4))
+        kind = ("keeper", "worker")[number % 2]
+        while not over.is_set() and not (victims := list(of_client(client, kind))):
+            over.wait(0.002)
+        for pid in victims if not over.is_set() else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                hit[kind] = hit.get(kind, 0) + 1
+    return hit
+
+
+@case("what is read by a mount is right when its keeper and worker are killed meanwhile, and what they brought stays")
+def _(t):
+    skip_unless(os.geteuid() == 0, "root")
+    _, (nginx,), package, client = web_site(t, size=16_000_000, server=" limit_rate 8m;")
+    at, over, hit = t.dir / "mnt", threading.Event(), []
+    client("mount", package, at)
+    # Fewer than a request is tried again.
+    killer = threading.Thread(target=lambda: hit.append(kill_parts(t, client, 6, over)))
+    killer.start()
+    try:
+        digest = hashlib.sha256((at / "large").read_bytes())
+    finally:
+        over.set()
+        killer.join()
+    equal(digest.hexdigest(), hashlib.sha256((t.dir / "source" / "large").read_bytes()).hexdigest(), "what was read")
+    client("unmount", at)
+    got = client.json("fetch", package)
+    print(f"# killed {hit[0]}; a fetch then moves {got['bytes_network']} bytes")
+    need(got["bytes_network"] < 6_000_000, "what was read comes again", got)
+    same_tree(t.dir / "source", got["path"])
+    equal(client.json("verify"), [], "verify")
 
 
 main()
