@@ -107,7 +107,7 @@ static bool is_in_force(const struct look_ahead *l, const struct build *b)
 {
 	SCOPED_TEXT char *name = generation_name(&b->w->state);
 
-	return l->policy != NULL && name != NULL && strcmp(l->name, name) == 0;
+	return l->policy != NULL && l->name != NULL && name != NULL && strcmp(l->name, name) == 0;
 }
 
 static bool read_begin(struct build *b, struct look_ahead *l, struct err *err)

@@ -247,12 +247,18 @@ static json_t *new_listing(struct span bytes, const char *with_version, int64_t 
 
 void tufrepo_target(struct tufrepo *r, const char *role, const char *path, const char *content)
 {
-	json_t *listing = new_listing(span_of_text(content), NULL, 0);
+	tufrepo_target_bytes(r, role, path, span_of_text(content));
+}
+
+void tufrepo_target_bytes(struct tufrepo *r, const char *role, const char *path,
+			  struct span content)
+{
+	json_t *listing = new_listing(content, NULL, 0);
 	const char *hex = jsondoc_text(json_object_get(listing, "hashes"), "sha256");
 	SCOPED_TEXT char *url = rolename_target_url(path, r->plain_names ? NULL : hex);
 
 	if (url != NULL)
-		memfiles_put(&r->targets, url, span_of_text(content));
+		memfiles_put(&r->targets, url, content);
 	jsondoc_set(json_object_get(tufrepo_body(r, role), "targets"), path, listing);
 }
 

@@ -87,6 +87,8 @@ void tufrepo_delegate(struct tufrepo *r, const char *holder, const char *role, i
 
 /* List and serve a target. */
 void tufrepo_target(struct tufrepo *r, const char *role, const char *path, const char *content);
+void tufrepo_target_bytes(struct tufrepo *r, const char *role, const char *path,
+			  struct span content);
 
 /* Change the version, the expiry. */
 void tufrepo_set_version(struct tufrepo *r, const char *role, int64_t version);

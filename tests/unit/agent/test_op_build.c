@@ -1,0 +1,353 @@
+/* What a keeper builds is what the site signs, whatever a worker says. */
+#include "support/testing.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/op.h"
+#include "agent/renewal.h"
+#include "common/wire.h"
+#include "content/giver.h"
+#include "content/store.h"
+#include "policy/docs.h"
+#include "support/fakedp.h"
+#include "support/tempdir.h"
+#include "support/tufrepo.h"
+#include "trust/localmeta.h"
+
+#define PACKAGE "LON00001"
+
+static const struct fakefile files_1[] = { { .path = "a", .seed = 1, .size = 300000 } };
+static const struct fakefile files_2[] = { { .path = "a", .seed = 2, .size = 400000 } };
+
+static int64_t now_s(void *ctx UNUSED)
+{
+	return TUFREPO_NOW;
+}
+
+static uint64_t now_ms(void *ctx UNUSED)
+{
+	return clock_mono_ms(clock_system());
+}
+
+static const struct clock now = { now_s, now_ms, NULL };
+
+struct box {
+	struct tufrepo *repo;
+	struct fakedp dp;
+	struct fakeversion v1, v2;
+
+	/* The keeper. */
+	struct worker w;
+	uint64_t quota;
+	pthread_t thread;
+	bool is_done;
+	struct err err;
+
+	/* The giver. */
+	int socket;
+	struct giver *giver;
+};
+
+/* The package has version 1, and version 2 if `has_second`; the manifest of 1 is `listed`. */
+static void publish(struct box *b, const struct fakeversion *listed, bool has_second)
+{
+	struct docs_version versions[] = {
+		{ .version = 1, .manifest_size = (int64_t)b->v1.manifest.size, .bytes = 300000 },
+		{ .version = 2, .manifest_size = (int64_t)b->v2.manifest.size, .bytes = 400000 },
+	};
+	char hex[2][DIGEST_HEX_SIZE];
+	const struct docs_package package = {
+		.id = PACKAGE,
+		.name = "A package",
+		.latest = has_second ? 2 : 1,
+		.versions = versions,
+		.version_count = has_second ? 2 : 1,
+	};
+	SCOPED_TEXT char *first = docs_path_manifest(PACKAGE, 1);
+	SCOPED_TEXT char *second = docs_path_manifest(PACKAGE, 2);
+	SCOPED(buf) struct buf text = { 0 };
+	struct digest digest;
+
+	for (int i = 0; i < 2; i++) {
+		digest_of(&digest, buf_span(i == 0 ? &listed->manifest : &b->v2.manifest));
+		digest_print(hex[i], &digest);
+		versions[i].manifest = hex[i];
+	}
+	docs_package_write(&text, &package);
+	tufrepo_target(b->repo, "targets", "site.json", "{}");
+	tufrepo_target_bytes(b->repo, "targets", "package/" PACKAGE ".json", buf_span(&text));
+	tufrepo_target_bytes(b->repo, "targets", first, buf_span(&b->v1.manifest));
+	tufrepo_target_bytes(b->repo, "targets", second, buf_span(&b->v2.manifest));
+	tufrepo_bump(b->repo, "targets");
+	tufrepo_publish(b->repo);
+}
+
+/* As a refresh does that was asked for the package. */
+static void refresh(struct box *b)
+{
+	const struct updater_source source = tufrepo_source(b->repo);
+	SCOPED_TEXT char *first = docs_path_manifest(PACKAGE, 1);
+	SCOPED_TEXT char *second = docs_path_manifest(PACKAGE, 2);
+	json_auto_t *wanted = json_pack("[s,s,s]", "package/" PACKAGE ".json", first, second);
+	const struct renewal r = {
+		.state = &b->w.state,
+		.source = &source,
+		.now_s = TUFREPO_NOW,
+		.how = RENEWAL_FULL,
+		.targets = wanted,
+	};
+	struct renewal_outcome outcome;
+	struct err err = { 0 };
+
+	if (renewal_run(&outcome, &r, &err) != VERDICT_OK)
+		fail_msg("refresh: %s", err.why);
+}
+
+static void set_up(struct box *b)
+{
+	char *dir = tempdir_make("op-build");
+	SCOPED_TEXT char *metadata = NULL;
+	struct err err = { 0 };
+
+	*b = (struct box){ .repo = tufrepo_new(), .w.clock = &now };
+	assert_done(state_open(&b->w.state, dir, STATE_CREATE, &err), &err);
+	free(dir);
+	metadata = state_path(&b->w.state, "metadata");
+	assert_int_equal(localmeta_init(metadata,
+					buf_span(memfiles_find(&b->repo->store, "root.json")),
+					&err),
+			 VERDICT_OK);
+	fakedp_publish(&b->dp, &b->v1, 1, files_1, COUNT_OF(files_1));
+	fakedp_publish(&b->dp, &b->v2, 2, files_2, COUNT_OF(files_2));
+}
+
+static void tear_down(struct box *b)
+{
+	tufrepo_free(b->repo);
+	tempdir_remove(alloc_text(b->w.state.dir));
+	state_close(&b->w.state);
+	fakeversion_release(&b->v1);
+	fakeversion_release(&b->v2);
+	fakedp_release(&b->dp);
+}
+
+static void *keep(void *arg)
+{
+	struct box *b = arg;
+	json_auto_t *request = json_pack("{s:s}", "op", "build");
+	json_auto_t *result = NULL;
+
+	jsondoc_set_int(request, "quota", (int64_t)b->quota);
+	b->is_done = op_build(&result, &b->w, request, &b->err);
+	path_close_fd(&b->w.passed);
+	return NULL;
+}
+
+static void start(struct box *b)
+{
+	struct err err = { 0 };
+	int pair[2];
+
+	assert_done(wire_pair(pair, &err), &err);
+	b->w.passed = pair[0];
+	b->socket = pair[1];
+	b->err = (struct err){ 0 };
+	assert_int_equal(pthread_create(&b->thread, NULL, keep, b), 0);
+}
+
+static enum giver_begun ask(struct box *b, const char *package, int64_t version, struct err *err)
+{
+	json_auto_t *request = json_pack("{s:s}", "op", "begin");
+
+	if (package != NULL)
+		jsondoc_set_text(request, "package", package);
+	jsondoc_set_int(request, "version", version);
+	jsondoc_set_int(request, "lock_ms", 0);
+	return giver_open(&b->giver, b->socket, request, err);
+}
+
+static void join(struct box *b)
+{
+	giver_close(b->giver);
+	b->giver = NULL;
+	assert_int_equal(pthread_join(b->thread, NULL), 0);
+}
+
+/* Download and hand over, with the giver that has begun. */
+static void give(struct box *b, const struct fakeversion *v)
+{
+	SCOPED_TEXT char *dir = state_path(&b->w.state, "worker/gives");
+	const struct assemble_params params = {
+		.dir = dir,
+		.giver = b->giver,
+		.manifest = buf_span(&v->manifest),
+		.index = b->dp.index_name,
+		.gap = PLAN_GAP_DEFAULT,
+		.clock = clock_system(),
+	};
+	struct transfer_source source = fakedp_source(&b->dp);
+	SCOPED(assemble) struct assemble *a = NULL;
+	struct err err = { 0 };
+
+	assert_done(assemble_open(&a, &params, &err), &err);
+	assert_int_equal(assemble_local(a, &err), ASSEMBLE_DONE);
+	if (assemble_fetch(a, &source, &err) != ASSEMBLE_DONE)
+		fail_msg("fetch: %s", err.why);
+	assert_done(assemble_finish(a, &err), &err);
+}
+
+static bool is_kept(struct box *b, uint32_t version, const struct fakeversion *v)
+{
+	SCOPED_TEXT char *dir = state_path(&b->w.state, "store");
+	struct store_id id = { PACKAGE, version };
+	struct store *store;
+	struct err err = { 0 };
+	bool holds;
+
+	assert_done(store_open(&store, dir, &now, &err), &err);
+	holds = store_holds_exactly(store, &id, buf_span(&v->manifest));
+	store_close(store);
+	return holds;
+}
+
+static void a_version_is_built_as_the_site_signs_it(void **state UNUSED)
+{
+	struct box b;
+	struct err err = { 0 };
+
+	set_up(&b);
+	publish(&b, &b.v1, false);
+	refresh(&b);
+	start(&b);
+	if (ask(&b, PACKAGE, 1, &err) != GIVER_BEGUN)
+		fail_msg("begin: %s", err.why);
+	assert_false(is_kept(&b, 1, &b.v1));
+	give(&b, &b.v1);
+	join(&b);
+	assert_true(b.is_done);
+	assert_true(is_kept(&b, 1, &b.v1));
+	/* And then it is here. */
+	start(&b);
+	assert_int_equal(ask(&b, PACKAGE, 1, &err), GIVER_HERE);
+	join(&b);
+	assert_true(b.is_done);
+	tear_down(&b);
+}
+
+/* The keeper is started before the worker knows what it needs, and reads policy at once. */
+static void policy_that_came_meanwhile_counts(void **state UNUSED)
+{
+	for (int had_some = 0; had_some < 2; had_some++) {
+		struct box b;
+		struct err err = { 0 };
+
+		set_up(&b);
+		publish(&b, &b.v1, false);
+		if (had_some)
+			refresh(&b);
+		start(&b);
+		publish(&b, &b.v1, true);
+		refresh(&b);
+		if (ask(&b, PACKAGE, 2, &err) != GIVER_BEGUN)
+			fail_msg("begin: %s", err.why);
+		give(&b, &b.v2);
+		join(&b);
+		assert_true(is_kept(&b, 2, &b.v2));
+		tear_down(&b);
+	}
+}
+
+static void assert_refused(struct box *b, const char *package, int64_t version, enum err_code want)
+{
+	struct err err = { 0 };
+
+	start(b);
+	assert_int_equal(ask(b, package, version, &err), GIVER_FAULT);
+	join(b);
+	if (err.code != want || b->is_done || b->err.code != want)
+		fail_msg("%s %lld: %s, told as %s", package, (long long)version,
+			 err_name(b->err.code), err_name(err.code));
+	assert_string_equal(err.why, b->err.why);
+}
+
+static void what_the_site_does_not_have_is_not_built(void **state UNUSED)
+{
+	struct box b;
+
+	set_up(&b);
+	publish(&b, &b.v1, false);
+	refresh(&b);
+	assert_refused(&b, PACKAGE, 2, ERR_NOT_FOUND);
+	assert_refused(&b, "LON00002", 1, ERR_NOT_FOUND);
+	assert_refused(&b, "../../../..", 1, ERR_FORMAT);
+	assert_refused(&b, "", 1, ERR_FORMAT);
+	assert_refused(&b, NULL, 1, ERR_FORMAT);
+	assert_refused(&b, PACKAGE, 0, ERR_FORMAT);
+	assert_refused(&b, PACKAGE, -1, ERR_FORMAT);
+	assert_refused(&b, PACKAGE, INT64_C(1) << 40, ERR_FORMAT);
+	assert_false(is_kept(&b, 1, &b.v1));
+	tear_down(&b);
+}
+
+static void a_manifest_that_the_package_does_not_name_is_not_built(void **state UNUSED)
+{
+	struct box b;
+
+	set_up(&b);
+	publish(&b, &b.v2, false);
+	refresh(&b);
+	assert_refused(&b, PACKAGE, 1, ERR_TRUST);
+	tear_down(&b);
+}
+
+static void without_policy_nothing_is_built(void **state UNUSED)
+{
+	struct box b;
+
+	set_up(&b);
+	assert_refused(&b, PACKAGE, 1, ERR_NOT_ENROLLED);
+	tear_down(&b);
+}
+
+static void what_does_not_fit_the_quota_is_not_built(void **state UNUSED)
+{
+	struct box b;
+
+	set_up(&b);
+	publish(&b, &b.v1, false);
+	refresh(&b);
+	b.quota = 299999;
+	assert_refused(&b, PACKAGE, 1, ERR_LIMIT);
+	tear_down(&b);
+}
+
+static void what_another_one_builds_is_waited_for_no_longer_than_asked(void **state UNUSED)
+{
+	struct box b;
+	SCOPED_TEXT char *dir = NULL;
+	struct store_id id = { PACKAGE, 1 };
+	struct store *store;
+	struct err err = { 0 };
+	int lock;
+
+	set_up(&b);
+	publish(&b, &b.v1, false);
+	refresh(&b);
+	dir = state_path(&b.w.state, "store");
+	assert_done(store_open(&store, dir, &now, &err), &err);
+	assert_done(store_lock(&lock, store, &id, 0, &err), &err);
+	assert_refused(&b, PACKAGE, 1, ERR_LOCKED);
+	close(lock);
+	store_close(store);
+	tear_down(&b);
+}
+
+TESTING_MAIN(cmocka_unit_test(a_version_is_built_as_the_site_signs_it),
+	     cmocka_unit_test(policy_that_came_meanwhile_counts),
+	     cmocka_unit_test(what_the_site_does_not_have_is_not_built),
+	     cmocka_unit_test(a_manifest_that_the_package_does_not_name_is_not_built),
+	     cmocka_unit_test(without_policy_nothing_is_built),
+	     cmocka_unit_test(what_does_not_fit_the_quota_is_not_built),
+	     cmocka_unit_test(what_another_one_builds_is_waited_for_no_longer_than_asked))
