@@ -158,6 +158,7 @@ char *buf_take(struct buf *b)
 {
 	char *taken;
 
+	assert(!b->is_lent);
 	buf_text(b);
 	taken = (char *)b->data;
 	*b = (struct buf){ .max = b->max };

@@ -146,7 +146,39 @@ static void what_was_taken_is_the_callers(void **state UNUSED)
 	free(taken);
 }
 
-TESTING_MAIN(cmocka_unit_test(an_untouched_buffer_is_empty_text),
+static void lent_memory_is_used_while_it_suffices(void **state UNUSED)
+{
+	char memory[16] = "";
+	struct buf b = buf_lent(memory, sizeof(memory));
+
+	buf_put_text(&b, "fifteen letters");
+	assert_ptr_equal(b.data, memory);
+	buf_put_text(&b, ", and more");
+	assert_ptr_not_equal(b.data, memory);
+	assert_string_equal(buf_text(&b), "fifteen letters, and more");
+	buf_release(&b);
+	/* Released as it is, it stays its owner's. */
+	b = buf_lent(memory, sizeof(memory));
+	buf_release(&b);
+	assert_null(b.data);
+	buf_put_text(&b, "own");
+	buf_release(&b);
+}
+
+static void content_moves_along_to_other_memory(void **state UNUSED)
+{
+	SCOPED(buf) struct buf b = { 0 };
+	char *memory = malloc(100);
+
+	buf_put_text(&b, "text");
+	buf_move(&b, memory, 100);
+	assert_ptr_equal(b.data, memory);
+	assert_string_equal(buf_text(&b), "text");
+}
+
+TESTING_MAIN(cmocka_unit_test(lent_memory_is_used_while_it_suffices),
+	     cmocka_unit_test(content_moves_along_to_other_memory),
+	     cmocka_unit_test(an_untouched_buffer_is_empty_text),
 	     cmocka_unit_test(content_is_followed_by_a_nul_that_is_not_counted),
 	     cmocka_unit_test(zero_bytes_are_content_like_others),
 	     cmocka_unit_test(integers_come_back_as_they_went_in),
