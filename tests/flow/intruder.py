@@ -640,7 +640,9 @@ def _(t):
         forget_servers(client)
     swapped, refused = map(int, racer.stdout.read().split())
     print(f"# seed {SEED}: {swapped} swaps, {refused} refused; runs by exit code: {codes}, the slowest {slowest:.1f} s")
-    shutil.rmtree(own)
+    # Whatever is left of them: they are there to be fetched again.
+    for room in (own, *rooms):
+        shutil.rmtree(room)
     client("sync")
     client("run", package, "install")
     equal(client.json("verify"), [], "verify")
