@@ -101,7 +101,7 @@ static bool confirm(struct job *job, struct err *err)
 }
 
 /* Where it stands is known here, and no word of a worker's: a program is run from there. */
-static void settle(json_t *answer, const struct job *job, const json_t *question)
+static bool settle(json_t *answer, const struct job *job, const json_t *question, struct err *err)
 {
 	const char *package = jsondoc_text(question, "package");
 	int64_t version = jsondoc_int(question, "version", 0);
@@ -110,11 +110,13 @@ static void settle(json_t *answer, const struct job *job, const json_t *question
 
 	(void)json_object_del(answer, "built");
 	if (json_object_get(answer, "path") == NULL)
-		return;
+		return true;
 	if (version == 0)
 		version = jsondoc_int(answer, "version", 0);
 	path = alloc_printf("%s/%s/%lld", store, package, (long long)version);
 	jsondoc_set_text(answer, "path", path);
+	return path_exists(path) ||
+	       err_set(err, ERR_INTERRUPTED, "%s is not there, which the worker says", path);
 }
 
 bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, keeper_ask_fn *ask,
@@ -131,9 +133,8 @@ bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, ke
 	       (!jsondoc_flag(answer, "built", false) || confirm(job, err));
 	if (!done || is_fetch)
 		keeper_end(job);
-	if (!done)
+	if (!done || !settle(answer, job, question, err))
 		return false;
-	settle(answer, job, question);
 	*result_out = json_incref(answer);
 	return true;
 }

@@ -22,7 +22,7 @@
 #define DIR_MODE           0700
 #define FILE_MODE          0600
 #define MANIFEST_MODE      0644 /* whoever reads the tree may read it */
-#define FRAME_BATCH_CHUNKS 8 /* what a hand takes of a frame that another one decoded */
+#define FRAME_BATCH_CHUNKS 8    /* what a hand takes of a frame that another one decoded */
 #define WAIT_SLICE_MS      50
 #define RATE_SPAN_MS       1000
 

@@ -336,8 +336,6 @@ static bool remove_locked(struct store *store, const struct store_id *id, struct
 	SCOPED_TEXT char *partial = store_partial_path(store, id);
 	SCOPED_TEXT char *built = store_build_path(store, id);
 
-	if (store->part == STORE_SUPPLIER)
-		return discard(store, partial, err);
 	if (!discard(store, tree, err) || !discard(store, partial, err) ||
 	    !discard(store, built, err))
 		return false;

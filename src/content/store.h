@@ -134,8 +134,8 @@ bool store_reopen(struct store *store, const struct store_id *id, struct err *er
 bool store_stands(const struct store *store, const struct store_id *id);
 
 /*
- * Remove a version, complete or not. ERR_IN_USE: it is pinned or being built. An absent version is
- * fine.
+ * Remove a version, complete or not; no work of a supplier's. ERR_IN_USE: it is pinned or being
+ * built. An absent version is fine.
  */
 bool store_remove(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
 
