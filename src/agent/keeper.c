@@ -122,7 +122,7 @@ static bool settle(json_t *answer, const struct job *job, const json_t *question
 bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, keeper_ask_fn *ask,
 		struct err *err)
 {
-	/* A mount goes on with its own. */
+	/* A mount goes on with its own, even after a failure: its worker has the line to it. */
 	bool is_fetch = strcmp(jsondoc_text(question, "op"), "fetch") == 0;
 	json_auto_t *answer = NULL;
 	bool done;
@@ -131,7 +131,7 @@ bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, ke
 		start_ahead(job, question);
 	done = ask(&answer, job, question, err) &&
 	       (!jsondoc_flag(answer, "built", false) || confirm(job, err));
-	if (!done || is_fetch)
+	if (is_fetch)
 		keeper_end(job);
 	if (!done || !settle(answer, job, question, err))
 		return false;

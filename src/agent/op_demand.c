@@ -424,9 +424,18 @@ static bool have_part(struct demand *d, struct err *err)
 	d->chunks = manifest_chunk_count(assemble_manifest(d->assemble));
 	first = (uint32_t)MIN_OF(jsondoc_int(d->request, "first", 0), (int64_t)d->chunks);
 	count = (uint32_t)MIN_OF(jsondoc_int(d->request, "count", 0), (int64_t)(d->chunks - first));
-	if (assemble_missing(d->assemble) > 0 && !fetch_part(d, first, count, err))
-		return false;
-	return assemble_missing(d->assemble) > 0 || commit(d, err);
+	return (assemble_missing(d->assemble) == 0 || fetch_part(d, first, count, err)) &&
+	       (assemble_missing(d->assemble) > 0 || commit(d, err));
+}
+
+/* A keeper that has ended is of no use to the next request either. */
+static bool have_part_or_close(struct demand *d, struct err *err)
+{
+	if (have_part(d, err))
+		return true;
+	if (d->giver != NULL && err->code == ERR_INTERRUPTED)
+		close_assembly(d);
+	return false;
 }
 
 /* ---- the request ---- */
@@ -544,7 +553,7 @@ static bool open_demand(struct demand **out, struct worker *w, const json_t *req
 static bool act(struct demand *d, struct err *err)
 {
 	if (!jsondoc_flag(d->request, "rest", false))
-		return have_part(d, err);
+		return have_part_or_close(d, err);
 	close_assembly(d);
 	leave_server(d);
 	return true;

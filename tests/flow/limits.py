@@ -38,7 +38,8 @@ class Meter(threading.Thread):
         for entry in pathlib.Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and self.state.encode() in (argv := (entry / "cmdline").read_bytes()):
-                    if argv.split(b"\0")[0].endswith(b"packway-worker"):
+                    argv = argv.split(b"\0")
+                    if argv[0].endswith(b"packway-worker") and b"--keep" not in argv:
                         return entry
         return None
 
