@@ -304,13 +304,14 @@ static bool read_head(struct httpsession_exchange *x)
 {
 	struct httpsession_answer *a = x->answer;
 	const struct curlcalls *curl = &x->session->curl;
-	const char *encoding = header(x, "Content-Encoding");
-	const char *range = header(x, "Content-Range");
+	const char *encoding, *range;
 	curl_off_t length = -1;
 
 	if (x->head_seen)
 		return x->fault == NAL_CLASS_OK;
 	x->head_seen = true;
+	encoding = header(x, "Content-Encoding");
+	range = header(x, "Content-Range");
 	(void)curl->easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &a->status);
 	(void)curl->easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	a->length = length >= 0 ? (uint64_t)length : UINT64_MAX;
