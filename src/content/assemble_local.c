@@ -66,6 +66,93 @@ static void guess_from(struct assemble *a, const struct tree *seed)
 	a->twins = NULL;
 }
 
+/* For each place of the wanted stream, where its chunk stands in the seed's, if it does. */
+static uint64_t *find_places(const struct manifest *want, const struct manifest *seed)
+{
+	uint32_t count = manifest_chunk_count(want);
+	uint64_t *places = alloc_zeroed(MAX_OF(count, 1), sizeof(*places));
+	SCOPED(chunkmap) struct chunkmap map;
+
+	chunkmap_init(&map, seed);
+	for (uint32_t n = 0; n < count; n++) {
+		uint32_t found = chunkmap_find(&map, &manifest_chunk_at(want, n)->id);
+
+		places[n] = found == CHUNKMAP_NONE ? LANDING_NOWHERE
+						   : manifest_chunk_at(seed, found)->offset;
+	}
+	return places;
+}
+
+static bool is_missing(const struct assemble *a, uint32_t n)
+{
+	return a->want.first[n] == n && !landing_is_done(&a->landing, n);
+}
+
+/* Where the neighbours of place `n` say that it begins and ends in the seed; the ends of the stream
+ * are as good as neighbours. */
+static uint64_t behind_of(const struct assemble *a, const uint64_t *places, uint32_t n)
+{
+	if (n == 0)
+		return 0;
+	return places[n - 1] == LANDING_NOWHERE
+		       ? LANDING_NOWHERE
+		       : places[n - 1] + manifest_chunk_at(a->manifest, n - 1)->size;
+}
+
+static uint64_t front_of(const struct assemble *a, const uint64_t *places, uint32_t n,
+			 const struct manifest *seed)
+{
+	return n + 1 < manifest_chunk_count(a->manifest) ? places[n + 1]
+							 : manifest_stream_size(seed);
+}
+
+/* What is found is a neighbour to the next. */
+static void try_seam(struct assemble *a, uint64_t *places, uint32_t n, const struct manifest *seed)
+{
+	uint64_t behind = behind_of(a, places, n);
+	uint64_t front = front_of(a, places, n, seed);
+	enum seam how = landing_seam(&a->hands[0], n, behind, front);
+
+	if (how == SEAM_BEHIND)
+		places[n] = behind;
+	if (how == SEAM_FRONT)
+		places[n] = front - manifest_chunk_at(a->manifest, n)->size;
+}
+
+/* A chunk that a twin had stands there most likely; what is wrong costs a few hashes. */
+static void suppose_place(const struct assemble *a, uint64_t *places, uint32_t n,
+			  const struct manifest *seed)
+{
+	uint64_t front = front_of(a, places, n, seed);
+	uint32_t size = manifest_chunk_at(a->manifest, n)->size;
+
+	if (front != LANDING_NOWHERE && front >= size)
+		places[n] = front - size;
+}
+
+/* Only where little is missing, since each try costs hashes: more than that is no moved piece. */
+static void try_seams(struct assemble *a, const struct tree *seed)
+{
+	uint32_t count = manifest_chunk_count(a->manifest);
+	uint64_t missing = assemble_missing(a);
+	uint64_t *places;
+
+	if (missing == 0 || missing > SEAM_CHUNKS_MAX)
+		return;
+	places = find_places(a->manifest, seed->manifest);
+	draw_on(a, seed);
+	for (uint32_t n = count; n-- > 0 && !assemble_work_is_cancelled(a);)
+		if (is_missing(a, n))
+			try_seam(a, places, n, seed->manifest);
+		else if (places[n] == LANDING_NOWHERE)
+			suppose_place(a, places, n, seed->manifest);
+	for (uint32_t n = 0; n < count && !assemble_work_is_cancelled(a); n++)
+		if (is_missing(a, n))
+			try_seam(a, places, n, seed->manifest);
+	draw_on(a, NULL);
+	free(places);
+}
+
 /* A seed that cannot be used is no fault: its bytes come from elsewhere. */
 static void use_seed(struct assemble *a, const struct assemble_seed *seed)
 {
@@ -80,6 +167,7 @@ static void use_seed(struct assemble *a, const struct assemble_seed *seed)
 		return;
 	copy_known(a, &tree, NULL);
 	guess_from(a, &tree);
+	try_seams(a, &tree);
 }
 
 static bool note_stock(uint64_t bytes, void *ctx)

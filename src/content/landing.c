@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/large.h"
+#include "content/chunker.h"
 #include "content/pack.h"
 
 enum chunk_state {
@@ -284,6 +285,60 @@ void landing_guess(struct landing_hand *h, uint32_t chunk, const uint32_t *twins
 		land_local(h, chunk);
 	else
 		give_back(h->landing, chunk);
+}
+
+/* Where the place `at` of a stream is in its file. */
+static uint64_t place_in_file(const struct manifest *m, uint64_t at)
+{
+	struct manifest_piece_iter it = manifest_pieces(m, at, 1);
+	struct manifest_piece piece;
+
+	return manifest_piece_next(&it, &piece) ? piece.file_offset : 0;
+}
+
+/* Up to `size` bytes of the seed from `at` on; none if that is not known or cannot be read. */
+static struct span read_side(uint8_t *dst, struct landing_hand *h, uint64_t at, uint64_t size)
+{
+	return tree_read(dst, &h->seed, at, (uint32_t)size) ? span_of(dst, (size_t)size)
+							    : (struct span){ 0 };
+}
+
+static void read_sides(struct seam_sides *out, struct landing_hand *h, uint64_t behind,
+		       uint64_t front, uint32_t size)
+{
+	const struct manifest *m = h->seed.tree->manifest;
+	uint64_t end = manifest_stream_size(m);
+
+	*out = (struct seam_sides){ .front_end = 0 };
+	if (behind != LANDING_NOWHERE && behind < end) {
+		out->behind_at = place_in_file(m, behind);
+		out->behind = read_side(h->raw + CHUNKER_MAX, h, behind,
+					MIN_OF((uint64_t)size, end - behind));
+	}
+	if (front != LANDING_NOWHERE && front > 0) {
+		uint64_t before = MIN_OF((uint64_t)size, front);
+
+		out->front_end = place_in_file(m, front - 1) + 1;
+		out->front = read_side(h->raw + 2 * (size_t)CHUNKER_MAX, h, front - before, before);
+	}
+}
+
+enum seam landing_seam(struct landing_hand *h, uint32_t chunk, uint64_t behind, uint64_t front)
+{
+	struct landing *l = h->landing;
+	const struct manifest_chunk *c = chunk_at(l, chunk);
+	struct seam_sides sides;
+	enum seam how;
+
+	if (atomic_load(&l->broken) || !take(l, chunk))
+		return SEAM_NONE;
+	read_sides(&sides, h, behind, front, c->size);
+	how = seam_find(h->raw, c->size, &c->id, &sides, h->hash);
+	if (how == SEAM_NONE)
+		give_back(l, chunk);
+	else if (land(h, chunk, span_of(h->raw, c->size)))
+		atomic_fetch_add(&l->bytes_seed, mark_done(l, chunk));
+	return how;
 }
 
 static void note_corrupt(struct landing *l, const struct index *idx, uint32_t frame,

@@ -23,6 +23,7 @@
 #include "content/frame.h"
 #include "content/index.h"
 #include "content/plan.h"
+#include "content/seam.h"
 #include "content/tree.h"
 
 enum landing_fault {
@@ -138,6 +139,13 @@ void landing_copy(struct landing_hand *h, const struct plan_copy *copies, uint32
 
 /* Try one chunk from the twins of its files (plan_find_twins). */
 void landing_guess(struct landing_hand *h, uint32_t chunk, const uint32_t *twins);
+
+/*
+ * Try one chunk from what stands in the seed behind the place `behind` of its stream and in front
+ * of the place `front` (LANDING_NOWHERE: not known). How it was found says where it stands there.
+ */
+#define LANDING_NOWHERE UINT64_MAX
+enum seam landing_seam(struct landing_hand *h, uint32_t chunk, uint64_t behind, uint64_t front);
 
 /*
  * Frame number `frame`, whose bytes are `stored`, decoded into *raw: bytes of the hand, valid until

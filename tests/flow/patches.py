@@ -195,6 +195,36 @@ def _(t):
     same_tree(source, t.dir / "out")
 
 
+@case("a block of a disk image that moved moves no content, whether patches are there or not")
+def _(t):
+    site = t.site()
+    site.folder_cap("cap1")
+    dp = site.folder_dp("dp1")
+    image, page = random.Random(SEED).randbytes(6_000_000), 4096
+    (t.dir / "source").mkdir()
+    (t.dir / "source" / "disk.img").write_bytes(image)
+    package = site.package("image", t.dir / "source")
+    site("publish")
+    client = t.client().join(site, f"file://{t.dir}/cap1")
+    client.json("fetch", package)
+    # A piece of whole pages, from anywhere to anywhere before it, and from the middle to the front.
+    begin = page * random.Random(SEED).randrange(700, 900)
+    size, to = page * random.Random(SEED + 1).randrange(200, 400), page * random.Random(SEED + 2).randrange(100, 600)
+    for at in (to, 0):
+        piece, rest = image[begin:begin + size], image[:begin] + image[begin + size:]
+        (t.dir / "source" / "disk.img").write_bytes(rest[:at] + piece + rest[at:])
+        site("package", "update", package)
+        site("package", "distribute", package, "--all", "--no-patches")
+        site("publish")
+        client("sync")
+        dp.rename(dp.with_name("away"))
+        got = client.json("fetch", package)
+        dp.with_name("away").rename(dp)
+        equal((got["how"], got["bytes_network"]), ("none", 0), f"how it came, moved from {begin} to {at}")
+        equal((pathlib.Path(got["path"]) / "disk.img").read_bytes() == rest[:at] + piece + rest[at:], True, "its bytes")
+        image = (t.dir / "source" / "disk.img").read_bytes()
+
+
 @case("a DP that does not get the patches serves the version as before")
 def _(t):
     site, package = patched_site(t, 2, ("--all", "--no-patches"))
