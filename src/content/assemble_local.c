@@ -106,13 +106,25 @@ static uint64_t front_of(const struct assemble *a, const uint64_t *places, uint3
 							 : manifest_stream_size(seed);
 }
 
+static bool is_in_large_file(const struct manifest *m, uint32_t n)
+{
+	const struct manifest_chunk *c = manifest_chunk_at(m, n);
+	struct manifest_piece_iter it = manifest_pieces(m, c->offset, c->size);
+	struct manifest_piece piece;
+
+	return manifest_piece_next(&it, &piece) && piece.size == c->size &&
+	       manifest_entry_at(m, piece.entry)->size >= SEAM_FILE_MIN;
+}
+
 /* What is found is a neighbour to the next. */
 static void try_seam(struct assemble *a, uint64_t *places, uint32_t n, const struct manifest *seed)
 {
 	uint64_t behind = behind_of(a, places, n);
 	uint64_t front = front_of(a, places, n, seed);
-	enum seam how = landing_seam(&a->hands[0], n, behind, front);
+	enum seam how = SEAM_NONE;
 
+	if (is_in_large_file(a->manifest, n))
+		how = landing_seam(&a->hands[0], n, behind, front);
 	if (how == SEAM_BEHIND)
 		places[n] = behind;
 	if (how == SEAM_FRONT)
