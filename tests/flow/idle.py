@@ -201,7 +201,8 @@ def _(t):
     dns(True, smb.host)
     mark = smb.mark()
     smb.start()
-    site("publish")
+    # The client comes back at the same moment, and what it reads cannot be replaced meanwhile.
+    wait_for("a publication", 20, lambda: site("publish", check=False).code == 0)
     own = len(smb.authentications(mark))  # the site's
     back = agent.now()
     fresh = wait_for("recovery", 30, lambda: refreshed_after(client, back), step=0.005)
