@@ -17,8 +17,7 @@
 
 #define SEAM_PAGE       4096u
 #define SEAM_CHUNKS_MAX 16u /* that are tried of one seed, each some 10 to 130 times */
-#define SEAM_FILE_MIN   ((uint64_t)1 << 20) /* bytes: smaller files are not moved about in by pages \
-					     */
+#define SEAM_FILE_MIN   ((uint64_t)1 << 20) /* in smaller files nothing moves by pages */
 
 enum seam {
 	SEAM_NONE,   /* it is not found */
