@@ -92,7 +92,8 @@ static bool confirm(struct job *job, struct err *err)
 	json_auto_t *frame = NULL;
 
 	if (k->pid == 0 || wire_receive_json(&frame, NULL, k->socket, ANSWER_MS, err) != WIRE_FRAME)
-		return err_set(err, ERR_INTERRUPTED, "nobody has kept what the worker built");
+		return err_set(err, ERR_INTERRUPTED,
+			       "the worker says that it is built, and the keeper does not");
 	if (json_object_get(frame, "error") != NULL)
 		return jsondoc_take_error(err, json_object_get(frame, "error"));
 	(void)spawn_wait(NULL, k->pid, GRACE_MS);
@@ -116,7 +117,8 @@ static bool settle(json_t *answer, const struct job *job, const json_t *question
 	path = alloc_printf("%s/%s/%lld", store, package, (long long)version);
 	jsondoc_set_text(answer, "path", path);
 	return path_exists(path) ||
-	       err_set(err, ERR_INTERRUPTED, "%s is not there, which the worker says", path);
+	       err_set(err, ERR_INTERRUPTED, "the worker says that %s is there, and it is not",
+		       path);
 }
 
 bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, keeper_ask_fn *ask,

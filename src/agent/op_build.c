@@ -11,15 +11,13 @@
 #include "agent/generation.h"
 #include "agent/policyset.h"
 #include "common/alloc.h"
-#include "common/digest.h"
 #include "common/path.h"
 #include "common/wire.h"
 #include "content/store.h"
 #include "content/taker.h"
 #include "policy/docs.h"
 
-#define LOCK_WAIT_MS   600000
-#define PARTIAL_KEEP_S (14 * 86400) /* downloads that nobody went on with */
+#define LOCK_WAIT_MS 600000
 
 struct build {
 	struct worker *w;
@@ -55,14 +53,6 @@ static bool read_request(struct build *b, const char **id_out, int64_t *version_
 	       err_set(err, ERR_FORMAT, "\"%s\" is no package", *id_out);
 }
 
-static bool is_manifest(struct span bytes, const struct docs_version *version)
-{
-	struct digest want, got;
-
-	digest_of(&got, bytes);
-	return digest_parse(&want, version->manifest) && digest_equal(&want, &got);
-}
-
 static bool read_signed(struct build *b, struct policyset *policy, const char *id, int64_t number,
 			struct err *err)
 {
@@ -79,7 +69,7 @@ static bool read_signed(struct build *b, struct policyset *policy, const char *i
 	b->size_bytes = (uint64_t)version->bytes;
 	if (!policyset_read(&b->manifest, policy, path, err))
 		return false;
-	return is_manifest(buf_span(&b->manifest), version) ||
+	return docs_package_is_manifest(version, buf_span(&b->manifest)) ||
 	       err_set(err, ERR_TRUST, "%s is not the manifest that the package names", path);
 }
 
@@ -141,11 +131,6 @@ static bool find_signed(struct build *b, struct err *err)
 
 /* ---- building ---- */
 
-static bool is_here(const struct build *b)
-{
-	return !b->mends && store_holds_exactly(b->store, &b->id, buf_span(&b->manifest));
-}
-
 static void note_progress(const struct assemble_progress *now, void *ctx)
 {
 	struct build *b = ctx;
@@ -186,15 +171,8 @@ static bool assemble_version(struct build *b, struct err *err)
 	return done;
 }
 
-/* Under the lock: another may have finished it meanwhile. */
 static bool build(struct build *b, struct err *err)
 {
-	if (is_here(b)) {
-		taker_say_here(b->giver);
-		return true;
-	}
-	if (store_stands(b->store, &b->id) && !store_reopen(b->store, &b->id, err))
-		return false;
 	b->dir = store_build_path(b->store, &b->id);
 	if (!store_seeds_init(&b->seeds, b->store, &b->id, err) || !assemble_version(b, err))
 		return false;
@@ -202,19 +180,33 @@ static bool build(struct build *b, struct err *err)
 	return true;
 }
 
+static bool begin(struct build *b, struct err *err)
+{
+	const struct store_wanted wanted = {
+		.manifest = buf_span(&b->manifest),
+		.bytes = b->size_bytes,
+		.quota = b->quota_bytes,
+		.wait_ms = b->lock_ms,
+		.mends = b->mends,
+	};
+
+	switch (store_begin(&b->lock, b->store, &b->id, &wanted, err)) {
+	case STORE_BEGUN:
+		return build(b, err);
+	case STORE_HERE:
+		taker_say_here(b->giver);
+		return true;
+	case STORE_FAULT:
+	default:
+		return false;
+	}
+}
+
 static bool have_it(struct build *b, struct err *err)
 {
 	SCOPED_TEXT char *dir = state_path(&b->w->state, "store");
 
-	if (!find_signed(b, err) || !store_open(&b->store, dir, b->w->clock, err))
-		return false;
-	if (is_here(b)) {
-		taker_say_here(b->giver);
-		return true;
-	}
-	store_sweep_partial(b->store, PARTIAL_KEEP_S, &b->id);
-	return store_make_room(b->store, b->quota_bytes, b->size_bytes, &b->id, err) &&
-	       store_lock(&b->lock, b->store, &b->id, b->lock_ms, err) && build(b, err);
+	return find_signed(b, err) && store_open(&b->store, dir, b->w->clock, err) && begin(b, err);
 }
 
 static void release(struct build *b)

@@ -1,7 +1,7 @@
 /*
  * The operation `demand`: have some chunks of a version here, for a mount that reads them. What the
- * mount opens stays open between its requests: the assembly in the partial folder with the
- * version's lock, and the server that serves. `rest` gives both back until they are needed again,
+ * mount opens stays open between its requests: the assembly, with the version's lock or the keeper
+ * that has it, and the server that serves. `rest` gives both back until they are needed again,
  * so that a fetch of the same version need not wait. Where others share the worker, the server is
  * given back before each request of theirs, which may change what is known of servers, and the
  * assembly before one that needs the lock. What has come as a whole is committed to the store.
@@ -382,20 +382,23 @@ static bool begin_there(struct demand *d, bool mends, struct err *err)
 
 static bool begin_here(struct demand *d, bool mends, struct err *err)
 {
-	uint64_t quota = (uint64_t)jsondoc_int(d->request, "quota", 0);
-	uint64_t need = (uint64_t)d->view.version->bytes;
+	const struct store_wanted wanted = {
+		.manifest = buf_span(&d->manifest),
+		.bytes = (uint64_t)d->view.version->bytes,
+		.quota = (uint64_t)jsondoc_int(d->request, "quota", 0),
+		.wait_ms = lock_wait_ms(d),
+		.mends = mends,
+	};
 
-	if (!store_make_room(d->store, quota, need, &d->id, err) ||
-	    !store_lock(&d->lock, d->store, &d->id, lock_wait_ms(d), err))
-		return false;
-	/* Another command may have finished the same version while this one waited. */
-	if (is_here(d) && !mends) {
-		close_assembly(d);
+	switch (store_begin(&d->lock, d->store, &d->id, &wanted, err)) {
+	case STORE_BEGUN:
+		return open_assembly(d, err);
+	case STORE_HERE:
 		return true;
-	}
-	if (store_stands(d->store, &d->id) && !store_reopen(d->store, &d->id, err))
+	case STORE_FAULT:
+	default:
 		return false;
-	return open_assembly(d, err);
+	}
 }
 
 static bool begin_assembly(struct demand *d, struct err *err)

@@ -21,10 +21,8 @@
 #include "content/assemble.h"
 #include "content/store.h"
 
-#define LOCK_WAIT_MS   600000
-#define SEEDS_MAX      16
-#define PARTIAL_KEEP_S (14 * 86400) /* downloads that nobody went on with */
-#define OTHERS_MAX     4            /* other versions that a server is asked for */
+#define LOCK_WAIT_MS 600000
+#define OTHERS_MAX   4 /* other versions that a server is asked for */
 
 struct fetch {
 	struct worker *w;
@@ -144,50 +142,6 @@ static void show_progress(const struct assemble_progress *now, void *ctx)
 	jsondoc_set_int(event, "rate", (int64_t)now->rate_bps);
 	if (!worker_event(f->w, event) || (f->is_fetching && !may_move(f)))
 		atomic_store(&f->cancel, true);
-}
-
-struct seeds {
-	struct assemble_seed items[SEEDS_MAX];
-	size_t count;
-};
-
-static void seeds_scoped(struct seeds *s)
-{
-	for (size_t i = 0; i < s->count; i++) {
-		free((char *)(uintptr_t)s->items[i].tree);
-		free((char *)(uintptr_t)s->items[i].manifest);
-	}
-}
-
-static void add_seed(struct seeds *s, struct fetch *f, const struct store_item *item)
-{
-	if (s->count == SEEDS_MAX || !(item->complete || store_stands(f->store, &item->id)))
-		return;
-	s->items[s->count++] = (struct assemble_seed){
-		.tree = store_tree_path(f->store, &item->id),
-		.manifest = store_manifest_path(f->store, &item->id),
-		.version = strcmp(item->id.package, f->id.package) == 0 ? (uint32_t)item->id.version
-									: 0,
-	};
-}
-
-/* Other versions of the package first, the newest before; then any other package. */
-static void find_seeds(struct seeds *s, struct fetch *f)
-{
-	struct store_item *items = NULL;
-	size_t count = 0;
-	struct err err;
-
-	if (!store_list(&items, &count, f->store, &err))
-		return;
-	for (size_t i = count; i-- > 0;)
-		if (strcmp(items[i].id.package, f->id.package) == 0 &&
-		    items[i].id.version != f->id.version)
-			add_seed(s, f, &items[i]);
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(items[i].id.package, f->id.package) != 0)
-			add_seed(s, f, &items[i]);
-	free(items);
 }
 
 static enum nal_class class_of(enum assemble_result result, const struct waysource *ws)
@@ -408,7 +362,7 @@ static bool commit(struct fetch *f, const struct assemble_stats *stats, struct e
 static bool assemble_version(struct assemble_stats *stats, struct fetch *f, struct err *err)
 {
 	SCOPED_TEXT char *dir = store_partial_path(f->store, &f->id);
-	SCOPED(seeds) struct seeds seeds = { .count = 0 };
+	SCOPED(store_seeds) struct store_seeds seeds = { 0 };
 	struct assemble_params params = {
 		.dir = dir,
 		.giver = f->giver,
@@ -424,8 +378,9 @@ static bool assemble_version(struct assemble_stats *stats, struct fetch *f, stru
 	};
 	bool done;
 
-	find_seeds(&seeds, f);
-	params.seeds = seeds.items;
+	if (!store_seeds_init(&seeds, f->store, &f->id, err))
+		return false;
+	params.seeds = seeds.list;
 	params.seed_count = seeds.count;
 	if (!assemble_open(&f->assemble, &params, err))
 		return false;
@@ -474,25 +429,26 @@ static bool is_here(const struct fetch *f)
 	return store_holds_exactly(f->store, &f->id, buf_span(&f->manifest));
 }
 
-/* Another command may have finished the same version while this one waited for the lock. */
-static bool build(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
-{
-	if (is_here(f) && !mends)
-		return true;
-	if (store_stands(f->store, &f->id) && !store_reopen(f->store, &f->id, err))
-		return false;
-	return assemble_version(stats, f, err);
-}
-
 static bool build_here(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)
 {
-	uint64_t quota = (uint64_t)jsondoc_int(f->request, "quota", 0);
+	const struct store_wanted wanted = {
+		.manifest = buf_span(&f->manifest),
+		.bytes = (uint64_t)f->view.version->bytes,
+		.quota = (uint64_t)jsondoc_int(f->request, "quota", 0),
+		.wait_ms = LOCK_WAIT_MS,
+		.mends = mends,
+	};
 	SCOPED_FD int lock = -1;
 
-	store_sweep_partial(f->store, PARTIAL_KEEP_S, &f->id);
-	return store_make_room(f->store, quota, (uint64_t)f->view.version->bytes, &f->id, err) &&
-	       store_lock(&lock, f->store, &f->id, LOCK_WAIT_MS, err) &&
-	       build(stats, f, mends, err);
+	switch (store_begin(&lock, f->store, &f->id, &wanted, err)) {
+	case STORE_BEGUN:
+		return assemble_version(stats, f, err);
+	case STORE_HERE:
+		return true;
+	case STORE_FAULT:
+	default:
+		return false;
+	}
 }
 
 static bool build_there(struct assemble_stats *stats, struct fetch *f, bool mends, struct err *err)

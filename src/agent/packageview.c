@@ -6,7 +6,6 @@
 #include "agent/op.h"
 #include "agent/scene.h"
 #include "common/alloc.h"
-#include "common/digest.h"
 #include "common/text.h"
 
 static bool refresh_with(struct worker *w, json_t *targets, struct err *err)
@@ -112,12 +111,8 @@ void packageview_release(struct packageview *v)
 /* The role that signs packages signs the manifest's hash in the package's document as well. */
 static bool is_right(const struct packageview *v, struct span bytes, struct err *err)
 {
-	struct digest want, got;
-
-	digest_of(&got, bytes);
-	if (digest_parse(&want, v->version->manifest) && digest_equal(&want, &got))
-		return true;
-	return err_set(err, ERR_TRUST, "the manifest of %s is not the one that its package names",
+	return docs_package_is_manifest(v->version, bytes) ||
+	       err_set(err, ERR_TRUST, "the manifest of %s is not the one that its package names",
 		       v->key);
 }
 

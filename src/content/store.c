@@ -17,11 +17,12 @@
 #include "common/random.h"
 #include "common/text.h"
 
-#define FOLDER_MODE 0755 /* programs of other accounts read their content here */
-#define CLOSED_MODE 0700
-#define GONE_PREFIX "gone-"
-#define RECORD_LINE "packway-store 1 bytes "
-#define PIN_WAIT_MS 2000
+#define FOLDER_MODE    0755 /* programs of other accounts read their content here */
+#define CLOSED_MODE    0700
+#define GONE_PREFIX    "gone-"
+#define RECORD_LINE    "packway-store 1 bytes "
+#define PIN_WAIT_MS    2000
+#define PARTIAL_KEEP_S (14 * 86400) /* downloads that nobody went on with */
 
 struct store {
 	char *dir;
@@ -659,6 +660,42 @@ bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 	return done;
 }
 
+static bool has_it(struct store *store, const struct store_id *id,
+		   const struct store_wanted *wanted)
+{
+	return !wanted->mends && store_holds_exactly(store, id, wanted->manifest);
+}
+
+static bool take_place(int *lock_out, struct store *store, const struct store_id *id,
+		       const struct store_wanted *wanted, struct err *err)
+{
+	store_sweep_partial(store, PARTIAL_KEEP_S, id);
+	return store_make_room(store, wanted->quota, wanted->bytes, id, err) &&
+	       store_lock(lock_out, store, id, wanted->wait_ms, err);
+}
+
+enum store_begun store_begin(int *lock_out, struct store *store, const struct store_id *id,
+			     const struct store_wanted *wanted, struct err *err)
+{
+	int lock = -1;
+	enum store_begun begun = STORE_FAULT;
+
+	assert(store->part != STORE_SUPPLIER);
+	if (has_it(store, id, wanted))
+		return STORE_HERE;
+	if (!take_place(&lock, store, id, wanted, err))
+		return STORE_FAULT;
+	if (has_it(store, id, wanted))
+		begun = STORE_HERE;
+	else if (!store_stands(store, id) || store_reopen(store, id, err))
+		begun = STORE_BEGUN;
+	if (begun == STORE_BEGUN)
+		*lock_out = lock;
+	else
+		path_close_fd(&lock);
+	return begun;
+}
+
 /* An item as a seed for `wanted`: how it ranks against others. */
 struct ranked {
 	const struct store_item *item;
@@ -678,14 +715,18 @@ static int compare_ranked(const void *a, const void *b)
 	return compare_items(x->item, y->item);
 }
 
-static struct assemble_seed seed_of(const struct store *store, const struct store_item *item)
+static struct assemble_seed seed_of(const struct store *store, const struct ranked *ranked)
 {
+	const struct store_item *item = ranked->item;
 	SCOPED_TEXT char *built = store_build_path(store, &item->id);
 
 	if (item->complete || store_stands(store, &item->id))
-		return (struct assemble_seed){ store_tree_path(store, &item->id),
-					       store_manifest_path(store, &item->id) };
-	return (struct assemble_seed){ path_join(built, "tree"), path_join(built, "manifest") };
+		return (struct assemble_seed){
+			.tree = store_tree_path(store, &item->id),
+			.manifest = store_manifest_path(store, &item->id),
+			.version = ranked->related ? item->id.version : 0,
+		};
+	return (struct assemble_seed){ path_join(built, "tree"), path_join(built, "manifest"), 0 };
 }
 
 bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
@@ -704,9 +745,9 @@ bool store_seeds_init(struct store_seeds *out, struct store *store, const struct
 		ranked[i] = (struct ranked){ &items[i],
 					     strcmp(items[i].id.package, id->package) == 0 };
 	qsort(ranked, count, sizeof(*ranked), compare_ranked);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && out->count < STORE_SEEDS_MAX; i++)
 		if (!store_id_equal(&ranked[i].item->id, id))
-			out->list[out->count++] = seed_of(store, ranked[i].item);
+			out->list[out->count++] = seed_of(store, &ranked[i]);
 	free(ranked);
 	free(items);
 	return true;

@@ -34,6 +34,7 @@
 #define STORE_PACKAGE_SIZE 9 /* a package id with its terminator */
 #define STORE_VERSION_MAX  UINT32_MAX
 #define STORE_RECORD_MAX   4096 /* bytes of a .record file that are read */
+#define STORE_SEEDS_MAX    16   /* each is looked through while chunks are missing */
 
 /* What this process is to the store. */
 enum store_part {
@@ -115,6 +116,29 @@ bool store_lock(int *fd_out, struct store *store, const struct store_id *id, uin
 bool store_pin(int *fd_out, struct store *store, const struct store_id *id, struct err *err)
 	MUST_USE;
 
+/* A version that somebody wants to have here. */
+struct store_wanted {
+	struct span manifest; /* of the version that is signed */
+	uint64_t bytes;       /* of its content */
+	uint64_t quota;       /* as of store_make_room */
+	uint32_t wait_ms;     /* for who builds, removes or uses it */
+	bool mends;           /* what stands there is not believed */
+};
+
+enum store_begun {
+	STORE_BEGUN, /* locked, and nothing stands there: build it */
+	STORE_HERE,  /* it is here, made by exactly this manifest */
+	STORE_FAULT, /* see err, which store_make_room and store_lock fill */
+};
+
+/*
+ * Begin to build a version, unless it is here, or somebody finishes it while its lock is waited
+ * for: old downloads go, room is made, and what stands there is taken back. The lock, if it has
+ * begun, ends when the caller closes *lock_out. No work of a supplier's.
+ */
+enum store_begun store_begin(int *lock_out, struct store *store, const struct store_id *id,
+			     const struct store_wanted *wanted, struct err *err) MUST_USE;
+
 /*
  * Make the version under construction visible: `tree` and `manifest` in its folder move to their
  * final names, the tree last, and the folder goes, and a supplier's too. The caller holds the lock,
@@ -172,9 +196,9 @@ struct store_seeds {
 };
 
 /*
- * Collect them for `id`: other versions of its package, newest first, complete or not, then
- * other packages, most recently used first. `id` itself is left out. Nothing is pinned: a seed that
- * is removed meanwhile costs bytes.
+ * Collect up to STORE_SEEDS_MAX for `id`: other versions of its package, newest first, complete or
+ * not (patches start from complete ones), then other packages, most recently used first. `id`
+ * itself is left out. Nothing is pinned: a seed that is removed meanwhile costs bytes.
  */
 bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
 		      struct err *err) MUST_USE;

@@ -260,6 +260,8 @@ bool taker_serve(struct taker *t, struct err *err)
 	end_hands(t);
 	if (!asked)
 		return err_set(err, ERR_INTERRUPTED, "the worker ended before it was done");
-	return assemble_missing(t->assemble) == 0 ||
-	       err_set(err, ERR_CORRUPT, "the worker was done with chunks missing");
+	if (assemble_missing(t->assemble) == 0)
+		return true;
+	err_set(err, ERR_CORRUPT, "the worker was done with chunks missing");
+	return err_fix(err, "run the command again; if it comes again, report it");
 }

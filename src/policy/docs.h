@@ -156,6 +156,10 @@ void docs_package_release(struct docs_package *doc);
 SCOPED_RELEASE(docs_package);
 
 const struct docs_version *docs_package_version(const struct docs_package *doc, int64_t version);
+
+/* True if these are the bytes of the version's manifest: the package's document has its hash. */
+bool docs_package_is_manifest(const struct docs_version *version, struct span bytes);
+
 const struct docs_program *docs_package_program(const struct docs_package *doc, const char *name);
 
 /* "never", "always", "on-failure". */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/digest.h"
 #include "common/text.h"
 #include "policy/docs_read.h"
 
@@ -193,6 +194,14 @@ const struct docs_version *docs_package_version(const struct docs_package *doc, 
 		if (doc->versions[i].version == version)
 			return &doc->versions[i];
 	return NULL;
+}
+
+bool docs_package_is_manifest(const struct docs_version *version, struct span bytes)
+{
+	struct digest want, got;
+
+	digest_of(&got, bytes);
+	return digest_parse(&want, version->manifest) && digest_equal(&want, &got);
 }
 
 const struct docs_program *docs_package_program(const struct docs_package *doc, const char *name)

@@ -440,15 +440,9 @@ def _(t):
     equal({p.lstat().st_uid for p in (client.state / "store" / package).rglob("*")}, {0}, "whose it is")
 
 
-# What a worker that was taken over can do to its line to the keeper, by root's rights over it: while one gives, bytes of the memory
-# that both share change at any moment, and packets come by its sockets that are none, or ask for what is not there.
-TAMPERER = r"""
-import ctypes, os, random, socket, struct, sys, time
-state, own_uid, seed = sys.argv[1].encode(), sys.argv[2], int(sys.argv[3])
-r = random.Random(seed)
-libc = ctypes.CDLL(None, use_errno=True)
-evil = b"#!/bin/sh\necho evil\n"
-writes = packets = gave = 0
+# What the two scripts below find the worker by: a function of its state and account.
+WORKERS = r"""
+import os
 def workers():
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -459,6 +453,18 @@ def workers():
                     yield int(name)
             except (OSError, IndexError):
                 pass
+"""
+
+
+# What a worker that was taken over can do to its line to the keeper, by root's rights over it: while one gives, bytes of the memory
+# that both share change at any moment, and packets come by its sockets that are none, or ask for what is not there.
+TAMPERER = WORKERS + r"""
+import ctypes, os, random, socket, struct, sys, time
+state, own_uid, seed = sys.argv[1].encode(), sys.argv[2], int(sys.argv[3])
+r = random.Random(seed)
+libc = ctypes.CDLL(None, use_errno=True)
+evil = b"#!/bin/sh\necho evil\n"
+writes = packets = gave = 0
 def room_of(pid):
     for line in open("/proc/%d/maps" % pid):
         if "packway-handover" in line:
@@ -549,22 +555,18 @@ def _(t):
 
 
 # By the same rights: says for a worker, while it fetches, that the package is there, and where.
-LIAR = r"""
+LIAR = WORKERS + r"""
 import ctypes, json, os, socket, struct, sys, time
 state, own_uid, package, tree, ends = sys.argv[1].encode(), *sys.argv[2:]
 libc = ctypes.CDLL(None, use_errno=True)
 lies = 0
 def fetching():
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                argv = open("/proc/%s/cmdline" % name, "rb").read().split(b"\0")
-                uid = open("/proc/%s/status" % name).read().split("Uid:")[1].split()[0]
-                if argv[0].endswith(b"packway-worker") and state in argv and uid == own_uid:
-                    if "packway-handover" in open("/proc/%s/maps" % name).read():
-                        yield int(name)
-            except (OSError, IndexError):
-                pass
+    for pid in workers():
+        try:
+            if "packway-handover" in open("/proc/%d/maps" % pid).read():
+                yield pid
+        except OSError:
+            pass
 lie = json.dumps({"done": {"package": package, "version": 1, "path": tree, "server": "dp1", "way": "session", "bytes_content": 1,
                            "bytes_network": 1, "bytes_seed": 0, "chunks_fetched": 1, "how": "ranges", "ms": 1}}).encode()
 print("ready", flush=True)

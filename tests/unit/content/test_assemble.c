@@ -553,14 +553,19 @@ static void a_server_whose_patch_is_bad_is_named(void **state UNUSED)
 
 /* The right file by its hash, but another tree comes out of it: the site is at fault, or the seed.
  */
+/* It was made from a version 1 that had version 2's share/c, which it copies from what is here. */
 static void a_patch_that_lies_costs_bytes_only(void **state UNUSED)
 {
+	struct fakefile lies[COUNT_OF(version_1)];
 	struct update u;
 	struct fakeversion other;
 
 	set_up_update(&u);
-	fakedp_publish(&u.b.dp, &other, 2, version_1, COUNT_OF(version_1));
-	memset(other.stream.data, 0x77, other.stream.size);
+	memcpy(lies, version_1, sizeof(lies));
+	for (size_t i = 0; i < COUNT_OF(lies); i++)
+		if (strcmp(lies[i].path, "share/c") == 0)
+			lies[i].seed = 70;
+	fakedp_publish(&u.b.dp, &other, 2, lies, COUNT_OF(lies));
 	fakedp_add_delta(&u.b.dp, &u.v2, &other, 1);
 	u.params.gap = 100u << 20;
 	SCOPED(assemble) struct assemble *a = open_local(&u.params);
