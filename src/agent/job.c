@@ -202,6 +202,8 @@ static void say_broken(enum wire_result how, int timeout_ms, struct err *err)
 			timeout_ms / 1000);
 	else if (how == WIRE_END || err->code == ERR_IO)
 		err_set(err, ERR_INTERRUPTED, "the worker ended without an answer");
+	else /* it was taken over, or is not what it should be: its bytes are no user's business */
+		err_set(err, ERR_INTERRUPTED, "the worker's answer cannot be read");
 }
 
 /* Read events until the answer. `timeout_ms` is for the time between two frames. */

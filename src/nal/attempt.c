@@ -56,6 +56,12 @@ void attempt_failed(struct attempt *a, size_t index, enum nal_class class, uint6
 	c->class = class;
 }
 
+void attempt_closed(struct attempt *a, size_t index)
+{
+	assert(at(a, index)->was_open && at(a, index)->state == ATTEMPT_STATE_USED);
+	*at(a, index) = (struct attempt_candidate){ .state = ATTEMPT_STATE_WAITING };
+}
+
 void attempt_away(struct attempt *a, uint64_t ms)
 {
 	a->next_start_ms += ms;

@@ -13,7 +13,8 @@
  *     attempt_failed } until ATTEMPT_EXHAUSTED or the caller is served → attempt_release
  *
  * After ATTEMPT_USE the caller works with that candidate; should it fail later, attempt_failed
- * makes attempt_next go on with the next. What became of each candidate is the decision record's.
+ * makes attempt_next go on with the next, and attempt_closed with the same, once. What became of
+ * each candidate is the decision record's.
  *
  * PURE: time comes in as `now_ms`.
  */
@@ -42,7 +43,7 @@ enum attempt_state {
 
 struct attempt_candidate {
 	enum attempt_state state;
-	bool was_open;        /* an open way: nothing had to be connected */
+	bool was_open;        /* an open way: nothing has to be connected */
 	enum nal_class class; /* FAILED: why; USED: NAL_CLASS_OK */
 	uint64_t begun_ms;
 	uint32_t ms; /* how long connecting took, or until it failed */
@@ -83,6 +84,12 @@ void attempt_connected(struct attempt *a, size_t index, uint64_t now_ms);
 
 /* `index` failed: while it connected, or later in use. */
 void attempt_failed(struct attempt *a, size_t index, enum nal_class class, uint64_t now_ms);
+
+/*
+ * The open way `index` was no more when the caller used it: its server may have ended it at any
+ * time since, which says nothing of the server. It is connected like one that was never open.
+ */
+void attempt_closed(struct attempt *a, size_t index);
 
 /* The caller was busy elsewhere for `ms`: connects under way are given that much more. */
 void attempt_away(struct attempt *a, uint64_t ms);

@@ -360,6 +360,12 @@ enum nal_class connect_look_after(struct connect *c, size_t index, enum nal_clas
 
 void connect_reject(struct connect *c, size_t index, enum nal_class class, const struct err *err)
 {
+	const struct attempt_candidate *a = &c->attempt.candidates[index];
+
+	if (a->was_open && a->state == ATTEMPT_STATE_USED && class == NAL_CLASS_UNREACHABLE) {
+		attempt_closed(&c->attempt, index);
+		return;
+	}
 	c->lines[index].err = *err;
 	line_failed(c, index, class);
 }

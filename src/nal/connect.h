@@ -27,7 +27,7 @@ struct connect;
 /* What became of one candidate, for the decision record. */
 struct connect_record {
 	bool tried;    /* false: it never came to its turn */
-	bool was_open; /* the way was a session open before */
+	bool was_open; /* the way was a session open before, which lived */
 	bool was_met;  /* somebody took a connection at its port, it was open, or is a folder */
 	enum nal_class class; /* NAL_CLASS_OK: reached, and not rejected since */
 	uint32_t ms;
@@ -76,7 +76,10 @@ bool connect_next(struct way **way_out, size_t *index_out, struct connect *c, st
 enum nal_class connect_look_after(struct connect *c, size_t index, enum nal_class class,
 				  struct err *err) MUST_USE;
 
-/* The candidate that connect_next gave last failed in use; its way has been, or will be, released.
+/*
+ * The candidate that connect_next gave last failed in use; its way has been, or will be, released.
+ * A session that was open before and is NAL_CLASS_UNREACHABLE now had been ended by then: its
+ * server is connected to once more, and no other is tried before.
  */
 void connect_reject(struct connect *c, size_t index, enum nal_class class, const struct err *err);
 

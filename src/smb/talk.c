@@ -169,6 +169,12 @@ static const struct {
 };
 static_assert(COUNT_OF(operations) == SMBWIRE_OP_COUNT_, "every operation has a row");
 
+/* A connection that ends during a call has no status, and libsmbclient's EINVAL for such. */
+static bool was_cut(int failed, uint32_t status)
+{
+	return failed == EINVAL && status == 0 && gauge_socket() < 0;
+}
+
 static struct smbwire_reply run(struct talk *t, const struct smbwire_request *r)
 {
 	struct smbwire_reply reply = { .op = r->op };
@@ -181,8 +187,8 @@ static struct smbwire_reply run(struct talk *t, const struct smbwire_request *r)
 	if (failed == 0)
 		failed = operations[r->op].run(&reply, t, r);
 	gauge_end();
-	reply.fault = (uint32_t)failed;
 	reply.status = failed != 0 ? nterrno_last() : 0;
+	reply.fault = (uint32_t)(was_cut(failed, reply.status) ? ECONNRESET : failed);
 	if (oneserver_was_left() && failed != 0) {
 		reply.fault = EREMCHG;
 		reply.status = 0;

@@ -352,6 +352,28 @@ def _(t):
     same_tree(t.dir / "source0", client.json("fetch", b.packages[0])["path"])
 
 
+@case("an open session whose server's process dies as it is asked is opened anew, and the command does not notice")
+def _(t):
+    b = Branch(t)
+    client = b.client()
+    client.agent()
+    for words in (["sync"], ["fetch", b.packages[0]], ["sync"]):
+        client("sync")
+        (session,) = smb_processes()
+        os.kill(session, signal.SIGSTOP)
+        for pid in b.smb.pids():
+            if pid != b.smb.process.pid:
+                os.kill(pid, signal.SIGKILL)
+        command = subprocess.Popen([program("packway"), "--state", client.state, *words], env={**os.environ, **client.env},
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.5)  # asked, and the session does not know yet that its server is gone
+        os.kill(session, signal.SIGCONT)
+        said = command.communicate(timeout=60 * SLOW)[1]
+        equal((command.returncode, said), (0, ""), words)
+    record = client.json("explain", b.packages[0])
+    equal([(a["server"], a["class"]) for a in record["attempts"]], [("dp1", "ok")], "attempts")
+
+
 class Realm:
     """A Kerberos realm of its own: a KDC, the principal `reader` with a ticket, and a server's keytab."""
 

@@ -182,6 +182,28 @@ static void a_failure_in_use_moves_on(void **state UNUSED)
 	assert_int_equal(attempt_next(&a, BEGIN_MS + 9).action, ATTEMPT_EXHAUSTED);
 }
 
+/* Once: the second time it was not open. */
+static void an_open_way_that_was_closed_is_connected(void **state UNUSED)
+{
+	static const struct peer peers[] = { { 5, NAL_CLASS_OK }, { 0, NAL_CLASS_OK } };
+	SCOPED(attempt) struct attempt a;
+	struct run r;
+
+	attempt_init(&a, 2, BEGIN_MS);
+	attempt_opened(&a, 0);
+	r = drive(&a, peers);
+	assert_int_equal(r.used, 0);
+	assert_int_equal(r.started, 0);
+	attempt_closed(&a, 0);
+	r = drive(&a, peers);
+	assert_int_equal(r.used, 0);
+	assert_int_equal(r.started, 1);
+	assert_int_equal(r.ms, 5);
+	assert_false(a.candidates[0].was_open);
+	attempt_failed(&a, 0, NAL_CLASS_UNREACHABLE, BEGIN_MS + 9);
+	assert_int_equal(drive(&a, peers).used, 1);
+}
+
 /* P9: 20 dead candidates cost at most 3 s, 100 at most 12 s. */
 static void dead_candidates_cost_bounded_time(void **state UNUSED)
 {
@@ -264,6 +286,7 @@ TESTING_MAIN(cmocka_unit_test(the_best_ranked_that_connects_is_used),
 	     cmocka_unit_test(an_open_way_is_used_without_connecting),
 	     cmocka_unit_test(an_open_way_waits_for_better_ranks),
 	     cmocka_unit_test(a_failure_in_use_moves_on),
+	     cmocka_unit_test(an_open_way_that_was_closed_is_connected),
 	     cmocka_unit_test(dead_candidates_cost_bounded_time),
 	     cmocka_unit_test(a_failed_connect_is_replaced_at_once),
 	     cmocka_unit_test(time_elsewhere_is_not_counted),
