@@ -134,7 +134,9 @@ void policyset_state(struct updater_state *out, struct policyset *p)
 	out->expires_role = "root";
 }
 
-/* A role that is not here (a bin that nothing here needed so far) comes with what is asked of it.
+/*
+ * A role that is not here (a bin that nothing here needed so far) comes with what is asked of it;
+ * one that is damaged is as good as not here.
  */
 static bool find(struct updater_target *out, struct policyset *p, const char *path, struct err *err)
 {
@@ -144,9 +146,8 @@ static bool find(struct updater_target *out, struct policyset *p, const char *pa
 		return true;
 	if (verdict == VERDICT_TARGET_NOT_FOUND)
 		return err_set(err, ERR_NOT_FOUND, "the site's policy has no %s", path);
-	if (verdict == VERDICT_MISSING)
-		return err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet", path);
-	return err_what(err, "cannot trust the stored policy (%s)", verdict_name(verdict));
+	return err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet (%s)", path,
+		       verdict_name(verdict));
 }
 
 bool policyset_read(struct buf *out, struct policyset *p, const char *path, struct err *err)
@@ -169,7 +170,7 @@ bool policyset_may_have(struct policyset *p, const char *path)
 	struct err ignored;
 	enum verdict verdict = updater_find_target(p->updater, path, &target, &ignored);
 
-	return verdict == VERDICT_OK || verdict == VERDICT_MISSING;
+	return verdict != VERDICT_TARGET_NOT_FOUND;
 }
 
 bool policyset_site(struct docs_site *out, struct policyset *p, struct err *err)

@@ -55,7 +55,7 @@ bool policyset_read(struct buf *out, struct policyset *p, const char *path, stru
 
 /*
  * True if the policy lists the target, whether or not it is here, or if the role that would list it
- * is not here: a refresh that is asked for the target (renewal.h) brings both.
+ * is not here or is damaged: a refresh that is asked for the target (renewal.h) brings both.
  */
 bool policyset_may_have(struct policyset *p, const char *path);
 

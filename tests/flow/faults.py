@@ -243,6 +243,30 @@ def _(t):
     delivers(client, w)
 
 
+@case("policy that rots where no CAP is in reach is missing and not withdrawn: with the CAP all is offered again")
+def _(t):
+    w = world()
+    client = t.client().enroll(w.site, w.cap)
+    cap = pathlib.Path(w.cap.removeprefix("file://"))
+    for role in ("assignments.json", "packages.json", "site.json"):
+        client("sync")
+        offered = client.json("list")
+        newest = (client.state / "policy" / "current").read_text().strip()
+        (client.state / "policy" / newest / "metadata" / role).write_bytes(b"{}")
+        for name in ("plan.json", "quiet.json"):
+            (client.state / name).unlink(missing_ok=True)
+        away = cap.rename(cap.with_name("away"))
+        try:
+            need(client("sync", check=False).code in (3, 4), "a sync without a CAP")
+        finally:
+            away.rename(cap)
+        # The number of what comes next is the same once more.
+        shutil.rmtree(client.state / "policy")
+        client("sync")
+        equal(client.json("list"), offered, f"offered after {role} was damaged")
+    need(offered, "nothing was offered")
+
+
 @case("a missing root file stops enroll before anything is made")
 def _(t):
     w = world()
