@@ -16,6 +16,7 @@
 #include "agent/offer.h"
 #include "agent/overview.h"
 #include "agent/permit.h"
+#include "agent/quiet.h"
 #include "agent/run.h"
 #include "agent/supply.h"
 #include "agent/teller.h"
@@ -57,8 +58,6 @@ static void cycle_scoped(struct cycle *c)
 	journal_close(&c->journal);
 	free(c->reaper);
 }
-
-/* ---- records ---- */
 
 /* ---- beginning ---- */
 
@@ -321,14 +320,6 @@ static bool wait_for_end(struct job *job, const struct run_key *only, uint64_t l
 	return run_wait(dir, only, limit_ms, job->clock, err);
 }
 
-/* As long as a run is not settled every cycle looks at everything: others may wait for it. */
-static void forget_quiet(const struct cycle *c)
-{
-	SCOPED_TEXT char *path = state_path(c->job->state, "quiet.json");
-
-	(void)unlink(path);
-}
-
 static enum run_start start(struct cycle *c, size_t i, char **path, char **way,
 			    enum journal_again again, struct err *err)
 {
@@ -341,7 +332,7 @@ static enum run_start start(struct cycle *c, size_t i, char **path, char **way,
 	};
 	enum run_start result;
 
-	forget_quiet(c);
+	quiet_forget(c->job->state);
 	if (!supply_hold(&pin, path, way, &c->supply, i, err) || !open_journal(c, err))
 		return RUN_FAULT;
 	request.pin = pin;
@@ -414,30 +405,26 @@ static void run_what_is_due(struct cycle *c)
 
 /* ---- the end of a cycle ---- */
 
-static json_t *judge_all(struct cycle *c, size_t *waiting_out, size_t *failed_out)
+static void judge_all(struct quiet *out, struct cycle *c)
 {
 	struct schedule_verdict *verdicts = alloc_zeroed(c->plan.count, sizeof(*verdicts));
 	SCOPED(outbox) struct outbox *outbox = NULL;
 	struct schedule_facts facts;
-	json_t *quiet = json_object();
-	int64_t next;
 	struct err ignored;
 
 	c->teller.untold = !teller_open(&outbox, &c->teller, &ignored) || c->teller.untold;
-	*waiting_out = *failed_out = 0;
+	*out = (struct quiet){ .expires_s = c->plan.expires_s };
 	read_facts(&facts, c);
 	for (size_t i = 0; i < c->plan.count; i++) {
 		schedule_evaluate(&verdicts[i], &c->plan.assignments[i], &c->plan.contents[i],
 				  &facts);
 		if (outbox != NULL)
 			teller_verdict(&c->teller, outbox, i, &verdicts[i]);
-		*waiting_out += verdicts[i].state == SCHEDULE_WAITING;
-		*failed_out += verdicts[i].state == SCHEDULE_FAILED;
+		out->waiting += verdicts[i].state == SCHEDULE_WAITING;
+		out->failed += verdicts[i].state == SCHEDULE_FAILED;
 	}
-	next = schedule_next(verdicts, c->plan.count);
-	jsondoc_set_int(quiet, "next", next == SCHEDULE_NEVER ? JSONDOC_INT_MAX : next);
+	out->next_s = schedule_next(verdicts, c->plan.count);
 	free(verdicts);
-	return quiet;
 }
 
 static bool has_open_run(const struct cycle *c)
@@ -464,34 +451,22 @@ static bool may_change(const struct cycle *c)
 	       c->refresh_error.code != ERR_NONE || c->outbox_full || c->teller.untold;
 }
 
-/*
- * Note until when nothing can change by itself, so that an unchanged cycle need not look at ten
- * thousand assignments to find that out.
- */
-static void keep_quiet(struct cycle *c, json_t *quiet, size_t waiting, size_t failed)
+static void keep_quiet(const struct cycle *c, const struct quiet *q)
 {
 	SCOPED_TEXT char *inputs = inputs_of(c);
-	struct err err;
 
-	if (!may_change(c))
-		jsondoc_set_text(quiet, "inputs", inputs);
-	jsondoc_set_int(quiet, "made", clock_wall_s(c->job->clock));
-	jsondoc_set_int(quiet, "expires", MIN_OF(c->plan.expires_s, JSONDOC_INT_MAX));
-	jsondoc_set_int(quiet, "waiting", (int64_t)waiting);
-	jsondoc_set_int(quiet, "failed", (int64_t)failed);
-	if (!state_write_json(c->job->state, "quiet.json", quiet, &err))
-		log_warn("quiet.json: %s", err.why);
+	quiet_keep(c->job->state, q, may_change(c) ? NULL : inputs, clock_wall_s(c->job->clock));
 }
 
-static json_t *new_summary(const struct cycle *c, size_t waiting, size_t failed)
+static json_t *new_summary(const struct cycle *c, const struct quiet *q)
 {
 	json_t *result = json_object();
 
 	jsondoc_set_text(result, "state", state_enrolment_name(c->id.enrolment));
 	jsondoc_set_flag(result, "changed", c->changed);
 	jsondoc_set_int(result, "ran", (int64_t)c->ran);
-	jsondoc_set_int(result, "waiting", (int64_t)waiting);
-	jsondoc_set_int(result, "failed", (int64_t)failed);
+	jsondoc_set_int(result, "waiting", (int64_t)q->waiting);
+	jsondoc_set_int(result, "failed", (int64_t)q->failed);
 	jsondoc_set_int(result, "sent", (int64_t)c->sent);
 	jsondoc_set_int(result, "running", (int64_t)c->running);
 	jsondoc_set_flag(result, "untold", has_untold_end(c));
@@ -502,22 +477,14 @@ static json_t *new_summary(const struct cycle *c, size_t waiting, size_t failed)
 static bool is_quiet(json_t **result_out, struct cycle *c, const struct run_summary *runs)
 {
 	SCOPED_TEXT char *inputs = NULL;
-	json_auto_t *quiet = NULL;
-	int64_t now_s = clock_wall_s(c->job->clock);
-	const char *before;
-	struct err err;
+	struct quiet q;
 
-	if (runs->running > 0 || runs->ended > 0 || c->refresh_error.code != ERR_NONE ||
-	    !state_read_json(&quiet, c->job->state, "quiet.json", &err) || quiet == NULL)
+	if (runs->running > 0 || runs->ended > 0 || c->refresh_error.code != ERR_NONE)
 		return false;
-	before = jsondoc_text(quiet, "inputs");
 	inputs = inputs_of(c);
-	if (before == NULL || strcmp(before, inputs) != 0 ||
-	    now_s < jsondoc_int(quiet, "made", INT64_MAX) ||
-	    now_s >= jsondoc_int(quiet, "next", 0) || now_s >= jsondoc_int(quiet, "expires", 0))
+	if (!quiet_holds(&q, c->job->state, inputs, clock_wall_s(c->job->clock)))
 		return false;
-	*result_out = new_summary(c, (size_t)jsondoc_int(quiet, "waiting", 0),
-				  (size_t)jsondoc_int(quiet, "failed", 0));
+	*result_out = new_summary(c, &q);
 	return true;
 }
 
@@ -538,8 +505,7 @@ static bool deliver(struct cycle *c, struct err *err)
 static bool work(json_t **result_out, struct cycle *c, struct err *err)
 {
 	struct run_summary runs;
-	size_t waiting, failed;
-	json_auto_t *quiet = NULL;
+	struct quiet found;
 
 	if (!collect(&runs, c, err) || !take_inventory(c, err))
 		return false;
@@ -559,14 +525,14 @@ static bool work(json_t **result_out, struct cycle *c, struct err *err)
 	if (!teller_received(&c->teller, err))
 		return false;
 	run_what_is_due(c);
-	quiet = judge_all(c, &waiting, &failed);
+	judge_all(&found, c);
 	if (!assigned_save(&c->plan, c->job->state, err))
 		return false;
-	keep_quiet(c, quiet, waiting, failed);
+	keep_quiet(c, &found);
 	teller_inventory(&c->teller, c->inventory);
 	if (!deliver(c, err))
 		return false;
-	*result_out = new_summary(c, waiting, failed);
+	*result_out = new_summary(c, &found);
 	return true;
 }
 
@@ -594,7 +560,7 @@ static bool run_cycle(json_t **result_out, struct cycle *c, struct err *err)
 		if (!jobs_deliver(&sent, c->job, &c->id, err) && c->refresh_error.code == ERR_NONE)
 			return false;
 		if (c->id.enrolment != STATE_ENROLLED) {
-			*result_out = new_summary(c, 0, 0);
+			*result_out = new_summary(c, &(struct quiet){ 0 });
 			return true;
 		}
 	}
