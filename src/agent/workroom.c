@@ -92,6 +92,15 @@ static bool keep_store(const char *store, struct err *err)
 	       (chmod(store, STORE_MODE) == 0 || err_sys(err, ERR_IO, errno, "folder %s", store));
 }
 
+/* Where a version before had what changed hands. What fails costs room, no more. */
+static void clear_up(const char *store)
+{
+	SCOPED_TEXT char *taking = path_join(store, "taking");
+	struct err ignored = { 0 };
+
+	(void)path_remove_tree(taking, &ignored);
+}
+
 /* Locks stay root's; this one is the worker's to take, for which reading is enough. */
 static bool make_lock(const struct state *st, struct err *err)
 {
@@ -111,6 +120,7 @@ bool workroom_give(const struct state *st, const struct workroom_account *accoun
 	if (geteuid() != 0)
 		return true;
 	done = make_lock(st, err) && keep_store(store, err);
+	clear_up(store);
 	for (size_t i = 0; i < COUNT_OF(rooms) && done; i++) {
 		SCOPED_TEXT char *room = state_path(st, rooms[i].name);
 

@@ -145,6 +145,22 @@ static void locks_that_were_a_workers_go(void **state UNUSED)
 	tear_down(&b);
 }
 
+/* A version before took packages over there. */
+static void what_was_on_its_way_to_root_goes(void **state UNUSED)
+{
+	struct bench b;
+
+	set_up(&b);
+	give(&b, &own);
+	put(&b, "store/taking/LON00001-1/tree", "file", OWN_ID);
+	put(&b, "store/taking", "lock-LON00001-1", 0);
+	put(&b, "store/LON00001/2", "file", 0);
+	give(&b, &own);
+	assert_false(stands(&b, "store/taking"));
+	assert_true(stands(&b, "store/LON00001/2/file"));
+	tear_down(&b);
+}
+
 static void what_is_in_a_room_follows_its_account(void **state UNUSED)
 {
 	static const struct workroom_account another = { true, ANOTHER_ID, ANOTHER_ID };
@@ -219,6 +235,7 @@ TESTING_MAIN(cmocka_unit_test(a_worker_gets_its_rooms_and_no_more),
 	     cmocka_unit_test(finished_packages_stay_roots),
 	     cmocka_unit_test(a_store_that_was_a_workers_goes),
 	     cmocka_unit_test(locks_that_were_a_workers_go),
+	     cmocka_unit_test(what_was_on_its_way_to_root_goes),
 	     cmocka_unit_test(what_is_in_a_room_follows_its_account),
 	     cmocka_unit_test(nothing_that_a_link_leads_to_changes_hands),
 	     cmocka_unit_test(an_account_is_named_or_numbered_and_never_root))
