@@ -43,7 +43,12 @@ static bool run_serve(struct verb_call *call, struct err *err)
 int main(int argc, char **argv)
 {
 	static const struct verb verbs[] = {
-		{ .name = "serve", .run = run_serve, .options = site_serve_options },
+		{
+			.name = "serve",
+			.run = run_serve,
+			.summary = SITE_SERVE_SUMMARY,
+			.options = site_serve_options,
+		},
 		{ 0 },
 	};
 	static const struct verb *const groups[] = { verbs, NULL };

@@ -101,7 +101,7 @@ const struct verb site_cycle_verbs[] = {
 	{
 		.name = "serve",
 		.run = run_serve,
-		.summary = "serve CAPs and DPs by HTTP, and run all cycles on timers",
+		.summary = SITE_SERVE_SUMMARY,
 		.options = site_serve_options,
 	},
 	{ 0 },

@@ -368,6 +368,8 @@ def _(t):
                  "package rollback", "advertise", "serve", "token create", "query", "keys"):
         need(verb in verbs, f"no {verb}")
         need("usage:" in run(exe, *verb.split(), "--help").out, f"no help for {verb}")
+    # Who meets the server's program by itself gets the same words.
+    equal(run(program("packway-serve"), "serve", "--help").out, run(exe, "serve", "--help").out, "the help of packway-serve")
     rows = {r["key"]: r for r in site.json("config")}
     equal((rows["site"]["value"], rows["site"]["source"]), (str(site.dir), "flag"))
 
