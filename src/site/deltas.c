@@ -19,7 +19,7 @@
 #include "site/package.h"
 #include "site/release.h"
 
-#define ORIGINS_MAX (DELTAS_ORIGINS + 1)
+#define ORIGINS_MAX (SITE_PATCH_VERSIONS_MAX + 1) /* and one that is none */
 #define NICENESS    10
 
 #define PACKAGE_WAIT_MS 600000 /* a version is being made */
@@ -124,7 +124,7 @@ static bool load_origins(struct origins *out, struct site *site, const char *pac
 	SCOPED(db_rows)
 	struct db_rows rows = db_query(site->db, STMT_DELTA_ORIGINS,
 				       DB_ARGS(db_text(package), db_int(version),
-					       db_int(DELTAS_ORIGINS),
+					       db_int(site->patch_versions),
 					       db_int(site_now(site) - DELTAS_RETRY_S)));
 
 	out->count = 0;
@@ -219,7 +219,7 @@ static bool make_one(bool *made_out, struct site *site, const struct deltas_opti
 /* --- the index that lists them ---------------------------------------------------------------- */
 
 struct made {
-	struct index_delta items[ORIGINS_MAX + DELTAS_ORIGINS];
+	struct index_delta items[ORIGINS_MAX];
 	size_t count;
 };
 

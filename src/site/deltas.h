@@ -1,7 +1,8 @@
 /*
  * Patches and first-install streams of the latest version of each distributed package: made in a
  * process of their own, low in priority, one after another; then an index that lists them is
- * brought to the DPs beside what they hold, and becomes the version's when they have it.
+ * brought to the DPs beside what they hold, and becomes the version's when they have it. Patches
+ * start from the site's `patch_versions` before the latest, as far as the library has them.
  *
  * A version is distributable before its patches are ready. What was tried is remembered with what
  * came of it (`package_delta`), so that each is tried once.
@@ -13,7 +14,6 @@
 
 #include "site/site.h"
 
-#define DELTAS_ORIGINS  3    /* patches from so many versions before the latest */
 #define DELTAS_RETRY_S  3600 /* after a fault, such as a full disk */
 #define DELTAS_SWITCH_S 3600 /* a DP that does not get an index holds the others up for so long */
 

@@ -170,9 +170,10 @@ static bool count_patches(int64_t *out, struct site *site, const char *package, 
 	SCOPED(package_info) struct package_info info = { 0 };
 
 	return package_load(&info, site, package, err) &&
-	       db_number(out, site->db, STMT_DELTA_TO_MAKE,
-			 DB_ARGS(db_text(package), db_int(info.latest), db_int(DELTAS_ORIGINS)), 0,
-			 err);
+	       db_number(
+		       out, site->db, STMT_DELTA_TO_MAKE,
+		       DB_ARGS(db_text(package), db_int(info.latest), db_int(site->patch_versions)),
+		       0, err);
 }
 
 bool dpplan_make(json_t **out, struct site *site, const char *package, const char *const *dps,

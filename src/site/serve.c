@@ -248,11 +248,10 @@ static void become_helper(struct helper *h, pid_t parent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	server_let_go(s->server);
-	if (!site_open(&site, s->site->dir, s->site->clock, &err)) {
+	if (!site_open_again(&site, s->site, &err)) {
 		complain("starting a cycle", &err);
 		_exit(1);
 	}
-	site->tls_ca = s->site->tls_ca;
 	h->run(s, site, s->wake[0]);
 	_exit(0);
 }

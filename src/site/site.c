@@ -126,12 +126,22 @@ bool site_open(struct site **out, const char *dir, const struct clock *clock, st
 
 	site->dir = alloc_text(dir);
 	site->clock = clock;
+	site->patch_versions = SITE_PATCH_VERSIONS;
 	if (!path_exists(database))
 		return err_set(err, ERR_NO_SITE, "there is no site in %s", dir);
 	if (!db_open(&site->db, database, schema_spec(), 0, err) || !read_identity(site, err))
 		return err_what(err, "opening the site in %s", dir);
 	*out = site;
 	site = NULL;
+	return true;
+}
+
+bool site_open_again(struct site **out, const struct site *site, struct err *err)
+{
+	if (!site_open(out, site->dir, site->clock, err))
+		return false;
+	(*out)->tls_ca = site->tls_ca;
+	(*out)->patch_versions = site->patch_versions;
 	return true;
 }
 

@@ -22,6 +22,9 @@
 #define SITE_CODE_SIZE 4 /* with its terminator */
 #define SITE_UUID_SIZE 37
 
+#define SITE_PATCH_VERSIONS     3 /* where nobody says otherwise */
+#define SITE_PATCH_VERSIONS_MAX 32
+
 struct site {
 	char *dir;
 	char code[SITE_CODE_SIZE];
@@ -31,6 +34,7 @@ struct site {
 	const struct clock *clock;
 	const char *
 		tls_ca; /* authorities for https CAPs and DPs (PEM); borrowed; NULL: the system's */
+	uint32_t patch_versions; /* patches start from so many before the latest */
 };
 
 /*
@@ -44,6 +48,11 @@ bool site_init(const char *dir, const char *code, const char *name, const struct
 /* Open the site in `dir`; ERR_NO_SITE where there is none. The caller closes it. */
 bool site_open(struct site **out, const char *dir, const struct clock *clock, struct err *err)
 	MUST_USE;
+
+/* The same site with the same settings once more, for a process that was forked: a handle of a
+ * database does not outlive that. What is borrowed stays so. */
+bool site_open_again(struct site **out, const struct site *site, struct err *err) MUST_USE;
+
 void site_close(struct site *site);
 
 static inline void site_scoped(struct site **site)

@@ -56,11 +56,8 @@ static _Noreturn void do_work(const struct squad *squad, int64_t id, const char 
 	struct site *site = NULL;
 	struct err err = { 0 };
 
-	if (site_open(&site, squad->site->dir, squad->site->clock, &err)) {
-		site->tls_ca = squad->site->tls_ca;
-		if (squad->work(site, id, squad->ctx, &err))
-			_exit(0);
-	}
+	if (site_open_again(&site, squad->site, &err) && squad->work(site, id, squad->ctx, &err))
+		_exit(0);
 	if (err.code != ERR_NONE) {
 		err_what(&err, "at work for %s", name);
 		log_error(&err);

@@ -80,11 +80,12 @@ static bool drop_versions(struct site *site, const char *package, int64_t keep_s
 {
 	SITE_UNDO struct site *undo = site;
 	int64_t now_s = site_now(site);
+	int64_t kept = MAX_OF(UPKEEP_VERSIONS, (int64_t)site->patch_versions);
 
-	if (!site_begin(site, err) || !db_run(site->db, STMT_UPKEEP_DROP,
-					      DB_ARGS(db_text(package), db_int(UPKEEP_VERSIONS),
-						      db_int(now_s - keep_s), db_int(now_s)),
-					      err))
+	if (!site_begin(site, err) ||
+	    !db_run(site->db, STMT_UPKEEP_DROP,
+		    DB_ARGS(db_text(package), db_int(kept), db_int(now_s - keep_s), db_int(now_s)),
+		    err))
 		return false;
 	return db_changed(site->db) > 0 ? site_commit_policy(site, err) : site_commit(site, err);
 }

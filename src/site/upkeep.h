@@ -2,9 +2,10 @@
  * The library kept from growing for ever: versions that nothing names any more leave it, and packs
  * of which little is still needed are repacked.
  *
- * What leaves: a version older than the UPKEEP_VERSIONS before the latest, that no advertisement
- * names and no DP holds, once another has followed it for the keeping time; and all of a package
- * that was removed so long ago. Its number stays taken, and what clients report of it stays.
+ * What leaves: a version older than the UPKEEP_VERSIONS before the latest, and than those that
+ * patches start from, that no advertisement names and no DP holds, once another has followed it for
+ * the keeping time; and all of a package that was removed so long ago. Its number stays taken, and
+ * what clients report of it stays.
  *
  * A repacked version gets a new index, which is brought to the DPs beside what they hold and takes
  * over when they have it, as one with patches does (deltas.h). The old packs stay on DPs for the
@@ -15,7 +16,7 @@
 
 #include "site/site.h"
 
-#define UPKEEP_VERSIONS 3    /* before the latest: those that patches start from */
+#define UPKEEP_VERSIONS 3    /* before the latest: at least */
 #define UPKEEP_EVERY_S  3600 /* under serve */
 
 struct upkeep_options {

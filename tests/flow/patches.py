@@ -111,15 +111,27 @@ def _(t):
     need(any(name.startswith("none-3-") for name in patches_on(t.dir / "dp1", package)), "version 3 got no stream")
 
 
-@case("patches start from the last versions only, and are there on every DP")
+@case("patches start from the last versions only, as many as the site says, and are there on every DP")
 def _(t):
     site, package = patched_site(t, dps=2)
-    for shift in range(1, 5):
+    conf = site.dir / "site.conf"
+
+    def origins_of(version):
+        names = patches_on(t.dir / "dp1", package)
+        equal(names, patches_on(t.dir / "dp2", package), "patches on the two DPs")
+        return sorted(n.split("-")[0] for n in names if n.split("-")[1] == str(version))
+
+    conf.write_text("patch-versions = 1\n")
+    for shift in range(1, 4):
         update(t, site, package, shift)
-    names = patches_on(t.dir / "dp1", package)
-    equal(names, patches_on(t.dir / "dp2", package), "patches on the two DPs")
-    latest = sorted(n.split("-")[0] for n in names if n.split("-")[1] == "5")
-    equal(latest, ["2", "3", "4", "none"], "what leads to version 5")
+    equal(origins_of(4), ["3", "none"], "what leads to version 4, by patches from one")
+    conf.unlink()
+    update(t, site, package, 4)
+    equal(origins_of(5), ["2", "3", "4", "none"], "what leads to version 5")
+    conf.write_text("patch-versions = 9\n")
+    equal(site.json("package", "distribute", package, "--all", "--dry-run")["patches_to_make"], 1, "patches that are to be made")
+    site("package", "distribute", package, "--all")
+    equal(origins_of(5), ["1", "2", "3", "4", "none"], "what leads there by patches from more than there are")
 
 
 @case("where a patch saves little over the stream, none is kept, and an update comes as the stream")
