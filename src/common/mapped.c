@@ -44,8 +44,9 @@ static bool put_zeros(uintptr_t address)
 /* Calls the kernel and atomics alone, as a handler may. Who was interrupted then tries again. */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
+	bool was_sent = info->si_code <= 0; /* by somebody: it has no address, and comes once */
 	uintptr_t address = (uintptr_t)info->si_addr;
-	struct place *place = place_of(address);
+	struct place *place = was_sent ? NULL : place_of(address);
 	int saved = errno;
 
 	(void)context;
@@ -53,6 +54,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 		atomic_store(&place->is_damaged, true);
 	else
 		sigaction(number, &before, NULL);
+	if (was_sent)
+		raise(number);
 	errno = saved;
 }
 
@@ -116,5 +119,7 @@ void mapped_close(struct mapped *m)
 
 bool mapped_is_whole(const struct mapped *m)
 {
+	/* Not before the bytes were read: the handler runs in between, unseen by the compiler. */
+	atomic_signal_fence(memory_order_seq_cst);
 	return !atomic_load_explicit(&places[m->place].is_damaged, memory_order_relaxed);
 }

@@ -157,12 +157,29 @@ static int lose_a_file_of_others(void)
 	return at[PAGE] == 0 ? 2 : 3;
 }
 
-static void a_fault_elsewhere_ends_the_program_as_ever(void **state UNUSED)
+static int get_the_signal_sent(void)
 {
-	int status = status_of_child(lose_a_file_of_others);
+	struct mapped m;
+
+	signal(SIGBUS, SIG_DFL);
+	if (!mapped_open(&m, make_file(), SIZE))
+		return 1;
+	kill(getpid(), SIGBUS);
+	return 2;
+}
+
+static void assert_ended_by_the_signal(int (*act)(void))
+{
+	int status = status_of_child(act);
 
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGBUS);
+}
+
+static void a_fault_elsewhere_ends_the_program_as_ever(void **state UNUSED)
+{
+	assert_ended_by_the_signal(lose_a_file_of_others);
+	assert_ended_by_the_signal(get_the_signal_sent);
 }
 
 #define CASE(name) cmocka_unit_test(name)
