@@ -180,6 +180,7 @@ static void await(struct patchparts *p, struct part *part)
 	}
 }
 
+/* The lock is held: of what is not used up somebody may be decoding more. */
 static bool fault_of(struct err *err, const struct patchparts *p, const struct part *part,
 		     const char *otherwise)
 {
@@ -191,19 +192,18 @@ bool patchparts_next(struct span *out, struct patchparts *p, enum patchform_part
 		     struct err *err)
 {
 	struct part *part = &p->parts[which];
-	bool is_there;
+	bool done;
 
 	pthread_mutex_lock(&p->lock);
 	give_back(p, part);
 	await(p, part);
-	is_there = part->count > 0;
-	if (is_there) {
+	part->is_lent = part->count > 0;
+	if (part->is_lent)
 		*out = span_of(part->bytes + (size_t)part->first * PIECE_SIZE,
 			       part->sizes[part->first]);
-		part->is_lent = true;
-	}
+	done = part->is_lent || fault_of(err, p, part, "they end too early");
 	pthread_mutex_unlock(&p->lock);
-	return is_there || fault_of(err, p, part, "they end too early");
+	return done;
 }
 
 /* What a block decodes to belongs to its segment: nothing may be left of it. */
@@ -214,9 +214,10 @@ static bool is_used_up(struct patchparts *p, struct part *part, struct err *err)
 	pthread_mutex_lock(&p->lock);
 	give_back(p, part);
 	await(p, part);
-	done = part->count == 0 && part->block.size == 0 && part->fault == NULL;
+	done = (part->count == 0 && part->block.size == 0 && part->fault == NULL) ||
+	       fault_of(err, p, part, "more than their segment needs");
 	pthread_mutex_unlock(&p->lock);
-	return done || fault_of(err, p, part, "more than their segment needs");
+	return done;
 }
 
 bool patchparts_end(struct patchparts *p, struct err *err)

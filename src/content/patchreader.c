@@ -285,7 +285,7 @@ static bool take_op(struct op *op, struct patchreader *r, uint64_t max, struct e
 static bool take_ops(struct op *ops, size_t *count, uint64_t *left, struct patchreader *r,
 		     struct err *err)
 {
-	for (*count = 0; *count<OPS_AT_ONCE && * left> 0; ++*count) {
+	for (*count = 0; *left > 0 && *count < OPS_AT_ONCE; ++*count) {
 		struct op *op = &ops[*count];
 
 		if (!take_op(op, r, *left, err))
