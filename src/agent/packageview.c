@@ -18,15 +18,23 @@ static bool refresh_with(struct worker *w, json_t *targets, struct err *err)
 	return op_refresh(&result, w, request, err);
 }
 
+/* After a refresh as well there may be none: it may have rotted since. */
+static bool need_policy(struct policyset **out, const struct worker *w, struct err *err)
+{
+	*out = scene_policy(w->scene);
+	if (*out != NULL)
+		return true;
+	if (!state_has_identity(&w->state))
+		return err_set(err, ERR_NOT_ENROLLED, "%s holds no identity", w->state.dir);
+	return err_set(err, ERR_NOT_FOUND, "there is no policy here yet");
+}
+
 static bool read_documents(struct packageview *v, struct worker *w, const char *id, struct err *err)
 {
-	struct policyset *policy = scene_policy(w->scene);
+	struct policyset *policy;
 
-	if (policy == NULL && !state_has_identity(&w->state))
-		return err_set(err, ERR_NOT_ENROLLED, "%s holds no identity", w->state.dir);
-	if (policy == NULL)
-		return err_set(err, ERR_NOT_FOUND, "there is no policy here yet");
-	return policyset_package(&v->package, policy, id, err) &&
+	return need_policy(&policy, w, err) &&
+	       policyset_package(&v->package, policy, id, err) &&
 	       policyset_location(&v->location, policy, id, err);
 }
 
@@ -116,15 +124,21 @@ static bool is_right(const struct packageview *v, struct span bytes, struct err 
 		       v->key);
 }
 
+static bool read_target(struct buf *out, const struct worker *w, const char *path, struct err *err)
+{
+	struct policyset *policy;
+
+	return need_policy(&policy, w, err) && policyset_read(out, policy, path, err);
+}
+
 bool packageview_manifest(struct buf *out, const struct packageview *v, struct worker *w,
 			  struct err *err)
 {
 	SCOPED_TEXT char *path = docs_path_manifest(v->package.id, v->version->version);
 
-	if (policyset_read(out, scene_policy(w->scene), path, err))
-		return is_right(v, buf_span(out), err);
-	if (err->code != ERR_NOT_FOUND || !refresh_with(w, json_pack("[s]", path), err) ||
-	    !policyset_read(out, scene_policy(w->scene), path, err))
+	if (!read_target(out, w, path, err) &&
+	    (err->code != ERR_NOT_FOUND || !refresh_with(w, json_pack("[s]", path), err) ||
+	     !read_target(out, w, path, err)))
 		return false;
 	return is_right(v, buf_span(out), err);
 }
