@@ -33,8 +33,7 @@ static bool read_documents(struct packageview *v, struct worker *w, const char *
 {
 	struct policyset *policy;
 
-	return need_policy(&policy, w, err) &&
-	       policyset_package(&v->package, policy, id, err) &&
+	return need_policy(&policy, w, err) && policyset_package(&v->package, policy, id, err) &&
 	       policyset_location(&v->location, policy, id, err);
 }
 
