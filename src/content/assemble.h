@@ -16,9 +16,10 @@
  * with a `giver`, fetches and decodes; the keeper's has the tree, looks what is here
  * (assemble_local), and is offered the rest.
  *
- * Memory stays below 128 MiB whatever the size: a bounded queue of frames between the caller's
- * thread, which receives, and a second one, which decodes, hashes and writes. Callbacks come on
- * the caller's thread.
+ * Beside manifest and index, memory does not grow with the size: below 64 MiB for a bounded queue
+ * of frames between the caller's thread, which receives, and a second one, which decodes, hashes
+ * and writes; and what a patch takes, at most PATCHREADER_MEMORY and ORIGIN_MEMORY, which only one
+ * that means harm comes near. Callbacks come on the caller's thread.
  */
 #ifndef CONTENT_ASSEMBLE_H
 #define CONTENT_ASSEMBLE_H
