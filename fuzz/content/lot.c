@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "common/path.h"
 #include "common/wire.h"
 #include "content/handover.h"
+#include "content/handroom.h"
 #include "content/taker.h"
 
 #define PACKETS_MAX 16
@@ -24,7 +24,8 @@ struct both {
 	pthread_t thread;
 	int takes, gives;
 	int hands[LANDING_HANDS];
-	uint8_t *room;
+	struct handroom shared;
+	const uint8_t *room;
 	bool landed[LOT_CHUNKS];
 };
 
@@ -70,20 +71,21 @@ static void *serve(void *arg)
 static void receive_ends(struct both *b)
 {
 	struct err err;
-	int memory;
 	json_t *frame;
 
-	must(wire_receive_json(&frame, &memory, b->gives, -1, &err) == WIRE_FRAME);
+	b->shared = HANDROOM_NONE;
+	must(wire_receive_json(&frame, &b->shared.hands, b->gives, -1, &err) == WIRE_FRAME);
 	json_decref(frame);
-	b->room = mmap(NULL, HANDOVER_ROOM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
-	must(b->room != MAP_FAILED);
-	close(memory);
+	must(wire_receive_json(&frame, &b->shared.slots, b->gives, -1, &err) == WIRE_FRAME);
+	json_decref(frame);
+	must(handroom_map(&b->shared, &err));
+	b->room = b->shared.at;
 	for (size_t i = 0; i < LANDING_HANDS; i++) {
 		must(wire_receive_json(&frame, &b->hands[i], b->gives, -1, &err) == WIRE_FRAME);
 		json_decref(frame);
 	}
 	for (uint32_t n = 0; n < LOT_CHUNKS; n++)
-		memset(b->room + (size_t)n * LOT_STEP, lot_byte(n), LOT_SIZE);
+		memset(b->shared.at + (size_t)n * LOT_STEP, lot_byte(n), LOT_SIZE);
 }
 
 static void begin(struct both *b, struct assemble_params *params)
@@ -134,7 +136,7 @@ static void end(struct both *b)
 	taker_close(b->taker);
 	check_tree(b);
 	assemble_close(b->assemble);
-	munmap(b->room, HANDOVER_ROOM_BYTES);
+	handroom_release(&b->shared);
 	for (size_t i = 0; i < LANDING_HANDS; i++)
 		close(b->hands[i]);
 	close(b->takes);

@@ -31,10 +31,13 @@ static void request(struct span frame)
 	SCOPED(buf) struct buf again = { 0 };
 	struct smbwire_request r;
 	struct err err;
+	bool is_there;
 
 	if (!smbwire_read_request(&r, &texts, frame, &err))
 		return;
-	if (r.size > SMBWIRE_AREA_BYTES || r.at > SMBWIRE_AREA_BYTES - r.size)
+	is_there = r.op == SMBWIRE_READ && (r.flags & SMBWIRE_THERE) != 0;
+	if (r.size > SMBWIRE_AREA_BYTES ||
+	    r.at > (is_there ? SMBWIRE_ROOM_MAX : SMBWIRE_AREA_BYTES) - r.size)
 		abort();
 	smbwire_write_request(&again, &r);
 	same(&again, frame);

@@ -58,10 +58,22 @@ static void requests(const char *folder)
 	static const struct smbwire_request outside = { .op = SMBWIRE_WRITE,
 							.size = 1,
 							.at = SMBWIRE_AREA_BYTES };
+	static const struct smbwire_request there = { .op = SMBWIRE_READ,
+						      .flags = SMBWIRE_THERE,
+						      .size = 2 << 20,
+						      .at = 60 << 20,
+						      .path = "a" };
+	static const struct smbwire_request room = { .op = SMBWIRE_ROOM };
 	SCOPED(buf) struct buf a = { 0 };
 	SCOPED(buf) struct buf b = { 0 };
 	SCOPED(buf) struct buf c = { 0 };
+	SCOPED(buf) struct buf d = { 0 };
+	SCOPED(buf) struct buf e = { 0 };
 
+	smbwire_write_request(&d, &there);
+	save(folder, "there", 'q', &d, d.size);
+	smbwire_write_request(&e, &room);
+	save(folder, "room", 'q', &e, e.size);
 	smbwire_write_request(&a, &read);
 	save(folder, "read", 'q', &a, a.size);
 	save(folder, "read-cut", 'q', &a, a.size - 1);

@@ -72,6 +72,7 @@ static enum transfer_result read_ranges(void *ctx, const char *name,
 	enum nal_class class = NAL_CLASS_OK;
 
 	ws->way->rate_bps = ws->rate_bps;
+	ws->way->room = ws->room;
 	for (size_t i = 0; i < count; i++)
 		list[i] = (struct way_range){ .offset = ranges[i].offset, .size = ranges[i].size };
 	for (size_t at = 0; at < count && class == NAL_CLASS_OK && !s.stopped;
@@ -84,10 +85,18 @@ static enum transfer_result read_ranges(void *ctx, const char *name,
 	}
 	free(list);
 	ws->way->rate_bps = 0;
+	ws->way->room = NULL;
 	ws->lacks_index = class == NAL_CLASS_NOT_FOUND && strncmp(name, "index/", 6) == 0;
 	if (s.stopped)
 		return TRANSFER_STOPPED;
 	return class == NAL_CLASS_OK ? TRANSFER_OK : fail(ws, class);
+}
+
+static void lend(void *ctx, const struct recvroom *room)
+{
+	struct waysource *ws = ctx;
+
+	ws->room = room;
 }
 
 static uint64_t bytes_in(void *ctx)
@@ -102,6 +111,7 @@ struct transfer_source waysource_of(struct waysource *ws)
 	return (struct transfer_source){
 		.read_object = read_object,
 		.read_ranges = read_ranges,
+		.lend = lend,
 		.bytes_in = bytes_in,
 		.ctx = ws,
 	};

@@ -12,11 +12,12 @@
 
 struct waysource {
 	struct way *way;
-	const char *package;  /* the folder on the DP */
-	uint64_t index_size;  /* as policy says; 0: not known */
-	uint64_t rate_bps;    /* of the assembly; 0: any */
-	enum nal_class class; /* of the last failure */
-	bool lacks_index;     /* what it failed by is that the index is not there */
+	const char *package;         /* the folder on the DP */
+	uint64_t index_size;         /* as policy says; 0: not known */
+	uint64_t rate_bps;           /* of the assembly; 0: any */
+	const struct recvroom *room; /* lent by the assembly; NULL: none */
+	enum nal_class class;        /* of the last failure */
+	bool lacks_index;            /* what it failed by is that the index is not there */
 };
 
 /* The source over `ws`, which must outlive it. */

@@ -44,23 +44,36 @@ const char *assemble_result_name(enum assemble_result result)
 	return result_names[result];
 }
 
-static struct buf take_spare(struct assemble *a)
+/* False: there is none. */
+static bool take_of(struct buf *out, struct assemble *a, struct assemble_work_pool *pool)
+{
+	bool has;
+
+	pthread_mutex_lock(&a->spare_lock);
+	has = pool->count > 0;
+	if (has)
+		*out = pool->list[--pool->count];
+	pthread_mutex_unlock(&a->spare_lock);
+	return has;
+}
+
+struct buf assemble_work_spare(struct assemble *a)
 {
 	struct buf b = { 0 };
 
-	pthread_mutex_lock(&a->spare_lock);
-	if (a->spare_count > 0)
-		b = a->spare[--a->spare_count];
-	pthread_mutex_unlock(&a->spare_lock);
+	if (!take_of(&b, a, &a->slots))
+		(void)take_of(&b, a, &a->spares);
 	return b;
 }
 
 static void keep_spare(struct assemble *a, struct buf *b)
 {
+	struct assemble_work_pool *pool = b->is_lent ? &a->slots : &a->spares;
+
 	buf_clear(b);
 	pthread_mutex_lock(&a->spare_lock);
-	if (b->data != NULL && a->spare_count < ASSEMBLE_WORK_SPARE) {
-		a->spare[a->spare_count++] = *b;
+	if (b->data != NULL && pool->count < ASSEMBLE_WORK_SPARE) {
+		pool->list[pool->count++] = *b;
 		*b = (struct buf){ 0 };
 	}
 	pthread_mutex_unlock(&a->spare_lock);
@@ -131,7 +144,7 @@ void assemble_work_give(struct assemble *a, enum assemble_job kind, uint32_t fir
 	*job = (struct job){ .kind = kind, .first = first, .count = count };
 	if (stored != NULL) {
 		job->stored = *stored;
-		*stored = take_spare(a);
+		*stored = (struct buf){ 0 };
 	}
 	crew_give(a->crew, job);
 }
@@ -244,13 +257,13 @@ static bool open_parts(struct assemble *a, struct err *err)
 }
 
 /* What is received where it is handed over need not be copied there. */
-static void lend_spares(struct assemble *a)
+static void lend_slots(struct assemble *a)
 {
 	const struct landing_port *port = a->landing.port;
 
 	for (size_t i = 0; port != NULL && i < LANDING_SLOTS; i++)
-		a->spare[a->spare_count++] = buf_lent(port->slots + i * LANDING_SLOT_BYTES,
-						      LANDING_SLOT_BYTES);
+		a->slots.list[a->slots.count++] = buf_lent(port->slots + i * LANDING_SLOT_BYTES,
+							   LANDING_SLOT_BYTES);
 }
 
 static void start_work(struct assemble *a)
@@ -264,7 +277,7 @@ static void start_work(struct assemble *a)
 	for (unsigned int i = 0; i < ASSEMBLE_WORK_HANDS; i++)
 		landing_hand_init(&a->hands[i], &a->landing, i);
 	pthread_mutex_init(&a->spare_lock, NULL);
-	lend_spares(a);
+	lend_slots(a);
 	a->crew = crew_new(ASSEMBLE_WORK_THREADS, ASSEMBLE_WORK_DEPTH, run_job, a);
 	a->pace.rate_bps = a->params->rate_bps;
 	a->sample_ms = clock_mono_ms(a->params->clock);
@@ -289,8 +302,8 @@ bool assemble_open(struct assemble **out, const struct assemble_params *params, 
 static void stop_work(struct assemble *a)
 {
 	crew_free(a->crew);
-	while (a->spare_count > 0)
-		buf_release(&a->spare[--a->spare_count]);
+	while (a->spares.count > 0)
+		buf_release(&a->spares.list[--a->spares.count]);
 	pthread_mutex_destroy(&a->spare_lock);
 	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++)
 		landing_hand_release(&a->hands[i]);
@@ -455,6 +468,20 @@ static enum assemble_result get_index(struct assemble *a, const struct transfer_
 									 : ASSEMBLE_CORRUPT;
 }
 
+static bool take_slot(void *ctx, struct buf *out)
+{
+	struct assemble *a = ctx;
+
+	return take_of(out, a, &a->slots);
+}
+
+static void take_spare(void *ctx, struct buf *out)
+{
+	struct assemble *a = ctx;
+
+	(void)take_of(out, a, &a->spares);
+}
+
 static bool receive_frame(void *ctx, uint32_t frame, struct buf *stored)
 {
 	struct assemble *a = ctx;
@@ -493,11 +520,55 @@ static enum assemble_result short_pack(const struct reception *r, const char *ob
 	return ASSEMBLE_CORRUPT;
 }
 
+static enum recvroom_where place(uint8_t **at_out, size_t *size_out, uint64_t offset, void *ctx)
+{
+	return collect_place(at_out, size_out, ctx, offset);
+}
+
+/* Read ranges of a pack; what lands with the keeper may be received where that reads. */
+static enum transfer_result read_pack(struct reception *r, const struct transfer_source *source,
+				      const char *object, const struct transfer_range *list,
+				      uint32_t count, struct err *err)
+{
+	const struct landing_port *port = r->a->landing.port;
+	enum transfer_result got;
+
+	if (port != NULL && source->lend != NULL) {
+		const struct recvroom room = {
+			.fd = port->slots_fd,
+			.memory = port->slots,
+			.size_bytes = LANDING_SLOTS * LANDING_SLOT_BYTES,
+			.place = place,
+			.ctx = &r->collect,
+		};
+
+		source->lend(source->ctx, &room);
+		got = source->read_ranges(source->ctx, object, list, count, receive, r, err);
+		source->lend(source->ctx, NULL);
+		return got;
+	}
+	return source->read_ranges(source->ctx, object, list, count, receive, r, err);
+}
+
+static void end_collect(struct assemble *a, struct collect *c)
+{
+	for (size_t i = 0; i < COLLECT_AHEAD; i++)
+		if (c->stored[i].data != NULL)
+			keep_spare(a, &c->stored[i]);
+	collect_release(c);
+}
+
 /* Read `count` ranges of one pack and land their frames. */
 static enum assemble_result fetch_pack(struct assemble *a, const struct transfer_source *source,
 				       const struct plan_range *ranges, uint32_t count,
 				       struct err *err)
 {
+	const struct collect_user user = {
+		.frame = receive_frame,
+		.slot = take_slot,
+		.spare = take_spare,
+		.ctx = a,
+	};
 	struct reception r = { .a = a };
 	struct transfer_range *list = alloc_zeroed(count, sizeof(*list));
 	char name[PACK_NAME_MAX];
@@ -512,11 +583,9 @@ static enum assemble_result fetch_pack(struct assemble *a, const struct transfer
 		list[n] = (struct transfer_range){ ranges[n].offset, ranges[n].size };
 		frames += ranges[n].frame_count;
 	}
-	collect_init(&r.collect, a->index, a->plan.frames + ranges[0].first_frame, frames,
-		     receive_frame, a);
-	r.collect.stored = take_spare(a);
+	collect_init(&r.collect, a->index, a->plan.frames + ranges[0].first_frame, frames, &user);
 	a->requests += count;
-	got = source->read_ranges(source->ctx, object, list, count, receive, &r, err);
+	got = read_pack(&r, source, object, list, count, err);
 	free(list);
 	/* The jobs refer to the frames; and what has arrived counts, however this ended. */
 	crew_drain(a->crew);
@@ -524,8 +593,7 @@ static enum assemble_result fetch_pack(struct assemble *a, const struct transfer
 	result = assemble_work_outcome(a, err);
 	if (result == ASSEMBLE_DONE && !collect_is_complete(&r.collect))
 		result = got == TRANSFER_FAILED ? ASSEMBLE_FAILED : short_pack(&r, object, err);
-	keep_spare(a, &r.collect.stored);
-	collect_release(&r.collect);
+	end_collect(a, &r.collect);
 	return result;
 }
 

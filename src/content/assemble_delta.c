@@ -25,6 +25,7 @@ static bool receive_made(uint32_t first, uint32_t count, struct buf *bytes, void
 	struct assemble *a = ctx;
 
 	assemble_work_give(a, ASSEMBLE_JOB_MADE, first, count, bytes);
+	*bytes = assemble_work_spare(a);
 	return !atomic_load(&a->landing.broken);
 }
 

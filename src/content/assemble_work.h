@@ -35,6 +35,12 @@ enum assemble_job {
 	ASSEMBLE_JOB_MADE,    /* places [first, first + count), bytes in `stored` */
 };
 
+/* Buffers that are free, under the lock. */
+struct assemble_work_pool {
+	struct buf list[ASSEMBLE_WORK_SPARE];
+	size_t count;
+};
+
 struct assemble {
 	const struct assemble_params *params;
 	struct manifest *manifest;
@@ -52,9 +58,9 @@ struct assemble {
 	struct landing_hand hands[ASSEMBLE_WORK_HANDS];
 	struct crew *crew;
 	pthread_mutex_t spare_lock;
-	struct buf spare[ASSEMBLE_WORK_SPARE]; /* of frames that are done with: fresh memory costs
-						  faults */
-	size_t spare_count;
+	struct assemble_work_pool
+		spares; /* of frames that are done with: fresh memory costs faults */
+	struct assemble_work_pool slots; /* the giver's, where what is handed over needs no copy */
 
 	struct transfer_pace pace;
 	uint64_t bytes_network;
@@ -65,9 +71,14 @@ struct assemble {
 	uint64_t sample_ms, sample_bytes, rate_bps;
 };
 
-/* Let the crew do a job; `stored`, if any, is exchanged for an empty buffer. */
+/* Let the crew do a job; `stored`, if any, is moved out. */
 void assemble_work_give(struct assemble *a, enum assemble_job kind, uint32_t first, uint32_t count,
 			struct buf *stored);
+
+/* Free memory for what is made here: of the giver's or of our own; an empty buffer if there is
+ * none.
+ */
+struct buf assemble_work_spare(struct assemble *a) MUST_USE;
 
 /* Wait as long as the rate limit asks for after `bytes`, watching for a cancellation. */
 void assemble_work_keep_pace(struct assemble *a, uint64_t bytes);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,10 +11,11 @@
 #include "common/wire.h"
 #include "content/chunker.h"
 #include "content/handover.h"
+#include "content/handroom.h"
 
 struct giver {
 	int socket;
-	uint8_t *room; /* NULL: none yet */
+	struct handroom room;
 	int hands[LANDING_HANDS];
 	struct landing_port port;
 };
@@ -38,16 +38,20 @@ static bool receive(json_t **out, int *fd_out, const struct giver *g, struct err
 	return true;
 }
 
-static bool map_room(struct giver *g, int memory, struct err *err)
+static bool take_room(struct giver *g, struct err *err)
 {
-	void *at = mmap(NULL, HANDOVER_ROOM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	json_auto_t *frame = NULL;
 
-	if (at == MAP_FAILED)
-		return err_sys(err, ERR_MEMORY, errno, "map the keeper's memory");
-	g->room = at;
+	if (!receive(&frame, &g->room.slots, g, err))
+		return false;
+	if (g->room.slots < 0)
+		return say_gone(err);
+	if (!handroom_map(&g->room, err))
+		return false;
 	for (size_t i = 0; i < LANDING_HANDS; i++)
-		g->port.rooms[i] = g->room + i * FRAME_RAW_MAX;
-	g->port.slots = g->room + HANDOVER_HANDS_BYTES;
+		g->port.rooms[i] = g->room.at + i * FRAME_RAW_MAX;
+	g->port.slots = g->room.at + HANDOVER_HANDS_BYTES;
+	g->port.slots_fd = g->room.slots;
 	return true;
 }
 
@@ -67,17 +71,16 @@ static bool take_hands(struct giver *g, struct err *err)
 static enum giver_begun begin(struct giver *g, const json_t *request, struct err *err)
 {
 	json_auto_t *frame = NULL;
-	SCOPED_FD int memory = -1;
 
 	if (!wire_send_json(g->socket, request, -1, err))
 		return say_gone(err), GIVER_FAULT;
-	if (!receive(&frame, &memory, g, err))
+	if (!receive(&frame, &g->room.hands, g, err))
 		return GIVER_FAULT;
 	if (jsondoc_flag(frame, "here", false))
 		return GIVER_HERE;
-	if (memory < 0)
+	if (g->room.hands < 0)
 		return say_gone(err), GIVER_FAULT;
-	return map_room(g, memory, err) && take_hands(g, err) ? GIVER_BEGUN : GIVER_FAULT;
+	return take_room(g, err) && take_hands(g, err) ? GIVER_BEGUN : GIVER_FAULT;
 }
 
 static_assert(LANDING_LOT_MAX * CHUNKER_MAX <= FRAME_RAW_MAX, "a lot has room in a hand's part");
@@ -87,20 +90,20 @@ static void place(struct handover_lot *out, const struct giver *g, unsigned int 
 		  const struct landing_lot *lot)
 {
 	uint8_t *free_at = g->port.rooms[hand];
-	const uint8_t *end = g->room + HANDOVER_ROOM_BYTES;
+	const uint8_t *end = g->room.at + HANDOVER_ROOM_BYTES;
 
 	*out = (struct handover_lot){ .count = lot->count };
 	for (uint32_t i = 0; i < lot->count; i++) {
 		struct span bytes = lot->items[i].bytes;
 		const uint8_t *at = bytes.data;
 
-		if (at < g->room || at >= end) {
+		if (at < g->room.at || at >= end) {
 			memcpy(free_at, bytes.data, bytes.size);
 			at = free_at;
 			free_at += bytes.size;
 		}
 		out->items[i] = (struct handover_item){ lot->items[i].chunk,
-							(uint32_t)(at - g->room) };
+							(uint32_t)(at - g->room.at) };
 	}
 }
 
@@ -136,7 +139,11 @@ enum giver_begun giver_open(struct giver **out, int socket, const json_t *reques
 	struct giver *g = alloc_zeroed(1, sizeof(*g));
 	enum giver_begun begun;
 
-	*g = (struct giver){ .socket = socket, .port = { .put = put, .ctx = g } };
+	*g = (struct giver){
+		.socket = socket,
+		.room = HANDROOM_NONE,
+		.port = { .put = put, .ctx = g, .slots_fd = -1 },
+	};
 	for (size_t i = 0; i < LANDING_HANDS; i++)
 		g->hands[i] = -1;
 	begun = begin(g, request, err);
@@ -151,8 +158,7 @@ void giver_close(struct giver *g)
 {
 	if (g == NULL)
 		return;
-	if (g->room != NULL)
-		(void)munmap(g->room, HANDOVER_ROOM_BYTES);
+	handroom_release(&g->room);
 	for (size_t i = 0; i < LANDING_HANDS; i++)
 		path_close_fd(&g->hands[i]);
 	path_close_fd(&g->socket);
@@ -173,7 +179,7 @@ bool giver_stock(uint8_t *have, uint32_t count, struct giver *g, giver_progress_
 		if (!receive(&frame, NULL, g, err))
 			return false;
 		if (jsondoc_flag(frame, "stock", false)) {
-			memcpy(have, g->room, count);
+			memcpy(have, g->room.at, count);
 			return true;
 		}
 		if (!progress((uint64_t)jsondoc_int(frame, "bytes", 0), ctx))

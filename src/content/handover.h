@@ -8,7 +8,8 @@
  *
  *     giver: {"op":"begin",…}             what it wants to give; see docs/formats/handover.md
  *     taker: {"here":true}                it is complete already: the end
- *          | {"room":BYTES} and memory, then {"hand":N} and a socket for each hand
+ *          | {"room":BYTES} and {"slots":BYTES}, each with memory (handroom.h), then {"hand":N}
+ *            and a socket for each hand
  *     taker: {"bytes":N} …, {"stock":true}  what was found here; the memory tells which chunks
  *     giver: {"op":"finish"}              all is given
  *     taker: {"done":true}                it stands under its final name
@@ -37,8 +38,10 @@
 #include "content/manifest.h"
 
 #define HANDOVER_HANDS_BYTES ((size_t)LANDING_HANDS * FRAME_RAW_MAX)
-#define HANDOVER_ROOM_BYTES  (HANDOVER_HANDS_BYTES + LANDING_SLOTS * LANDING_SLOT_BYTES)
-static_assert(HANDOVER_ROOM_BYTES >= MANIFEST_CHUNKS_MAX, "what is here has a byte for each chunk");
+#define HANDOVER_SLOTS_BYTES (LANDING_SLOTS * LANDING_SLOT_BYTES)
+#define HANDOVER_ROOM_BYTES  (HANDOVER_HANDS_BYTES + HANDOVER_SLOTS_BYTES)
+static_assert(HANDOVER_HANDS_BYTES >= MANIFEST_CHUNKS_MAX,
+	      "what is here has a byte for each chunk");
 
 /* Chunks by the numbers of their first places, their bytes `offset` into the memory. */
 struct handover_lot {

@@ -63,6 +63,7 @@ struct landing_port {
 	void *ctx;
 	uint8_t *rooms[LANDING_HANDS]; /* FRAME_RAW_MAX bytes for each hand to decode into */
 	uint8_t *slots; /* LANDING_SLOTS times LANDING_SLOT_BYTES, for what is received */
+	int slots_fd;   /* the anonymous file that these are */
 };
 
 /* What all hands share. */

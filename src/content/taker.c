@@ -1,11 +1,9 @@
 #include "content/taker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include "common/path.h"
 #include "common/wire.h"
 #include "content/handover.h"
+#include "content/handroom.h"
 
 /* One hand: a thread that takes the lots of one socket. */
 struct hand {
@@ -28,7 +27,7 @@ struct hand {
 struct taker {
 	int socket;
 	struct assemble *assemble;
-	uint8_t *room;
+	struct handroom room;
 	struct hand hands[LANDING_HANDS];
 };
 
@@ -81,7 +80,7 @@ static struct handover_reply take_lot(struct hand *h, const struct handover_lot 
 		reply.outcome = handover_fits(it->offset,
 					      assemble_chunk_size(t->assemble, it->chunk))
 					? assemble_offer(t->assemble, h->number, it->chunk,
-							 t->room + it->offset, &reply.err)
+							 t->room.at + it->offset, &reply.err)
 					: LANDING_PUT_WRONG;
 		reply.landed += reply.outcome == LANDING_PUT_DONE;
 	}
@@ -119,29 +118,6 @@ static void *serve_hand(void *arg)
 
 /* ---- begin and end ---- */
 
-/* No size of it can change under us. */
-static int make_memory(struct err *err)
-{
-	int fd = memfd_create("packway-handover", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0 || ftruncate(fd, (off_t)HANDOVER_ROOM_BYTES) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-		err_sys(err, ERR_MEMORY, errno, "shared memory");
-		path_close_fd(&fd);
-	}
-	return fd;
-}
-
-static bool map_room(struct taker *t, int memory, struct err *err)
-{
-	void *at = mmap(NULL, HANDOVER_ROOM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
-
-	if (at == MAP_FAILED)
-		return err_sys(err, ERR_MEMORY, errno, "map shared memory");
-	t->room = at;
-	return true;
-}
-
 static bool make_hands(struct taker *t, struct err *err)
 {
 	for (unsigned int i = 0; i < LANDING_HANDS; i++) {
@@ -155,12 +131,20 @@ static bool make_hands(struct taker *t, struct err *err)
 	return true;
 }
 
-static bool send_out(const struct taker *t, int memory, struct err *err)
+static bool send_room(const struct taker *t, struct err *err)
 {
 	json_auto_t *room = json_object();
+	json_auto_t *slots = json_object();
 
-	jsondoc_set_int(room, "room", (int64_t)HANDOVER_ROOM_BYTES);
-	if (!wire_send_json(t->socket, room, memory, err))
+	jsondoc_set_int(room, "room", (int64_t)HANDOVER_HANDS_BYTES);
+	jsondoc_set_int(slots, "slots", (int64_t)HANDOVER_SLOTS_BYTES);
+	return wire_send_json(t->socket, room, t->room.hands, err) &&
+	       wire_send_json(t->socket, slots, t->room.slots, err);
+}
+
+static bool send_out(const struct taker *t, struct err *err)
+{
+	if (!send_room(t, err))
 		return false;
 	for (unsigned int i = 0; i < LANDING_HANDS; i++) {
 		json_auto_t *hand = json_object();
@@ -174,11 +158,9 @@ static bool send_out(const struct taker *t, int memory, struct err *err)
 
 static bool begin(struct taker *t, struct err *err)
 {
-	SCOPED_FD int memory = make_memory(err);
-
-	if (memory < 0 || !map_room(t, memory, err) || !make_hands(t, err))
+	if (!handroom_make(&t->room, err) || !handroom_map(&t->room, err) || !make_hands(t, err))
 		return false;
-	if (!send_out(t, memory, err))
+	if (!send_out(t, err))
 		return err_set(err, ERR_INTERRUPTED, "the worker has ended");
 	for (size_t i = 0; i < LANDING_HANDS; i++)
 		path_close_fd(&t->hands[i].givers);
@@ -190,6 +172,7 @@ bool taker_open(struct taker **out, int socket, struct assemble *a, struct err *
 	struct taker *t = alloc_zeroed(1, sizeof(*t));
 
 	t->socket = socket;
+	t->room = HANDROOM_NONE;
 	t->assemble = a;
 	for (unsigned int i = 0; i < LANDING_HANDS; i++)
 		t->hands[i] = (struct hand){ .taker = t, .number = i, .socket = -1, .givers = -1 };
@@ -222,8 +205,7 @@ void taker_close(struct taker *t)
 	if (t == NULL)
 		return;
 	end_hands(t);
-	if (t->room != NULL)
-		(void)munmap(t->room, HANDOVER_ROOM_BYTES);
+	handroom_release(&t->room);
 	free(t);
 }
 
@@ -231,7 +213,7 @@ bool taker_stock(struct taker *t, struct err *err)
 {
 	json_auto_t *frame = json_pack("{s:b}", "stock", 1);
 
-	assemble_have(t->assemble, t->room);
+	assemble_have(t->assemble, t->room.at);
 	return wire_send_json(t->socket, frame, -1, err) ||
 	       err_set(err, ERR_INTERRUPTED, "the worker has ended");
 }

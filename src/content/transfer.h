@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/macros.h"
+#include "common/recvroom.h"
 #include "common/span.h"
 
 enum transfer_result {
@@ -58,6 +59,12 @@ struct transfer_source {
 	enum transfer_result (*read_ranges)(void *ctx, const char *name,
 					    const struct transfer_range *ranges, size_t count,
 					    transfer_sink_fn sink, void *sink_ctx, struct err *err);
+
+	/*
+	 * Let what read_ranges reads be put into the receiver's own memory, until another is lent
+	 * or NULL. The sink gets it there, in pieces as before. NULL: the source cannot.
+	 */
+	void (*lend)(void *ctx, const struct recvroom *room);
 
 	/*
 	 * How many bytes have come by this source until now, those included that it delivered to

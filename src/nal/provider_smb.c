@@ -23,6 +23,7 @@
 #include "nal/smbsession.h"
 
 #define PIECE_WRITE    ((uint64_t)8 << 20)
+#define PIECE_THERE    ((uint64_t)4 << 20) /* larger pieces span what has places of its own */
 #define SLOTS_MAX      4
 #define MEASURED_MIN   ((uint64_t)1 << 20) /* less says nothing about a rate */
 #define CONFLICT_TRIES 30                  /* a reader has the old object open for a moment */
@@ -119,6 +120,12 @@ static uint64_t piece_for(uint32_t rtt_us)
 	return pieces[i].size;
 }
 
+/* A piece that was asked for, and where its bytes come. */
+struct piece {
+	struct way_range range;
+	const uint8_t *at;
+};
+
 /* A read of pieces, some of them asked for ahead. */
 struct stream {
 	struct way *way;
@@ -127,7 +134,8 @@ struct stream {
 	struct smbplan plan;
 	struct pace pace;
 	uint64_t piece_max;
-	struct way_range slots[SLOTS_MAX]; /* what was asked for, by place in the area */
+	const struct recvroom *room;   /* NULL: all goes to the area */
+	struct piece slots[SLOTS_MAX]; /* what was asked for, by place in the area */
 	size_t slot_count;
 	size_t asked; /* pieces in all */
 	size_t taken;
@@ -144,6 +152,7 @@ static void stream_begin(struct stream *st, struct way *way, const char *name, c
 	*st = (struct stream){ .way = way, .name = name, .path = path, .flags = SMBWIRE_LAST };
 	st->piece_max = way_ahead(way, piece_for(rtt_us), rtt_us);
 	st->slot_count = MIN_OF((size_t)(SMBWIRE_AREA_BYTES / st->piece_max), SLOTS_MAX);
+	st->room = st->piece_max <= PIECE_THERE && way->rate_bps == 0 ? way->room : NULL;
 	/* Of a limited rate nothing is left for the bytes in between, nor for more than is next. */
 	if (way->rate_bps > 0)
 		st->slot_count = MIN_OF(st->slot_count, (size_t)2);
@@ -151,34 +160,67 @@ static void stream_begin(struct stream *st, struct way *way, const char *name, c
 		     way->rate_bps > 0 ? 0 : smbplan_gap(s->bytes_per_s, rtt_us));
 	pace_begin(&st->pace, &way->limits, now());
 	smbsession_hold(session_of(way));
+	if (st->room != NULL)
+		smbsession_lend(session_of(way), st->room->fd);
+}
+
+/* Where the bytes of the next piece go, as the request says it, and how many may be in it at most.
+ * False: nowhere yet. */
+static bool find_place(struct smbwire_request *r, struct piece *piece, uint64_t *max_out,
+		       const struct stream *st)
+{
+	enum recvroom_where where = RECVROOM_ELSEWHERE;
+	uint64_t offset;
+	uint8_t *at;
+	size_t size;
+
+	if (!smbplan_peek(&offset, &st->plan))
+		return false;
+	if (st->room != NULL)
+		where = st->room->place(&at, &size, offset, st->room->ctx);
+	if (where == RECVROOM_LATER && st->asked > st->taken)
+		return false;
+	if (where == RECVROOM_HERE) {
+		uint64_t parts = (size + st->piece_max - 1) / st->piece_max;
+
+		r->flags = SMBWIRE_THERE;
+		r->at = (uint64_t)(at - st->room->memory);
+		piece->at = at;
+		*max_out = (size + parts - 1) / parts;
+		return true;
+	}
+	r->at = st->asked % st->slot_count * st->piece_max;
+	piece->at = smbsession_area(session_of(st->way)) + r->at;
+	*max_out = st->piece_max;
+	return true;
 }
 
 static bool ask_ahead(struct stream *st)
 {
-	struct way_range piece;
-	size_t slot = st->asked % st->slot_count;
+	struct piece *piece = &st->slots[st->asked % st->slot_count];
 	struct smbwire_request r = { .op = SMBWIRE_READ, .share = st->way->where.share };
+	uint64_t max;
 
-	if (st->asked - st->taken == st->slot_count ||
-	    !smbplan_next(&st->plan, &piece, st->piece_max))
+	if (st->asked - st->taken == st->slot_count || !find_place(&r, piece, &max, st) ||
+	    !smbplan_next(&st->plan, &piece->range, max))
 		return false;
 	r.path = st->path;
-	r.offset = piece.offset;
-	r.size = piece.size;
-	r.at = slot * st->piece_max;
-	r.flags = st->plan.at == st->plan.count ? st->flags : 0;
-	st->slots[slot] = piece;
+	r.offset = piece->range.offset;
+	r.size = piece->range.size;
+	if (st->plan.at == st->plan.count)
+		r.flags |= st->flags;
 	st->asked++;
 	smbsession_send(session_of(st->way), &r);
 	return true;
 }
 
-/* The next piece, as bytes of the area; its place in the object is stored. */
+/* The bytes of the next piece; its place in the object is stored. */
 static enum nal_class take_piece(struct span *out, uint64_t *offset, struct stream *st,
 				 struct err *err)
 {
 	struct smbsession *s = session_of(st->way);
-	const struct way_range *piece = &st->slots[st->taken % st->slot_count];
+	const struct piece *p = &st->slots[st->taken % st->slot_count];
+	const struct way_range *piece = &p->range;
 	struct smbwire_reply reply;
 	enum nal_class class = smbsession_receive(&reply, s, &st->pace, st->name, err);
 
@@ -192,8 +234,7 @@ static enum nal_class take_piece(struct span *out, uint64_t *offset, struct stre
 	s->session.counts.bytes_in += piece->size;
 	st->bytes += piece->size;
 	*offset = piece->offset;
-	*out = span_of(smbsession_area(s) + st->taken % st->slot_count * st->piece_max,
-		       (size_t)piece->size);
+	*out = span_of(p->at, (size_t)piece->size);
 	return NAL_CLASS_OK;
 }
 
@@ -203,6 +244,10 @@ static void stream_end(struct stream *st, uint64_t begun_ms)
 	struct smbsession *s = session_of(st->way);
 	uint64_t ms = now() - begun_ms;
 
+	if (st->room != NULL) {
+		smbsession_settle(s);
+		st->way->broken |= s->socket < 0;
+	}
 	smbsession_abandon(s);
 	smbsession_let_go(s);
 	if (st->bytes >= MEASURED_MIN && ms > 0)

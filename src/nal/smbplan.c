@@ -18,14 +18,21 @@ static size_t range_behind(const struct smbplan *p, size_t i, uint64_t pos)
 	return i;
 }
 
+bool smbplan_peek(uint64_t *offset_out, const struct smbplan *p)
+{
+	if (p->at == p->count)
+		return false;
+	*offset_out = MAX_OF(p->from, p->ranges[p->at].offset);
+	return true;
+}
+
 bool smbplan_next(struct smbplan *p, struct way_range *out, uint64_t piece_max)
 {
 	uint64_t start, end;
 	size_t last = p->at;
 
-	if (p->at == p->count)
+	if (!smbplan_peek(&start, p))
 		return false;
-	start = MAX_OF(p->from, p->ranges[p->at].offset);
 	end = MIN_OF(end_of(&p->ranges[p->at]), start + piece_max);
 	while (last + 1 < p->count && end == end_of(&p->ranges[last]) &&
 	       p->ranges[last + 1].offset - end <= p->gap_max &&

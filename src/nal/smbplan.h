@@ -35,6 +35,9 @@ struct smbplan {
 void smbplan_init(struct smbplan *p, const struct way_range *ranges, size_t count,
 		  uint64_t gap_max);
 
+/* Where the next piece begins; false: all was asked for. */
+bool smbplan_peek(uint64_t *offset_out, const struct smbplan *p);
+
 /* The next piece, at most `piece_max` bytes; false: all was asked for. */
 bool smbplan_next(struct smbplan *p, struct way_range *out, uint64_t piece_max);
 

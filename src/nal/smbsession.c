@@ -25,6 +25,7 @@
 #define SHARED_BYTES (SMBWIRE_GAUGE_BYTES + SMBWIRE_AREA_BYTES)
 #define LOOK_MS      200 /* how often the gauges are looked at while an answer is awaited */
 #define END_MS       50  /* for the process to end by itself */
+#define SETTLE_MS    300 /* for what was asked for in vain; a new session costs less than more */
 
 static uint64_t now(void)
 {
@@ -355,7 +356,7 @@ static enum nal_class kept_waiting(struct smbsession *s, enum pace_verdict verdi
 
 /* --- requests -------------------------------------------------------------------------------- */
 
-void smbsession_send(struct smbsession *s, const struct smbwire_request *r)
+static void send_with(struct smbsession *s, const struct smbwire_request *r, int fd)
 {
 	SCOPED(buf) struct buf frame = { 0 };
 	struct err ignored;
@@ -365,8 +366,25 @@ void smbsession_send(struct smbsession *s, const struct smbwire_request *r)
 	if (s->socket < 0)
 		return;
 	smbwire_write_request(&frame, r);
-	if (!wire_send(s->socket, buf_span(&frame), -1, &ignored))
+	if (!wire_send(s->socket, buf_span(&frame), fd, &ignored))
 		shutdown(s->socket, SHUT_WR);
+}
+
+void smbsession_send(struct smbsession *s, const struct smbwire_request *r)
+{
+	send_with(s, r, -1);
+}
+
+/* What fails about it shows in the first read, so its answer is nobody's. */
+void smbsession_lend(struct smbsession *s, int fd)
+{
+	const struct smbwire_request r = { .op = SMBWIRE_ROOM };
+
+	if (s->socket < 0)
+		return;
+	assert(s->unwanted == s->under_way);
+	send_with(s, &r, fd);
+	s->unwanted = s->under_way;
 }
 
 /* Wait for the socket, telling the pace what moves meanwhile. False: too slow, in `verdict`. */
@@ -431,6 +449,25 @@ enum nal_class smbsession_receive(struct smbwire_reply *out, struct smbsession *
 		return class;
 	s->status = out->status;
 	return smbsession_class(out->status, out->fault, name, err);
+}
+
+void smbsession_settle(struct smbsession *s)
+{
+	uint64_t until = now() + SETTLE_MS;
+
+	while (s->socket >= 0 && s->under_way > 0) {
+		SCOPED(buf) struct buf frame = { 0 };
+		uint64_t is = now();
+		struct err ignored;
+
+		if (is >= until || wire_receive(&frame, NULL, s->socket, (int)(until - is),
+						&ignored) != WIRE_FRAME)
+			end_process(s, 0);
+		else
+			s->under_way--;
+	}
+	s->unwanted = s->under_way;
+	s->writes = 0;
 }
 
 void smbsession_abandon(struct smbsession *s)

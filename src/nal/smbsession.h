@@ -56,7 +56,7 @@ uint8_t *smbsession_area(struct smbsession *s);
 void smbsession_hold(struct smbsession *s);
 void smbsession_let_go(struct smbsession *s);
 
-/* Smoothed round trip in us, 0: not known. */
+/* The line's round trip in us, without what a queue adds; 0: not known. */
 uint32_t smbsession_rtt_us(const struct smbsession *s);
 
 /* Send a request. That the process is gone shows in smbsession_receive. */
@@ -69,6 +69,18 @@ void smbsession_send(struct smbsession *s, const struct smbwire_request *r);
  */
 enum nal_class smbsession_receive(struct smbwire_reply *out, struct smbsession *s,
 				  struct pace *pace, const char *name, struct err *err);
+
+/*
+ * Have the process map `fd`, for reads with SMBWIRE_THERE from now on. It keeps it until another is
+ * lent or nothing was wanted for a while, so lend it at the beginning of each transfer.
+ */
+void smbsession_lend(struct smbsession *s, int fd);
+
+/*
+ * Wait until nothing is under way, so that nobody writes to memory that was lent; what does not
+ * come soon is ended with the process.
+ */
+void smbsession_settle(struct smbsession *s);
 
 /* What was asked for and not answered yet is not wanted any more. */
 void smbsession_abandon(struct smbsession *s);

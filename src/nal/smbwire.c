@@ -84,7 +84,10 @@ void smbwire_write_request(struct buf *out, const struct smbwire_request *r)
 
 static bool is_within(const struct smbwire_request *r)
 {
-	return r->at <= SMBWIRE_AREA_BYTES && r->size <= SMBWIRE_AREA_BYTES - r->at &&
+	bool is_there = r->op == SMBWIRE_READ && (r->flags & SMBWIRE_THERE) != 0;
+	uint64_t room = is_there ? SMBWIRE_ROOM_MAX : SMBWIRE_AREA_BYTES;
+
+	return r->at <= room && r->size <= MIN_OF(room - r->at, (uint64_t)SMBWIRE_AREA_BYTES) &&
 	       r->offset <= INT64_MAX - SMBWIRE_AREA_BYTES;
 }
 
@@ -99,9 +102,11 @@ bool smbwire_read_request(struct smbwire_request *out, struct buf *texts, struct
 	    !span_take_u8(&frame, &out->flags) || !span_take_u64(&frame, &out->offset) ||
 	    !span_take_u64(&frame, &out->size) || !span_take_u64(&frame, &out->at) ||
 	    !take_text(&share, texts, &frame) || !take_text(&path, texts, &frame) ||
-	    !take_text(&to, texts, &frame) || frame.size != 0 || !is_within(out))
+	    !take_text(&to, texts, &frame) || frame.size != 0)
 		return bad(err, "a damaged request");
 	out->op = (enum smbwire_op)op;
+	if (!is_within(out))
+		return bad(err, "a damaged request");
 	out->share = text_at(texts, share);
 	out->path = text_at(texts, path);
 	out->to = text_at(texts, to);

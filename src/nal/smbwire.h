@@ -29,6 +29,7 @@
 #define SMBWIRE_TEXT_MAX    4096 /* bytes of one text */
 #define SMBWIRE_FRAME_MAX   32768
 #define SMBWIRE_AREA_BYTES  ((size_t)32 << 20) /* of the shared memory, behind the gauges */
+#define SMBWIRE_ROOM_MAX    ((size_t)64 << 20) /* bytes of memory that is passed on */
 #define SMBWIRE_GAUGE_BYTES ((size_t)4096)     /* its first page */
 #define SMBWIRE_ENTRY_MAX   300                /* bytes of one entry of a listing */
 
@@ -39,7 +40,7 @@
 struct smbwire_gauges {
 	_Atomic uint64_t received; /* bytes from the server, whole connections */
 	_Atomic uint64_t sent;     /* bytes to it that it acknowledged */
-	_Atomic uint32_t rtt_us;   /* smoothed round trip; 0: not known */
+	_Atomic uint32_t rtt_us;   /* shortest round trip of late; 0: not known */
 	_Atomic uint32_t is_held;  /* the owner is in a transfer: nothing is closed or given back */
 };
 
@@ -70,6 +71,7 @@ enum smbwire_op {
 	SMBWIRE_RENAME, /* to `to`; what stands there is removed first */
 	SMBWIRE_DELETE,
 	SMBWIRE_LIST, /* entries of the folder `path` to the area; SMBWIRE_MORE: the next ones */
+	SMBWIRE_ROOM, /* the frame's descriptor is memory for READ with SMBWIRE_THERE */
 	SMBWIRE_OP_COUNT_,
 };
 
@@ -77,6 +79,7 @@ enum smbwire_flag {
 	SMBWIRE_LAST = 1 << 0, /* READ: nothing more of this object will be asked for */
 	SMBWIRE_NOW = 1 << 1,  /* OPEN, READ: with LAST: others wait to replace it, so close soon */
 	SMBWIRE_MORE = 1 << 2, /* LIST: go on */
+	SMBWIRE_THERE = 1 << 3, /* READ: `at` is a place in the room, and not in the area */
 };
 
 struct smbwire_request {
@@ -119,7 +122,8 @@ bool smbwire_read_hello(struct smbwire_hello *out, struct buf *texts, struct spa
 
 void smbwire_write_request(struct buf *out, const struct smbwire_request *r);
 
-/* ERR_FORMAT also for a range that leaves the area or the numbers of files. */
+/* ERR_FORMAT also for a range that leaves the area, or the greatest room, or the numbers of files.
+ */
 bool smbwire_read_request(struct smbwire_request *out, struct buf *texts, struct span frame,
 			  struct err *err) MUST_USE;
 

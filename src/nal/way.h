@@ -21,6 +21,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/macros.h"
+#include "common/recvroom.h"
 #include "common/span.h"
 #include "nal/class.h"
 #include "nal/locator.h"
@@ -101,6 +102,11 @@ struct way {
 	 * rate holds on the wire as well.
 	 */
 	uint64_t rate_bps;
+	/*
+	 * Memory of whoever reads, set by him for a while: way_read_ranges may have bytes put
+	 * there. When it returns nobody writes to it any more. NULL: none.
+	 */
+	const struct recvroom *room;
 	const char *fingerprint; /* of the credential in use; "": none, or a guest. Borrowed */
 	bool by_mount;
 	bool broken; /* see way_is_broken */

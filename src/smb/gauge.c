@@ -67,7 +67,9 @@ static void look(void)
 		return;
 	add(&gauges->received, &seen_received, info.tcpi_bytes_received);
 	add(&gauges->sent, &seen_sent, info.tcpi_bytes_acked);
-	atomic_store_explicit(&gauges->rtt_us, info.tcpi_rtt, memory_order_relaxed);
+	/* The smoothed one has the time in it that a busy machine took to acknowledge. */
+	if (info.tcpi_min_rtt != UINT32_MAX)
+		atomic_store_explicit(&gauges->rtt_us, info.tcpi_min_rtt, memory_order_relaxed);
 }
 
 static void on_timer(int sig UNUSED)

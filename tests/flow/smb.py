@@ -39,6 +39,17 @@ def smb_processes():
     return found
 
 
+def handover_maps(pid):
+    """Mappings of memory that is shared with root's keeper."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/maps").read_text().count("packway-handover")
+    return 0
+
+
+def chunks_landed(client):
+    return sum(p.read_bytes().count(1) for p in (client.state / "store" / "building").glob("*/journal"))
+
+
 def command_of(pid):
     with contextlib.suppress(OSError):
         return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -290,8 +301,7 @@ def _(t):
         client("prefer", "first")
         line.rate = 3e6
         command = inner.spawn(program("packway"), "--state", client.state, "fetch", made, env=client.env)
-        wait_for("the first chunks", 15, lambda: any(p.read_bytes().count(1) >= 3
-                 for p in (client.state / "store" / "building").glob("*/journal")), step=0.005)
+        wait_for("the first chunks", 15, lambda: chunks_landed(client) >= 3, step=0.005)
         need(command.poll() is None, "the fetch was over before")
         first.signal(act)
         began = time.monotonic()
@@ -301,6 +311,36 @@ def _(t):
         need(tried.get("first") in (("timeout", "slow") if name == "silent" else ("unreachable",)), "class", record["attempts"])
         equal(record["chosen"]["server"], "second", "chosen")
         none_left()
+
+
+@case("what is received goes where root's keeper reads it; a fetch that is stopped meanwhile harms no other, on the same session or anew")
+def _(t):
+    site = t.site()
+    cap, smb = site.folder_cap(), t.samba()
+    line = t.line(smb)
+    site("dp", "add", "dp1", line.url())
+    source = make_tree(t.dir / "src", files=24, size=1600000)
+    made = site.package("tool", source)
+    site("publish")
+    client = t.client().join(site, cap)
+    client.agent()
+    client("sync")
+    line.rate = 4e6
+    for falls_silent in (True, False):
+        landed = chunks_landed(client)
+        command = t.spawn(program("packway"), "--state", client.state, "fetch", made, env=client.env)
+        wait_for("more chunks", 30, lambda: chunks_landed(client) >= landed + 3 or command.poll() is not None, step=0.005)
+        need(command.poll() is None, "the fetch was over before")
+        # The slots that lots stand in, and not the memory that is decoded into.
+        equal(max(handover_maps(pid) for pid in smb_processes()), 1 if os.geteuid() == 0 else 0, "mappings of the keeper's memory")
+        if falls_silent:
+            smb.signal(signal.SIGSTOP)
+        command.send_signal(signal.SIGINT)
+        command.wait(30 * SLOW)
+        if falls_silent:
+            smb.signal(signal.SIGCONT)
+    line.rate = None
+    same_tree(source, client.json("fetch", made)["path"])
 
 
 @case("two shares of one server take turns on it, never two sessions")

@@ -75,6 +75,9 @@ struct fakedp {
 	uint64_t fault_at;
 	size_t piece; /* bytes handed to the sink at once; 0: 64 KiB */
 
+	const struct recvroom *room; /* lent by who reads; NULL: none */
+	uint64_t bytes_placed;       /* in it */
+
 	uint64_t bytes_sent;         /* to sinks and as objects */
 	uint32_t calls;              /* read_ranges and read_object */
 	void (*on_piece)(void *ctx); /* before each piece; may be NULL */
@@ -394,6 +397,29 @@ static inline bool fakedp_send(struct fakedp *dp, uint64_t offset, struct span b
 	return sink(sink_ctx, offset + (dp->fault == FAKEDP_SHIFTED), buf_span(&piece));
 }
 
+/* Put the bytes where they are wanted, and send them from there. */
+static inline struct span fakedp_place(struct fakedp *dp, uint64_t offset, struct span bytes)
+{
+	uint8_t *at;
+	size_t size;
+
+	if (dp->room == NULL || dp->room->place(&at, &size, offset, dp->room->ctx) != RECVROOM_HERE)
+		return bytes;
+	bytes.size = MIN_OF(bytes.size, size);
+	assert_true(at >= dp->room->memory &&
+		    at + bytes.size <= dp->room->memory + dp->room->size_bytes);
+	memcpy(at, bytes.data, bytes.size);
+	dp->bytes_placed += bytes.size;
+	return span_of(at, bytes.size);
+}
+
+static inline void fakedp_lend(void *ctx, const struct recvroom *room)
+{
+	struct fakedp *dp = ctx;
+
+	dp->room = room;
+}
+
 /* One range; `sent` counts the bytes of the whole call. */
 static inline enum transfer_result fakedp_stream(struct fakedp *dp, const struct fakepack *p,
 						 struct transfer_range range, uint64_t *sent,
@@ -407,6 +433,7 @@ static inline enum transfer_result fakedp_stream(struct fakedp *dp, const struct
 		end = MIN_OF(end, dp->fault_at);
 	for (uint64_t at = range.offset; at < end;) {
 		size_t size = (size_t)MIN_OF((uint64_t)most, end - at);
+		struct span bytes;
 
 		if (dp->fault == FAKEDP_CUT) {
 			if (*sent >= dp->fault_at) {
@@ -416,10 +443,11 @@ static inline enum transfer_result fakedp_stream(struct fakedp *dp, const struct
 			}
 			size = (size_t)MIN_OF((uint64_t)size, dp->fault_at - *sent);
 		}
-		if (!fakedp_send(dp, at, span_of(p->bytes.data + at, size), sink, sink_ctx))
+		bytes = fakedp_place(dp, at, span_of(p->bytes.data + at, size));
+		if (!fakedp_send(dp, at, bytes, sink, sink_ctx))
 			return TRANSFER_STOPPED;
-		at += size;
-		*sent += size;
+		at += bytes.size;
+		*sent += bytes.size;
 	}
 	return TRANSFER_OK;
 }
@@ -468,6 +496,7 @@ static inline struct transfer_source fakedp_source(struct fakedp *dp)
 	return (struct transfer_source){
 		.read_object = fakedp_read_object,
 		.read_ranges = fakedp_read_ranges,
+		.lend = fakedp_lend,
 		.ctx = dp,
 	};
 }

@@ -151,6 +151,16 @@ static bool has_codec(const struct fakedp *dp, enum frame_codec codec)
 	return false;
 }
 
+static uint64_t stored_bytes(const struct fakedp *dp)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t n = 0; n < dp->packs[0].frame_count; n++)
+		if (dp->packs[0].frames[n].codec == FRAME_STORED)
+			bytes += dp->packs[0].frames[n].stored_size;
+	return bytes;
+}
+
 static void a_version_arrives_whole(void **state UNUSED)
 {
 	struct bench b;
@@ -169,6 +179,27 @@ static void a_version_arrives_whole(void **state UNUSED)
 	tree = path_join(b.box.gives, "tree");
 	assert_false(path_exists(tree));
 	tear_down(&b);
+}
+
+/* A frame that is stored comes where the keeper reads it; what is to be decoded never does, since
+ * who receives might change it meanwhile. */
+static void what_is_received_comes_where_the_keeper_reads(void **state UNUSED)
+{
+	static const size_t pieces[] = { 5000, 1u << 20, 1u << 30 };
+
+	for (size_t i = 0; i < COUNT_OF(pieces); i++) {
+		struct bench b;
+
+		set_up(&b);
+		b.box.dp.piece = pieces[i];
+		takerbox_start(&b.box, &b.v1, NULL, 0);
+		begin(&b, &b.v1);
+		fetch_all(&b);
+		assert_in_range(b.box.dp.bytes_placed, 1, stored_bytes(&b.box.dp));
+		assert_ptr_equal(b.box.dp.room, NULL);
+		finish(&b, &b.v1);
+		tear_down(&b);
+	}
 }
 
 static void what_everybody_might_write_is_the_keepers_alone(void **state UNUSED)
@@ -505,6 +536,7 @@ static void a_wait_for_the_keeper_can_be_stopped(void **state UNUSED)
 }
 
 TESTING_MAIN(cmocka_unit_test(a_version_arrives_whole),
+	     cmocka_unit_test(what_is_received_comes_where_the_keeper_reads),
 	     cmocka_unit_test(what_everybody_might_write_is_the_keepers_alone),
 	     cmocka_unit_test(a_package_without_bytes_arrives),
 	     cmocka_unit_test(a_patch_and_a_stream_arrive),

@@ -343,8 +343,8 @@ static void frames_are_cut_from_pieces_of_any_size(void **state UNUSED)
 		const struct buf *pack = &b.dp.packs[0].bytes;
 		static const uint8_t more[1];
 
-		collect_init(&c, b.index, b.plan.frames, b.plan.ranges[0].frame_count, take_frame,
-			     &got);
+		collect_init(&c, b.index, b.plan.frames, b.plan.ranges[0].frame_count,
+			     &(struct collect_user){ .frame = take_frame, .ctx = &got });
 		for (size_t at = 0; at < pack->size; at += pieces[i])
 			assert_int_equal(collect_feed(&c, at,
 						      span_of(pack->data + at,
@@ -353,6 +353,135 @@ static void frames_are_cut_from_pieces_of_any_size(void **state UNUSED)
 		assert_true(collect_is_complete(&c) && got.equal);
 		assert_int_equal(got.count, b.plan.ranges[0].frame_count);
 		assert_int_equal(collect_feed(&c, pack->size, span_of(more, 1)), COLLECT_ENOUGH);
+	}
+	tear_down(&b);
+}
+
+/* Who receives asks for places first, and puts bytes there long before they are handed on. */
+struct receiver {
+	struct random_seq random;
+	struct frames got;
+	struct buf slots[3]; /* that are free */
+	size_t slot_count;
+	struct collect collect;
+	uint64_t asked;
+	struct {
+		uint64_t offset;
+		struct span bytes;
+	} under_way[4];
+	size_t first, count;
+	uint64_t here; /* bytes that were put in place */
+};
+
+static bool receiver_frame(void *ctx, uint32_t frame, struct buf *stored)
+{
+	struct receiver *r = ctx;
+	bool goes_on = take_frame(&r->got, frame, stored);
+
+	if (stored->is_lent) {
+		buf_clear(stored);
+		memset(stored->data, 0x5a, stored->capacity);
+		r->slots[r->slot_count++] = *stored;
+		*stored = (struct buf){ 0 };
+	}
+	return goes_on;
+}
+
+static bool receiver_slot(void *ctx, struct buf *out)
+{
+	struct receiver *r = ctx;
+
+	if (r->slot_count == 0)
+		return false;
+	*out = r->slots[--r->slot_count];
+	return true;
+}
+
+/* False: there is no place now, or nothing more to ask for. */
+static bool receiver_ask(struct receiver *r, const struct buf *pack)
+{
+	uint64_t drawn = 1 + random_seq_below(&r->random, 700000);
+	uint64_t size = MIN_OF(drawn, pack->size - r->asked);
+	struct span bytes = span_of(pack->data + r->asked, (size_t)size);
+	enum recvroom_where where;
+	uint8_t *at;
+	size_t room;
+
+	if (size == 0 || r->count == COUNT_OF(r->under_way))
+		return false;
+	where = collect_place(&at, &room, &r->collect, r->asked);
+	if (where == RECVROOM_LATER && r->count > 0)
+		return false;
+	if (where == RECVROOM_HERE) {
+		bytes.size = MIN_OF(bytes.size, room);
+		memcpy(at, bytes.data, bytes.size);
+		bytes.data = at;
+		r->here += bytes.size;
+	}
+	r->under_way[(r->first + r->count) % COUNT_OF(r->under_way)].offset = r->asked;
+	r->under_way[(r->first + r->count++) % COUNT_OF(r->under_way)].bytes = bytes;
+	r->asked += bytes.size;
+	return true;
+}
+
+static void receiver_take(struct receiver *r)
+{
+	size_t at = r->first;
+	struct span bytes = r->under_way[at].bytes;
+	uint64_t offset = r->under_way[at].offset;
+
+	r->first = (r->first + 1) % COUNT_OF(r->under_way);
+	r->count--;
+	while (bytes.size > 0) {
+		size_t drawn = 1 + (size_t)random_seq_below(&r->random, 300000);
+		size_t some = MIN_OF(bytes.size, drawn);
+
+		assert_int_equal(collect_feed(&r->collect, offset, span_of(bytes.data, some)),
+				 COLLECT_MORE);
+		bytes = span_skip(bytes, some);
+		offset += some;
+	}
+}
+
+static void frames_come_to_their_places_ahead(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+	struct random_seq random;
+
+	random_seq_init(&random, testing_seed(), "receiver");
+	set_up(&b);
+	assert_done(plan_add_ranges(&b.plan, b.index, 0, &err), &err);
+	for (int round = 0; round < 30; round++) {
+		static uint8_t memory[3][FRAME_STORED_MAX + 1];
+		struct receiver r = {
+			.random = { random_seq_next(&random) },
+			.got = { .equal = true, .bench = &b },
+		};
+		const struct collect_user user = {
+			.frame = receiver_frame,
+			.slot = receiver_slot,
+			.ctx = &r,
+		};
+		const struct buf *pack = &b.dp.packs[0].bytes;
+
+		while (r.slot_count < COUNT_OF(memory)) {
+			r.slots[r.slot_count] = buf_lent(memory[r.slot_count], sizeof(memory[0]));
+			r.slot_count++;
+		}
+		collect_init(&r.collect, b.index, b.plan.frames, b.plan.ranges[0].frame_count,
+			     &user);
+		while (!collect_is_complete(&r.collect)) {
+			size_t ahead = random_seq_below(&r.random, COUNT_OF(r.under_way)) + 1;
+
+			while (r.count < ahead && receiver_ask(&r, pack))
+				;
+			receiver_take(&r);
+		}
+		assert_true(r.got.equal && r.here > 0);
+		assert_int_equal(r.got.count, b.plan.ranges[0].frame_count);
+		assert_int_equal(r.slot_count, COUNT_OF(memory));
+		collect_release(&r.collect);
 	}
 	tear_down(&b);
 }
@@ -368,7 +497,8 @@ static void bytes_in_disorder_are_noticed(void **state UNUSED)
 	set_up(&b);
 	pack = &b.dp.packs[0].bytes;
 	assert_done(plan_add_ranges(&b.plan, b.index, 0, &err), &err);
-	collect_init(&c, b.index, b.plan.frames, b.plan.ranges[0].frame_count, take_frame, &got);
+	collect_init(&c, b.index, b.plan.frames, b.plan.ranges[0].frame_count,
+		     &(struct collect_user){ .frame = take_frame, .ctx = &got });
 	assert_int_equal(collect_feed(&c, 0, span_of(pack->data, 100)), COLLECT_MORE);
 	assert_int_equal(collect_feed(&c, 101, span_of(pack->data, 100)), COLLECT_DISORDER);
 	assert_int_equal(collect_feed(&c, 0, span_of(pack->data, 100)), COLLECT_DISORDER);
@@ -388,4 +518,5 @@ TESTING_MAIN(cmocka_unit_test(the_cheapest_way_is_taken), cmocka_unit_test(equal
 	     cmocka_unit_test(a_renamed_file_has_its_old_self_as_twin),
 	     cmocka_unit_test(marks_tell_renamed_files_of_one_size_apart),
 	     cmocka_unit_test(frames_are_cut_from_pieces_of_any_size),
+	     cmocka_unit_test(frames_come_to_their_places_ahead),
 	     cmocka_unit_test(bytes_in_disorder_are_noticed))

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "content/chunkmap.h"
+#include "content/handroom.h"
 #include "support/takerbox.h"
 
 /* Chunks of one place, and one of many: the zeros. */
@@ -33,7 +34,7 @@ struct bench {
 	uint32_t again; /* a place that is not its chunk's first */
 
 	/* The giver's. */
-	int memory;
+	struct handroom shared;
 	uint8_t *room;
 	int hands[LANDING_HANDS];
 };
@@ -57,9 +58,11 @@ static void begin(struct bench *b)
 
 	takerbox_start(&b->box, &b->v, NULL, 0);
 	assert_done(wire_send_json(b->box.socket, request, -1, &err), &err);
-	json_decref(receive(b, &b->memory));
-	b->room = mmap(NULL, HANDOVER_ROOM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, b->memory, 0);
-	assert_ptr_not_equal(b->room, MAP_FAILED);
+	b->shared = HANDROOM_NONE;
+	json_decref(receive(b, &b->shared.hands));
+	json_decref(receive(b, &b->shared.slots));
+	assert_done(handroom_map(&b->shared, &err), &err);
+	b->room = b->shared.at;
 	for (size_t i = 0; i < LANDING_HANDS; i++)
 		json_decref(receive(b, &b->hands[i]));
 	while (!has_stock) {
@@ -91,8 +94,7 @@ static void leave(struct bench *b)
 
 static void tear_down(struct bench *b)
 {
-	munmap(b->room, HANDOVER_ROOM_BYTES);
-	close(b->memory);
+	handroom_release(&b->shared);
 	for (size_t i = 0; i < LANDING_HANDS; i++)
 		close(b->hands[i]);
 	chunkmap_release(&b->map);
@@ -421,16 +423,16 @@ static void the_memory_keeps_its_size(void **state UNUSED)
 	struct bench b;
 
 	set_up(&b);
-	assert_int_equal(ftruncate(b.memory, 0), -1);
+	assert_int_equal(ftruncate(b.shared.slots, 0), -1);
 	assert_int_equal(errno, EPERM);
-	assert_int_equal(ftruncate(b.memory, (off_t)HANDOVER_ROOM_BYTES + 4096), -1);
+	assert_int_equal(ftruncate(b.shared.slots, (off_t)HANDOVER_SLOTS_BYTES + 4096), -1);
 	assert_int_equal(errno, EPERM);
 	/* Nor can it be sealed against what the keeper writes itself. */
-	assert_int_equal(fcntl(b.memory, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	assert_int_equal(fcntl(b.shared.slots, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
 	assert_int_equal(errno, EPERM);
 	/* Given back to the system, it is zeros, which are no chunk's bytes. */
 	place(&b, 0, 0);
-	assert_int_equal(fallocate(b.memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+	assert_int_equal(fallocate(b.shared.hands, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 				   (off_t)HANDOVER_ROOM_BYTES),
 			 0);
 	const struct handover_lot lot = { 1, { { 0, 0 } } };
