@@ -378,10 +378,3 @@ bool deltas_switch(struct site *site, struct err *err)
 		return false;
 	return db_changed(site->db) > 0 ? site_commit_policy(site, err) : site_commit(site, err);
 }
-
-bool deltas_list(json_t **out, struct site *site, const char *package, int64_t version,
-		 struct err *err)
-{
-	return db_list(out, site->db, STMT_DELTA_LIST, DB_ARGS(db_text(package), db_int(version)),
-		       err);
-}

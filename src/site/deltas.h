@@ -10,8 +10,6 @@
 #ifndef SITE_DELTAS_H
 #define SITE_DELTAS_H
 
-#include <jansson.h>
-
 #include "site/site.h"
 
 #define DELTAS_RETRY_S  3600 /* after a fault, such as a full disk */
@@ -34,9 +32,5 @@ bool deltas_run(struct site *site, const struct deltas_options *options, struct 
 
 /* Let indexes take over whose objects the DPs hold by now. */
 bool deltas_switch(struct site *site, struct err *err) MUST_USE;
-
-/* Rows of {"origin","outcome","size","without","made"} for a version; the caller owns them. */
-bool deltas_list(json_t **out, struct site *site, const char *package, int64_t version,
-		 struct err *err) MUST_USE;
 
 #endif

@@ -164,7 +164,6 @@
 	X(ADVERTISEMENT_ADD, "INSERT INTO advertisement(id, package, program, collection, version,"\
 		" available, mandatory, expires, window, offer_to, created)"                       \
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                           \
-	X(ADVERTISEMENT_FIND, "SELECT stopped FROM advertisement WHERE id = ?1")                   \
 	X(ADVERTISEMENT_SET_STOPPED, "UPDATE advertisement SET stopped = ?2 WHERE id = ?1")        \
 	X(ADVERTISEMENT_REMOVE, "DELETE FROM advertisement WHERE id = ?1")                         \
 	X(ADVERTISEMENT_LIST, "SELECT id AS advertisement, package, program, collection,"          \
@@ -374,8 +373,6 @@
 		" WHERE package = ?1 AND version = ?2 AND outcome = 'made' ORDER BY origin")       \
 	X(DELTA_INDEX, "SELECT coalesce(next_index, index_name) FROM package_version"              \
 		" WHERE package = ?1 AND version = ?2")                                            \
-	X(DELTA_LIST, "SELECT origin, outcome, size, without, made AS \"made:time\""             \
-		" FROM package_delta WHERE package = ?1 AND version = ?2 ORDER BY origin")         \
 	X(DELTA_ONE, "SELECT outcome, size FROM package_delta"                                     \
 		" WHERE package = ?1 AND version = ?2 AND origin = ?3")                            \
 	/* of each enrolled client the newest message about the package that names a version */    \
