@@ -3,8 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/cryptocalls.h"
 #include "common/digest.h"
 #include "common/newfile.h"
 #include "common/path.h"
@@ -103,11 +102,13 @@ static void add_part(struct essence *e, const char *text)
 
 static void fingerprint(char *dst, const struct credential_set *set, const struct essence *e)
 {
+	const struct cryptocalls *crypto = cryptocalls();
 	uint8_t mac[EVP_MAX_MD_SIZE];
 	unsigned int size = 0;
 
 	/* libcrypto fails here only without memory. */
-	if (HMAC(EVP_sha256(), set->key, KEY_SIZE, e->bytes, e->size, mac, &size) == NULL)
+	if (crypto->hmac(crypto->evp_sha256(), set->key, KEY_SIZE, e->bytes, e->size, mac, &size) ==
+	    NULL)
 		abort();
 	text_hex(dst, mac, (CREDENTIAL_FINGERPRINT_SIZE - 1) / 2);
 }
