@@ -22,7 +22,7 @@
 #include "policy/systems.h"
 
 struct scene {
-	const struct worker *w;
+	struct worker *w;
 	struct conntab *conntab;
 	struct memory *memory;
 	struct stat memory_file; /* as this process last read or wrote it */
@@ -115,7 +115,7 @@ static void read_boot_id(struct scene *s)
 	s->boot[strcspn(s->boot, "\n")] = '\0';
 }
 
-bool scene_new(struct scene **out, const struct worker *w, struct err *err)
+bool scene_new(struct scene **out, struct worker *w, struct err *err)
 {
 	struct scene *s = alloc_zeroed(1, sizeof(*s));
 	struct conntab_options options = CONNTAB_OPTIONS_DEFAULT;
@@ -255,6 +255,7 @@ bool scene_look(struct scene *s, struct err *err)
 	read_credentials(s);
 	context_set(&s->context, s->w->viewer);
 	context_add_shares(&s->context, &s->mounts);
+	worker_load_http(s->w);
 	return choices_load_preference(&s->preference, &s->w->state, err) && read_policy(s, err);
 }
 

@@ -27,7 +27,7 @@ struct context;
 struct worker;
 struct scene;
 
-bool scene_new(struct scene **out, const struct worker *w, struct err *err) MUST_USE;
+bool scene_new(struct scene **out, struct worker *w, struct err *err) MUST_USE;
 
 /* Close every session and save what was learned. NULL is fine. */
 void scene_free(struct scene *s);

@@ -8,6 +8,7 @@
 
 #include "agent/op.h"
 #include "agent/scene.h"
+#include "common/cryptocalls.h"
 #include "common/log.h"
 #include "common/path.h"
 #include "common/wire.h"
@@ -45,11 +46,12 @@ static void *load_http(void *unused UNUSED)
 	return NULL;
 }
 
-/* libcurl takes as long to load as the policy to be verified; so it is loaded meanwhile. */
-static void load_http_ahead(struct worker *w)
+void worker_load_http(struct worker *w)
 {
-	if (!w->loads_http)
-		w->loads_http = pthread_create(&w->http_loader, NULL, load_http, NULL) == 0;
+	if (!w->talks || w->loads_http)
+		return;
+	(void)cryptocalls();
+	w->loads_http = pthread_create(&w->http_loader, NULL, load_http, NULL) == 0;
 }
 
 bool worker_event(struct worker *w, json_t *event)
@@ -100,8 +102,7 @@ static bool dispatch(json_t **result_out, struct worker *w, const json_t *reques
 		return false;
 	for (size_t i = 0; i < COUNT_OF(operations); i++)
 		if (strcmp(operations[i].op, op) == 0 && is_answered(&w->options, i)) {
-			if (operations[i].kind == TALKS)
-				load_http_ahead(w);
+			w->talks = operations[i].kind == TALKS;
 			return operations[i].handler(result_out, w, request, err);
 		}
 	return err_set(err, ERR_USAGE, "the worker has no operation \"%s\"%s", op,

@@ -49,6 +49,7 @@ struct worker {
 	int passed;             /* a descriptor that came with it; -1: none */
 	int64_t viewer;         /* uid of the user who asks; -1: the system (context.h) */
 	bool peer_gone;         /* nobody listens to the request at hand any more */
+	bool talks;             /* the request at hand most likely needs HTTP */
 	bool loads_http;        /* http_loader was started, to load libcurl before it is needed */
 	pthread_t http_loader;
 };
@@ -68,6 +69,12 @@ bool worker_event(struct worker *w, json_t *event);
  * to it.
  */
 bool worker_need_keeper(int *socket_out, struct worker *w, struct err *err) MUST_USE;
+
+/*
+ * libcurl takes as long to load as the policy to be verified: load it meanwhile, if the request at
+ * hand needs it. Libraries are loaded one after the other, so the caller has loaded its own.
+ */
+void worker_load_http(struct worker *w);
 
 /* A record event: {"event":"record","record":…}; takes over `record`. */
 void worker_record(struct worker *w, json_t *record);

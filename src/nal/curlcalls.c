@@ -1,6 +1,11 @@
 #include "nal/curlcalls.h"
 
+#include <pthread.h>
+
 #include "common/latelib.h"
+
+/* libcurl has a lock of its own about its set-up, at which others spin. */
+static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 
 static const struct latelib_call calls[] = {
 #define CALL(name) { "curl_" #name, offsetof(struct curlcalls, name) },
@@ -8,7 +13,7 @@ static const struct latelib_call calls[] = {
 #undef CALL
 };
 
-bool curlcalls_load(struct curlcalls *out, struct err *err)
+static bool load(struct curlcalls *out, struct err *err)
 {
 	static const struct latelib lib = {
 		.file = "libcurl.so.4",
@@ -22,4 +27,14 @@ bool curlcalls_load(struct curlcalls *out, struct err *err)
 	if (out->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, ERR_MEMORY, "libcurl: it cannot be set up");
 	return true;
+}
+
+bool curlcalls_load(struct curlcalls *out, struct err *err)
+{
+	bool done;
+
+	pthread_mutex_lock(&loading);
+	done = load(out, err);
+	pthread_mutex_unlock(&loading);
+	return done;
 }
