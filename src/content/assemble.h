@@ -16,7 +16,7 @@
  * with a `giver`, fetches and decodes; the keeper's has the tree, looks what is here
  * (assemble_local), and is offered the rest.
  *
- * Beside manifest and index, memory does not grow with the size: below 64 MiB for a bounded queue
+ * Beside manifest and index, memory does not grow with the size: below 96 MiB for a bounded queue
  * of frames between the caller's thread, which receives, and a second one, which decodes, hashes
  * and writes; and what a patch takes, at most PATCHREADER_MEMORY and ORIGIN_MEMORY, which only one
  * that means harm comes near. Callbacks come on the caller's thread.
