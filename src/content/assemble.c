@@ -659,6 +659,15 @@ static enum assemble_result fetch_all(struct assemble *a, const struct transfer_
 	return result;
 }
 
+/* The keeper ends its part while who asked makes up the records. */
+static void finish_ahead(struct assemble *a)
+{
+	struct err ignored;
+
+	if (a->params->giver != NULL && assemble_missing(a) == 0)
+		(void)!giver_ask_finish(a->params->giver, &ignored);
+}
+
 enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_source *source,
 				    struct err *err)
 {
@@ -671,6 +680,8 @@ enum assemble_result assemble_fetch(struct assemble *a, const struct transfer_so
 	landing_reset(&a->landing);
 	result = fetch_all(a, source, err);
 	count_dropped(a, source, network, in);
+	if (result == ASSEMBLE_DONE)
+		finish_ahead(a);
 	assemble_work_tell_now(a);
 	return result;
 }

@@ -18,6 +18,7 @@ struct giver {
 	struct handroom room;
 	int hands[LANDING_HANDS];
 	struct landing_port port;
+	bool is_finishing; /* the keeper was told that all is given */
 };
 
 static bool say_gone(struct err *err)
@@ -187,12 +188,18 @@ bool giver_stock(uint8_t *have, uint32_t count, struct giver *g, giver_progress_
 	}
 }
 
-bool giver_finish(struct giver *g, struct err *err)
+bool giver_ask_finish(struct giver *g, struct err *err)
 {
 	json_auto_t *request = json_pack("{s:s}", "op", "finish");
+
+	g->is_finishing = g->is_finishing || wire_send_json(g->socket, request, -1, err);
+	return g->is_finishing || say_gone(err);
+}
+
+bool giver_finish(struct giver *g, struct err *err)
+{
 	json_auto_t *frame = NULL;
 
-	return (wire_send_json(g->socket, request, -1, err) || say_gone(err)) &&
-	       receive(&frame, NULL, g, err) &&
+	return giver_ask_finish(g, err) && receive(&frame, NULL, g, err) &&
 	       (jsondoc_flag(frame, "done", false) || say_gone(err));
 }

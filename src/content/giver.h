@@ -45,7 +45,10 @@ typedef bool giver_progress_fn(uint64_t bytes, void *ctx);
 bool giver_stock(uint8_t *have, uint32_t count, struct giver *g, giver_progress_fn *progress,
 		 void *ctx, struct err *err) MUST_USE;
 
-/* All was given: have it finished. Blocks until it is on the disk. */
+/* All was given: have it finished. Does not wait for that; asking twice is asking once. */
+bool giver_ask_finish(struct giver *g, struct err *err) MUST_USE;
+
+/* The same, and wait until it is on the disk. */
 bool giver_finish(struct giver *g, struct err *err) MUST_USE;
 
 #endif

@@ -11,6 +11,8 @@
 #include "content/chunker.h"
 #include "content/pack.h"
 
+#define DECODE_THERE_FROM (64u << 20)
+
 enum chunk_state {
 	CHUNK_MISSING,
 	CHUNK_TAKEN, /* some hand is at it */
@@ -96,6 +98,15 @@ bool landing_is_done(const struct landing *l, uint32_t n)
 	return atomic_load(&l->state[n]) == CHUNK_DONE;
 }
 
+/*
+ * Frames are decoded where they are handed over, unless there are few: then the faults of that
+ * memory, which has small pages only, take longer than to copy a lot at a time to the same place.
+ */
+static bool decodes_there(const struct landing *l)
+{
+	return l->port != NULL && manifest_stream_size(l->want->manifest) >= DECODE_THERE_FROM;
+}
+
 /* A large page would be most of the memory that a small package takes. */
 static uint8_t *room_for_frames(const struct landing *l)
 {
@@ -111,7 +122,7 @@ void landing_hand_init(struct landing_hand *h, struct landing *l, unsigned int n
 		.number = number,
 		.hash = digest_new(),
 		.decoder = frame_decoder_new(),
-		.raw = l->port != NULL ? l->port->rooms[number] : room_for_frames(l),
+		.raw = decodes_there(l) ? l->port->rooms[number] : room_for_frames(l),
 	};
 	tree_files_init(&h->out, l->tree);
 	tree_files_init(&h->seed, NULL);
@@ -121,7 +132,7 @@ void landing_hand_release(struct landing_hand *h)
 {
 	digest_free(h->hash);
 	frame_decoder_free(h->decoder);
-	if (h->landing->port == NULL)
+	if (!decodes_there(h->landing))
 		free(h->raw);
 	tree_files_release(&h->out);
 	tree_files_release(&h->seed);

@@ -457,7 +457,7 @@ static void a_keeper_that_ends_is_no_servers_fault(void **state UNUSED)
 
 static void a_giver_that_ends_leaves_the_keeper_nothing_to_finish(void **state UNUSED)
 {
-	for (int step = 0; step < 3; step++) {
+	for (int step = 0; step < 2; step++) {
 		struct bench b;
 		struct err err = { 0 };
 
@@ -467,17 +467,29 @@ static void a_giver_that_ends_leaves_the_keeper_nothing_to_finish(void **state U
 			close(b.box.socket);
 		else
 			assert_int_equal(open_giver(&b, &err), GIVER_BEGUN);
-		if (step == 2) {
-			open_assembly(&b, &b.v1);
-			assert_int_equal(assemble_local(b.assemble, &err), ASSEMBLE_DONE);
-			fetch_all(&b);
-		}
 		leave(&b);
 		assert_false(b.box.is_done);
 		/* Of one that closed between frames there is nothing to say. */
 		assert_true(b.box.err.code == ERR_INTERRUPTED || step == 0);
 		tear_down(&b);
 	}
+}
+
+/* It was told so with the last chunk. */
+static void a_giver_that_ends_when_all_is_given_has_it_finished(void **state UNUSED)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	set_up(&b);
+	takerbox_start(&b.box, &b.v1, NULL, 0);
+	assert_int_equal(open_giver(&b, &err), GIVER_BEGUN);
+	open_assembly(&b, &b.v1);
+	assert_int_equal(assemble_local(b.assemble, &err), ASSEMBLE_DONE);
+	fetch_all(&b);
+	leave(&b);
+	assert_true(b.box.is_done);
+	tear_down(&b);
 }
 
 static void a_keepers_refusal_comes_in_its_own_words(void **state UNUSED)
@@ -548,6 +560,7 @@ TESTING_MAIN(cmocka_unit_test(a_version_arrives_whole),
 	     cmocka_unit_test(a_full_disk_of_the_keepers_is_told_in_its_words),
 	     cmocka_unit_test(a_keeper_that_ends_is_no_servers_fault),
 	     cmocka_unit_test(a_giver_that_ends_leaves_the_keeper_nothing_to_finish),
+	     cmocka_unit_test(a_giver_that_ends_when_all_is_given_has_it_finished),
 	     cmocka_unit_test(a_keepers_refusal_comes_in_its_own_words),
 	     cmocka_unit_test(what_is_here_needs_no_giving),
 	     cmocka_unit_test(a_wait_for_the_keeper_can_be_stopped))
