@@ -241,6 +241,12 @@ bool job_is_sharing(const struct job *job)
 	return job->worker >= 0 && job->worker_pid == 0;
 }
 
+bool job_need_worker(struct job *job, struct err *err)
+{
+	return job->worker >= 0 ||
+	       job_spawn_worker(&job->worker, &job->worker_pid, job, JOB_WORKER_NETWORK, err);
+}
+
 bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request, struct err *err)
 {
 	struct workroom_account account;
@@ -251,8 +257,7 @@ bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request,
 		bool is_shared = job_is_sharing(job);
 		enum asked asked;
 
-		if (job->worker < 0 &&
-		    !job_spawn_worker(&job->worker, &job->worker_pid, job, JOB_WORKER_NETWORK, err))
+		if (!job_need_worker(job, err))
 			return false;
 		asked = ask(result_out, job, job->worker, request, -1, err);
 		if (asked != ASKED_BROKEN)

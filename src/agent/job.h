@@ -85,6 +85,9 @@ enum job_worker_kind {
 bool job_spawn_worker(int *socket_out, pid_t *pid_out, const struct job *job,
 		      enum job_worker_kind kind, struct err *err) MUST_USE;
 
+/* Start a worker, if there is none: it gets ready while other things are done. */
+bool job_need_worker(struct job *job, struct err *err) MUST_USE;
+
 /*
  * One request to the worker (started if need be): events are passed on, the answer is the result.
  * Waits for it as long as it takes. A shared worker that ends meanwhile is replaced by one of the

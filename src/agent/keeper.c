@@ -81,8 +81,9 @@ static void start_ahead(struct job *job, const json_t *question)
 	struct err ignored = { 0 };
 
 	workroom_find(&account, job->settings->worker_user);
+	/* The worker first: it has more to do before content comes. */
 	if (account.changes && job->keeper.pid == 0 && !path_exists(tree))
-		(void)!start(job, &ignored);
+		(void)!(job_need_worker(job, &ignored) && start(job, &ignored));
 }
 
 /* The keeper's own word, which nobody else's stands for. */

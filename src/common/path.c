@@ -101,6 +101,9 @@ bool path_make_dirs(const char *dir, mode_t mode, struct err *err)
 
 	if (*work == '\0')
 		return err_set(err, ERR_IO, "a folder without a name");
+	/* Nearly always: then none of those above it has to be asked for. */
+	if (stat(work, &st) == 0 && S_ISDIR(st.st_mode))
+		return true;
 	for (char *p = work + 1; *p != '\0'; p++) {
 		if (*p != '/')
 			continue;
