@@ -36,7 +36,7 @@
 #define LANDLOCK_ABI_MIN      2 /* the first in which a file may be renamed into another folder */
 #define LANDLOCK_ABI_TRUNCATE 3
 #define LANDLOCK_TRUNCATE     (1ull << 14) /* newer than Debian 12's header */
-#define FAMILY_MAX            63           /* families end at 46 today */
+#define FAMILY_MAX            AF_NETLINK   /* the greatest in use; one rule is for all above it */
 #define OFFLINE_FILE_MAX      ((rlim_t)1 << 30)
 #define PROCESSES_MAX         4096 /* all workers and packway-smb's together */
 #define FILES_MAX             4096
