@@ -32,13 +32,13 @@ void *large_alloc(size_t size)
 	return memory;
 }
 
-/* One call in the place of a fault for each page, which halves what they cost. Older kernels and
- * odd places do without. */
-static void populate(uint8_t *from, size_t size)
+void large_populate(void *memory, size_t size)
 {
 	uintptr_t mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
-	uintptr_t first = ((uintptr_t)from + mask) & ~mask, end = ((uintptr_t)from + size) & ~mask;
+	uintptr_t first = ((uintptr_t)memory + mask) & ~mask;
+	uintptr_t end = ((uintptr_t)memory + size) & ~mask;
 
+	/* Older kernels and odd places do without. */
 	if (end > first)
 		(void)madvise((void *)first, end - first, MADV_POPULATE_WRITE);
 }
@@ -48,7 +48,7 @@ void large_reserve(struct buf *b, size_t size)
 	if (size < b->capacity)
 		return;
 	if (size < LARGE_FROM) {
-		populate(buf_reserve(b, size - b->size), size - b->size);
+		large_populate(buf_reserve(b, size - b->size), size - b->size);
 		return;
 	}
 	/* Room for what comes later too, which is seldom as large: it costs nothing until then. */

@@ -16,6 +16,12 @@
 /* `size` bytes, not set; the caller frees them with free(). Never NULL, as of alloc.h. */
 void *large_alloc(size_t size) MUST_USE;
 
+/*
+ * Get the pages of memory that will all be written, by one call in the place of a fault for each,
+ * which halves what they cost.
+ */
+void large_populate(void *memory, size_t size);
+
 /* Make room in `b` for `size` bytes in all, without growing in steps, each of which would copy. */
 void large_reserve(struct buf *b, size_t size);
 

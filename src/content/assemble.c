@@ -275,7 +275,9 @@ static void start_work(struct assemble *a)
 	else
 		landing_init(&a->landing, &a->want, &a->tree, a->journal_fd);
 	for (unsigned int i = 0; i < ASSEMBLE_WORK_HANDS; i++)
-		landing_hand_init(&a->hands[i], &a->landing, i);
+		landing_hand_init(&a->hands[i], &a->landing, i,
+				  a->params->index != NULL ? LANDING_ROOM_FRAMES
+							   : LANDING_ROOM_CHUNKS);
 	pthread_mutex_init(&a->spare_lock, NULL);
 	lend_slots(a);
 	a->crew = crew_new(ASSEMBLE_WORK_THREADS, ASSEMBLE_WORK_DEPTH, run_job, a);

@@ -108,21 +108,27 @@ static bool decodes_there(const struct landing *l)
 }
 
 /* A large page would be most of the memory that a small package takes. */
-static uint8_t *room_for_frames(const struct landing *l)
+static uint8_t *new_room(const struct landing *l, enum landing_room kind)
 {
-	return manifest_stream_size(l->want->manifest) < FRAME_RAW_MAX
-		       ? alloc_resize(NULL, FRAME_RAW_MAX)
-		       : large_alloc(FRAME_RAW_MAX);
+	uint8_t *room;
+
+	if (kind == LANDING_ROOM_CHUNKS || manifest_stream_size(l->want->manifest) < FRAME_RAW_MAX)
+		return alloc_resize(NULL, FRAME_RAW_MAX);
+	room = large_alloc(FRAME_RAW_MAX);
+	/* Now, while the network is waited for. */
+	large_populate(room, FRAME_RAW_MAX);
+	return room;
 }
 
-void landing_hand_init(struct landing_hand *h, struct landing *l, unsigned int number)
+void landing_hand_init(struct landing_hand *h, struct landing *l, unsigned int number,
+		       enum landing_room kind)
 {
 	*h = (struct landing_hand){
 		.landing = l,
 		.number = number,
 		.hash = digest_new(),
 		.decoder = frame_decoder_new(),
-		.raw = decodes_there(l) ? l->port->rooms[number] : room_for_frames(l),
+		.raw = decodes_there(l) ? l->port->rooms[number] : new_room(l, kind),
 	};
 	tree_files_init(&h->out, l->tree);
 	tree_files_init(&h->seed, NULL);

@@ -121,7 +121,14 @@ struct landing_hand {
 	struct tree_files seed; /* of the tree that is drawn upon; its `tree` may be NULL */
 };
 
-void landing_hand_init(struct landing_hand *h, struct landing *l, unsigned int number);
+/* What a hand will decode; it has room for a frame in either case, and memory for what it uses. */
+enum landing_room {
+	LANDING_ROOM_CHUNKS, /* nothing: chunks come as they are */
+	LANDING_ROOM_FRAMES,
+};
+
+void landing_hand_init(struct landing_hand *h, struct landing *l, unsigned int number,
+		       enum landing_room kind);
 void landing_hand_release(struct landing_hand *h);
 
 /* Draw on another tree from now on, or on none (NULL). */
