@@ -61,7 +61,8 @@ struct landing_port {
 	enum landing_put (*put)(uint32_t *landed_out, void *ctx, unsigned int hand,
 				const struct landing_lot *lot, struct err *err);
 	void *ctx;
-	uint8_t *rooms[LANDING_HANDS]; /* FRAME_RAW_MAX bytes for each hand to decode into */
+	uint8_t *rooms[LANDING_HANDS]; /* FRAME_RAW_MAX bytes for each hand to decode into, or for a
+					* lot that was decoded elsewhere */
 	uint8_t *slots; /* LANDING_SLOTS times LANDING_SLOT_BYTES, for what is received */
 	int slots_fd;   /* the anonymous file that these are */
 };
