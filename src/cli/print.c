@@ -39,11 +39,6 @@ bool print_is_json(const struct print *p)
 	return p->flags & PRINT_AS_JSON;
 }
 
-bool print_has_begun(const struct print *p)
-{
-	return p->has_begun;
-}
-
 static void put_json(struct print *p, const json_t *doc)
 {
 	SCOPED(buf) struct buf text = { 0 };

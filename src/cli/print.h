@@ -40,9 +40,6 @@ void print_free(struct print *p);
 
 bool print_is_json(const struct print *p);
 
-/* True once something of the result went out: a later fault goes to stderr even with --json. */
-bool print_has_begun(const struct print *p);
-
 /*
  * An array of objects. People get one line per row with a heading, and a sentence instead of an
  * empty table ("no packages"). `rows` is borrowed.

@@ -30,11 +30,6 @@ void log_setup(const char *program, enum log_level level)
 	sink.level = level;
 }
 
-enum log_level log_level_now(void)
-{
-	return sink.level;
-}
-
 PRINTF_LIKE(2, 0) static void line(const char *prefix, const char *fmt, va_list args)
 {
 	char raw[2048], safe[2048];

@@ -23,7 +23,6 @@ enum log_level {
  * it. Reading and writing them goes on to fail with EBADF.
  */
 void log_setup(const char *program, enum log_level level);
-enum log_level log_level_now(void);
 
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_note(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -632,12 +632,27 @@ static bool remove_until_fits(struct store *store, struct store_item *items, siz
 	return true;
 }
 
+/* What is finished and what is left over beneath it go together, and count as one. */
+static void join_rows(struct store_item *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = i + 1; k < count; k++) {
+			if (!store_id_equal(&items[i].id, &items[k].id))
+				continue;
+			items[i].bytes += items[k].bytes;
+			items[i].last_used_s = MAX_OF(items[i].last_used_s, items[k].last_used_s);
+			items[i].in_use |= items[k].in_use;
+			items[k].bytes = 0;
+		}
+}
+
 /* `need` is all of what is kept: what stands of it already does not count twice. */
 static bool list_others(struct store_item **out, size_t *count_out, struct store *store,
 			const struct store_id *keep, struct err *err)
 {
 	if (!store_list(out, count_out, store, err))
 		return false;
+	join_rows(*out, *count_out);
 	for (size_t i = 0; i < *count_out; i++)
 		if (keep != NULL && store_id_equal(&(*out)[i].id, keep))
 			(*out)[i].bytes = 0;

@@ -28,12 +28,6 @@ const char *locator_scheme_name(enum locator_scheme scheme)
 	return schemes[scheme].name;
 }
 
-uint16_t locator_default_port(enum locator_scheme scheme)
-{
-	assert(scheme < LOCATOR_SCHEME_COUNT_);
-	return schemes[scheme].port;
-}
-
 static bool is_alnum(uint8_t c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');

@@ -64,9 +64,6 @@ void locator_copy(struct locator *out, const struct locator *loc);
 /* "smb", "http", … ; never NULL. */
 const char *locator_scheme_name(enum locator_scheme scheme);
 
-/* The port a scheme has when none is written; 0 for file. */
-uint16_t locator_default_port(enum locator_scheme scheme);
-
 /*
  * The normal form as a URL: lower-case scheme and host, no default port, no trailing slash, percent
  * encoding only where it is needed. The caller frees it.

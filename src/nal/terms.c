@@ -2,12 +2,6 @@
 
 #include <string.h>
 
-static const char *const term_names[] = {
-	[TERMS_SESSION] = "session", [TERMS_MOUNT] = "mount",   [TERMS_STICKY] = "sticky",
-	[TERMS_GOODPUT] = "goodput", [TERMS_RANDOM] = "random",
-};
-static_assert(COUNT_OF(term_names) == TERMS_COUNT_, "every term has a name");
-
 static const struct terms_policy policies[] = {
 	{
 		.name = "existing",
@@ -72,12 +66,6 @@ const struct terms_policy *terms_all(size_t *count_out)
 {
 	*count_out = COUNT_OF(policies);
 	return policies;
-}
-
-const char *terms_term_name(enum terms_term term)
-{
-	assert(term < TERMS_COUNT_);
-	return term_names[term];
 }
 
 bool terms_looks_at_ways(const struct terms_policy *policy)

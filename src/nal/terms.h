@@ -49,9 +49,6 @@ bool terms_need(const struct terms_policy **out, const char *name, struct err *e
 /* All policies, for help texts and tests. */
 const struct terms_policy *terms_all(size_t *count_out);
 
-/* "session", "mount", "sticky", "goodput", "random"; never NULL. */
-const char *terms_term_name(enum terms_term term);
-
 /* True if the policy ranks by open ways at all. */
 bool terms_looks_at_ways(const struct terms_policy *policy);
 

@@ -74,10 +74,6 @@ void docs_site_write(struct buf *out, const struct docs_site *doc);
 void docs_site_release(struct docs_site *doc);
 SCOPED_RELEASE(docs_site);
 
-/* The system of that kind and name; NULL if there is none. Borrowed. */
-const struct docs_system *docs_site_find(const struct docs_site *doc, enum docs_system_kind kind,
-					 const char *name);
-
 /* ---- group/<name>.json ---- */
 
 struct docs_neighbour {

@@ -129,12 +129,3 @@ void docs_site_release(struct docs_site *doc)
 	free(doc->systems);
 	*doc = (struct docs_site){ 0 };
 }
-
-const struct docs_system *docs_site_find(const struct docs_site *doc, enum docs_system_kind kind,
-					 const char *name)
-{
-	for (size_t i = 0; i < doc->system_count; i++)
-		if (doc->systems[i].kind == kind && strcmp(doc->systems[i].name, name) == 0)
-			return &doc->systems[i];
-	return NULL;
-}

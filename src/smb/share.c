@@ -204,14 +204,6 @@ void share_done_with(struct share *s, const char *path)
 		f->is_done = true;
 }
 
-bool share_is_untidy(const struct share *s)
-{
-	for (size_t i = 0; i < s->file_count; i++)
-		if (s->files[i].is_done)
-			return true;
-	return false;
-}
-
 void share_tidy(struct share *s)
 {
 	for (size_t i = s->file_count; i-- > 0;)

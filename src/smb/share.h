@@ -59,9 +59,6 @@ int share_next_entries(bool *end_out, struct buf *out, struct share *s, size_t r
 void share_tidy(struct share *s);
 void share_leave(struct share *s);
 
-/* True while share_tidy has something to do. */
-bool share_is_untidy(const struct share *s);
-
 /*
  * The first reopening on a connection costs an ECHO, which is libsmbclient's way to see whether it
  * lives. Spend it, if it was not, while nobody waits.

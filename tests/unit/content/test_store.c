@@ -1,5 +1,6 @@
 #include "support/testing.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -250,6 +251,37 @@ static void the_least_recently_used_goes_first(void **state UNUSED)
 	tear_down(&b);
 }
 
+/* However old what is left over is: the version was used. */
+static void a_left_over_goes_with_its_version(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id twice, old;
+	struct err err = { 0 };
+	SCOPED_TEXT char *left = NULL;
+	SCOPED_TEXT char *file = NULL;
+	const struct timespec times[2] = { { .tv_sec = 500 }, { .tv_sec = 500 } };
+	struct stat st;
+	uint64_t room;
+
+	set_up(&b);
+	twice = add(&b, "LON00001", 1, 100, 3000);
+	old = add(&b, "LON00002", 1, 100, 1000);
+	left = store_partial_path(b.store, &twice);
+	file = path_join(left, "rest");
+	assert_done(path_make_dirs(left, 0700, &err), &err);
+	assert_done(newfile_write(file, 0600, span_of_text("rest"), &err), &err);
+	assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
+	assert_int_equal(stat(file, &st), 0);
+	room = 200 + (uint64_t)st.st_blocks * 512;
+	assert_done(store_make_room(b.store, room, 100, NULL, &err), &err);
+	assert_true(store_holds(b.store, &twice));
+	assert_false(store_holds(b.store, &old));
+	assert_done(store_make_room(b.store, 100, 100, NULL, &err), &err);
+	assert_false(store_holds(b.store, &twice));
+	assert_false(path_exists(left));
+	tear_down(&b);
+}
+
 static void nothing_is_removed_in_vain(void **state UNUSED)
 {
 	struct bench b;
@@ -330,6 +362,7 @@ TESTING_MAIN(cmocka_unit_test(seeds_come_best_first),
 	     cmocka_unit_test(a_pinned_version_is_not_removed),
 	     cmocka_unit_test(a_pin_ends_with_its_process),
 	     cmocka_unit_test(the_least_recently_used_goes_first),
+	     cmocka_unit_test(a_left_over_goes_with_its_version),
 	     cmocka_unit_test(nothing_is_removed_in_vain),
 	     cmocka_unit_test(an_interrupted_removal_is_finished),
 	     cmocka_unit_test(a_version_can_be_taken_back_under_construction))
