@@ -86,8 +86,25 @@ static void start_ahead(struct job *job, const json_t *question)
 		(void)!(job_need_worker(job, &ignored) && start(job, &ignored));
 }
 
+/* Where the question names no version, it is for the worker to say which. */
+static int64_t version_of(const json_t *answer, const json_t *question)
+{
+	int64_t version = jsondoc_int(question, "version", 0);
+
+	return version != 0 ? version : jsondoc_int(answer, "version", 0);
+}
+
+static bool is_asked(const json_t *built, const json_t *answer, const json_t *question)
+{
+	const char *got = jsondoc_text(built, "package");
+	const char *want = jsondoc_text(question, "package");
+
+	return got != NULL && want != NULL && strcmp(got, want) == 0 &&
+	       jsondoc_int(built, "version", 0) == version_of(answer, question);
+}
+
 /* The keeper's own word, which nobody else's stands for. */
-static bool confirm(struct job *job, struct err *err)
+static bool confirm(struct job *job, const json_t *answer, const json_t *question, struct err *err)
 {
 	struct job_keeper *k = &job->keeper;
 	json_auto_t *frame = NULL;
@@ -97,6 +114,9 @@ static bool confirm(struct job *job, struct err *err)
 			       "the worker says that it is built, and the keeper does not");
 	if (json_object_get(frame, "error") != NULL)
 		return jsondoc_take_error(err, json_object_get(frame, "error"));
+	if (!is_asked(json_object_get(frame, "done"), answer, question))
+		return err_set(err, ERR_INTERRUPTED,
+			       "the worker had another version built than was asked for");
 	(void)spawn_wait(NULL, k->pid, GRACE_MS);
 	keeper_end(job);
 	return true;
@@ -106,16 +126,15 @@ static bool confirm(struct job *job, struct err *err)
 static bool settle(json_t *answer, const struct job *job, const json_t *question, struct err *err)
 {
 	const char *package = jsondoc_text(question, "package");
-	int64_t version = jsondoc_int(question, "version", 0);
 	SCOPED_TEXT char *store = state_path(job->state, "store");
 	SCOPED_TEXT char *path = NULL;
 
 	(void)json_object_del(answer, "built");
 	if (json_object_get(answer, "path") == NULL)
 		return true;
-	if (version == 0)
-		version = jsondoc_int(answer, "version", 0);
-	path = alloc_printf("%s/%s/%lld", store, package, (long long)version);
+	if (package == NULL)
+		return err_set(err, ERR_INTERRUPTED, "the worker names a place for no package");
+	path = alloc_printf("%s/%s/%lld", store, package, (long long)version_of(answer, question));
 	jsondoc_set_text(answer, "path", path);
 	return path_exists(path) ||
 	       err_set(err, ERR_INTERRUPTED, "the worker says that %s is there, and it is not",
@@ -133,7 +152,7 @@ bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, ke
 	if (is_fetch && jsondoc_text(question, "package") != NULL)
 		start_ahead(job, question);
 	done = ask(&answer, job, question, err) &&
-	       (!jsondoc_flag(answer, "built", false) || confirm(job, err));
+	       (!jsondoc_flag(answer, "built", false) || confirm(job, answer, question, err));
 	if (is_fetch)
 		keeper_end(job);
 	if (!done || !settle(answer, job, question, err))

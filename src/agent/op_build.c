@@ -218,6 +218,16 @@ static void release(struct build *b)
 	path_close_fd(&b->lock);
 }
 
+/* Whoever asked the worker for a version learns here which one it is. */
+static json_t *new_result(const struct build *b)
+{
+	json_t *result = json_object();
+
+	jsondoc_set_text(result, "package", b->id.package);
+	jsondoc_set_int(result, "version", b->id.version);
+	return result;
+}
+
 bool op_build(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
 {
 	struct build b = {
@@ -233,8 +243,8 @@ bool op_build(json_t **result_out, struct worker *w, const json_t *request, stru
 	done = have_it(&b, err);
 	if (!done)
 		taker_refuse(b.giver, err);
+	else
+		*result_out = new_result(&b);
 	release(&b);
-	if (done)
-		*result_out = json_object();
 	return done;
 }
