@@ -353,12 +353,12 @@ def _(t):
     site("publish")
     client = t.client().enroll(site, smb.url("cap", "caps"))
     client.agent()
-    most = []
+    seen = []
     stop = threading.Event()
 
     def watch():
         while not stop.is_set():
-            most.append(len(smb.sessions()))
+            seen.append(set(smb.status().get("sessions", {})))
     thread = threading.Thread(target=watch)
     thread.start()
     for _ in range(3):
@@ -367,7 +367,9 @@ def _(t):
         same_tree(t.dir / "src", client.json("fetch", made)["path"])
     stop.set()
     thread.join()
-    need(max(most) == 1, "sessions at once", most)
+    # An smbd goes a moment after its client, which may be at the next one by then: two that stay are two.
+    need(any(seen), "a session", seen)
+    need(all(len(now & then) < 2 for now, then in zip(seen, seen[1:])), "sessions at once", seen)
     equal(sorted(p.name for p in smb.shares["content"].iterdir()), ["dp"], "what stands in the second share")
     equal(sorted(p.name for p in smb.shares["caps"].iterdir()), ["cap"], "what stands in the first share")
 

@@ -341,7 +341,7 @@ def _(t):
     equal(client.json("status")["leaks"], 0, "leases that nobody gave back")
     listed = client.json("connections")
     equal([r["leases"] for r in listed if r["way"] == "session"], [0] * len([r for r in listed if r["way"] == "session"]), "leases")
-    equal(len(smb.sessions()), 1, "sessions at the server")
+    wait_for("one session at the server", 10, lambda: len(smb.sessions()) == 1)
     agent.terminate()
     agent.wait(20 * SLOW)
     wait_for("the end of all processes", 10, lambda: not processes_of(str(client.state)))
