@@ -45,42 +45,38 @@ static void hellos(const char *folder)
 
 static void requests(const char *folder)
 {
-	static const struct smbwire_request read = { .op = SMBWIRE_READ,
-						     .flags = SMBWIRE_LAST,
-						     .offset = 1 << 30,
-						     .size = 8 << 20,
-						     .at = 8 << 20,
-						     .share = "packway",
-						     .path = "dp/LON00001/packs/0a" };
-	static const struct smbwire_request rename = {
-		.op = SMBWIRE_RENAME, .share = "p$", .path = "a/.new-1", .to = "a/b"
+	static const struct {
+		const char *name;
+		struct smbwire_request request;
+	} rows[] = {
+		{ "read",
+		  { .op = SMBWIRE_READ,
+		    .flags = SMBWIRE_LAST,
+		    .offset = 1 << 30,
+		    .size = 8 << 20,
+		    .at = 8 << 20,
+		    .share = "packway",
+		    .path = "dp/LON00001/packs/0a" } },
+		{ "rename",
+		  { .op = SMBWIRE_RENAME, .share = "p$", .path = "a/.new-1", .to = "a/b" } },
+		{ "outside", { .op = SMBWIRE_WRITE, .size = 1, .at = SMBWIRE_AREA_BYTES } },
+		{ "there",
+		  { .op = SMBWIRE_READ,
+		    .flags = SMBWIRE_THERE,
+		    .size = 2 << 20,
+		    .at = 60 << 20,
+		    .path = "a" } },
+		{ "room", { .op = SMBWIRE_ROOM } },
 	};
-	static const struct smbwire_request outside = { .op = SMBWIRE_WRITE,
-							.size = 1,
-							.at = SMBWIRE_AREA_BYTES };
-	static const struct smbwire_request there = { .op = SMBWIRE_READ,
-						      .flags = SMBWIRE_THERE,
-						      .size = 2 << 20,
-						      .at = 60 << 20,
-						      .path = "a" };
-	static const struct smbwire_request room = { .op = SMBWIRE_ROOM };
-	SCOPED(buf) struct buf a = { 0 };
-	SCOPED(buf) struct buf b = { 0 };
-	SCOPED(buf) struct buf c = { 0 };
-	SCOPED(buf) struct buf d = { 0 };
-	SCOPED(buf) struct buf e = { 0 };
 
-	smbwire_write_request(&d, &there);
-	save(folder, "there", 'q', &d, d.size);
-	smbwire_write_request(&e, &room);
-	save(folder, "room", 'q', &e, e.size);
-	smbwire_write_request(&a, &read);
-	save(folder, "read", 'q', &a, a.size);
-	save(folder, "read-cut", 'q', &a, a.size - 1);
-	smbwire_write_request(&b, &rename);
-	save(folder, "rename", 'q', &b, b.size);
-	smbwire_write_request(&c, &outside);
-	save(folder, "outside", 'q', &c, c.size);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		SCOPED(buf) struct buf frame = { 0 };
+
+		smbwire_write_request(&frame, &rows[i].request);
+		save(folder, rows[i].name, 'q', &frame, frame.size);
+		if (i == 0)
+			save(folder, "read-cut", 'q', &frame, frame.size - 1);
+	}
 }
 
 static void replies(const char *folder)

@@ -134,6 +134,12 @@ void policyset_state(struct updater_state *out, struct policyset *p)
 	out->expires_role = "root";
 }
 
+static bool say_not_here(struct err *err, const char *path, const char *why)
+{
+	err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet (%s)", path, why);
+	return err_fix(err, "let it be fetched: packway sync");
+}
+
 /*
  * A role that is not here (a bin that nothing here needed so far) comes with what is asked of it;
  * one that is damaged is as good as not here.
@@ -146,8 +152,7 @@ static bool find(struct updater_target *out, struct policyset *p, const char *pa
 		return true;
 	if (verdict == VERDICT_TARGET_NOT_FOUND)
 		return err_set(err, ERR_NOT_FOUND, "the site's policy has no %s", path);
-	return err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet (%s)", path,
-		       verdict_name(verdict));
+	return say_not_here(err, path, verdict_name(verdict));
 }
 
 bool policyset_read(struct buf *out, struct policyset *p, const char *path, struct err *err)
@@ -161,7 +166,7 @@ bool policyset_read(struct buf *out, struct policyset *p, const char *path, stru
 	if (updater_target_matches(&target, buf_span(out)))
 		return true;
 	buf_clear(out);
-	return err_set(err, ERR_NOT_FOUND, "%s is not here in its current form yet", path);
+	return say_not_here(err, path, "the file is another");
 }
 
 bool policyset_may_have(struct policyset *p, const char *path)

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/schedule.h"
 #include "common/alloc.h"
 #include "common/jsondoc.h"
 #include "common/log.h"

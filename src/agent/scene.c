@@ -672,11 +672,6 @@ struct memory *scene_memory(const struct scene *s)
 	return s->memory;
 }
 
-const char *scene_network(const struct scene *s)
-{
-	return s->network;
-}
-
 /* ---- what is open ---- */
 
 static json_t *new_mount_row(const struct scene *s, const struct systems_place *p,

@@ -46,10 +46,6 @@ const struct docs_site *scene_site(const struct scene *s);
 struct conntab *scene_conntab(const struct scene *s);
 struct memory *scene_memory(const struct scene *s);
 
-/* Which network this client is on, as goodput figures are kept by it: its first address's network.
- */
-const char *scene_network(const struct scene *s);
-
 /* What the client's boundary group allows its fetches. Texts are borrowed until the next
  * scene_look. */
 struct scene_limits {

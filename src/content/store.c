@@ -632,18 +632,22 @@ static bool remove_until_fits(struct store *store, struct store_item *items, siz
 	return true;
 }
 
-/* What is finished and what is left over beneath it go together, and count as one. */
+/* What is finished and what is left over beside it go together, and count as one: the first of the
+ * rows of a version, which stand in line. */
 static void join_rows(struct store_item *items, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = i + 1; k < count; k++) {
-			if (!store_id_equal(&items[i].id, &items[k].id))
-				continue;
-			items[i].bytes += items[k].bytes;
-			items[i].last_used_s = MAX_OF(items[i].last_used_s, items[k].last_used_s);
-			items[i].in_use |= items[k].in_use;
-			items[k].bytes = 0;
+	struct store_item *first = items;
+
+	for (size_t i = 1; i < count; i++) {
+		if (!store_id_equal(&first->id, &items[i].id)) {
+			first = &items[i];
+			continue;
 		}
+		first->bytes += items[i].bytes;
+		first->last_used_s = MAX_OF(first->last_used_s, items[i].last_used_s);
+		first->in_use |= items[i].in_use;
+		items[i].bytes = 0;
+	}
 }
 
 /* `need` is all of what is kept: what stands of it already does not count twice. */

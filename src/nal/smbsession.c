@@ -308,8 +308,11 @@ enum nal_class smbsession_class(uint32_t status, uint32_t sys_errno, const char 
 		err_set(err, ERR_NET_PROTOCOL, "%s: the share refers to another server", name);
 		err_fix(err, "add that server to the site under its own name");
 		return NAL_CLASS_PROTOCOL;
-	case EINVAL: /* libsmbclient's word for a status that it does not know */
-		err_set(err, ERR_NET, "%s: the server's answer is NTSTATUS 0x%08x", name, status);
+	case EINVAL: /* libsmbclient's word for a status that it does not know, and its own */
+		if (status == 0)
+			err_set(err, ERR_NET, "%s: libsmbclient cannot ask for it", name);
+		else
+			err_set(err, ERR_NET, "%s: the server says NTSTATUS 0x%08x", name, status);
 		return NAL_CLASS_UNKNOWN;
 	default:
 		return folder_errno_class((int)sys_errno, name, err);
