@@ -96,8 +96,24 @@ static bool is_right(struct hand *h, const struct manifest_chunk *c)
 	return digest_equal(&found, &c->id);
 }
 
+enum belief {
+	ZEROS_ARE_MISSING, /* most likely a hole that nobody has filled yet: not worth a hash */
+	ZEROS_MAY_BE_RIGHT,
+};
+
+static bool is_zero(const uint8_t *bytes, size_t size)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* A run of zeros is cut into chunks of this size, so that a sparse file is no reason to ask. */
+static bool looks_missing(const struct hand *h, const struct manifest_chunk *c)
+{
+	return c->size < CHUNKER_MAX && is_zero(h->raw, c->size);
+}
+
 /* Read chunk `n` as it stands on the disk; false if it is not there, or not right. */
-static bool read_chunk(struct mountread *r, struct hand *h, uint32_t n)
+static bool read_chunk(struct mountread *r, struct hand *h, uint32_t n, enum belief belief)
 {
 	const struct manifest_chunk *c = manifest_chunk_at(r->manifest, n);
 	const struct tree *tree;
@@ -117,7 +133,7 @@ static bool read_chunk(struct mountread *r, struct hand *h, uint32_t n)
 	h->chunk = CHUNK_NONE;
 	got = tree_read(h->raw, &h->files, c->offset, c->size);
 	mountfeed_release(r->feed);
-	if (!got || !is_right(h, c))
+	if (!got || (belief == ZEROS_ARE_MISSING && looks_missing(h, c)) || !is_right(h, c))
 		return false;
 	h->chunk = n;
 	return true;
@@ -137,19 +153,27 @@ static enum mountfeed_need look(void *ctx)
 
 	if (w->stop != NULL && w->stop(w->ctx))
 		return MOUNTFEED_INTERRUPTED;
-	return read_chunk(w->read, w->hand, w->chunk) ? MOUNTFEED_LOOK : MOUNTFEED_HERE;
+	return read_chunk(w->read, w->hand, w->chunk, ZEROS_ARE_MISSING) ? MOUNTFEED_LOOK
+									 : MOUNTFEED_HERE;
 }
 
 /* Have chunk `n` in the hand; what the same reader needs up to `last` may come with it. */
 static int bring_chunk(struct wait *w, uint32_t last)
 {
-	static const enum mountfeed_urge urges[] = { MOUNTFEED_MISSING, MOUNTFEED_DAMAGED };
+	static const struct {
+		enum belief belief;
+		enum mountfeed_urge urge;
+	} tries[] = {
+		{ ZEROS_ARE_MISSING, MOUNTFEED_MISSING },
+		{ ZEROS_MAY_BE_RIGHT, MOUNTFEED_DAMAGED },
+	};
 	struct mountread *r = w->read;
 
-	for (size_t i = 0; i < COUNT_OF(urges); i++) {
-		if (read_chunk(r, w->hand, w->chunk))
+	for (size_t i = 0; i < COUNT_OF(tries); i++) {
+		if (read_chunk(r, w->hand, w->chunk, tries[i].belief))
 			return 0;
-		switch (mountfeed_need(r->feed, w->chunk, last - w->chunk + 1, urges[i], look, w)) {
+		switch (mountfeed_need(r->feed, w->chunk, last - w->chunk + 1, tries[i].urge, look,
+				       w)) {
 		case MOUNTFEED_FAILED:
 			return EIO;
 		case MOUNTFEED_INTERRUPTED:
@@ -159,7 +183,7 @@ static int bring_chunk(struct wait *w, uint32_t last)
 			break;
 		}
 	}
-	return read_chunk(r, w->hand, w->chunk) ? 0 : EIO;
+	return read_chunk(r, w->hand, w->chunk, ZEROS_MAY_BE_RIGHT) ? 0 : EIO;
 }
 
 static int read_all(struct wait *w, uint8_t *dst, uint64_t offset, size_t size)

@@ -46,6 +46,8 @@ def put_content(folder, size=6_000_000):
     (folder / "empty").write_bytes(b"")
     (folder / "empty-folder").mkdir()
     (folder / "large").write_bytes(random.Random(5).randbytes(size))
+    (folder / "zeros").write_bytes(bytes(20_000))
+    (folder / "sparse").write_bytes(bytes(3_000_000))
     (folder / "same-as-large").write_bytes((folder / "large").read_bytes())
     for n in range(300):
         (folder / "bin" / f"file-{n:03}").write_text(f"{n}\n" * (n + 1))
