@@ -48,7 +48,10 @@ def settle(site, client):
     def quiet():
         client("sync", check=False)
         return not list(of_client(client, "reaper")) and not any((client.state / "journal").glob("LON*"))
-    wait_for("the last programs", 20, quiet, 0.2)
+    try:
+        wait_for("the last programs", 20, quiet, 0.2)
+    except Failed as why:
+        raise Failed(f"{why}\n  {[*of_client(client, 'reaper')]} {sorted((client.state / 'journal').glob('LON*/*'))}") from why
     site("intake")
     client("sync")
     site("intake")
@@ -245,7 +248,7 @@ def _(t):
     site("publish")
     agent = client.agent()
     wait_for("the program", 20, lambda: len(marks(pids)) == 2)
-    need(kill_one(t, client, "reaper"), "no parent to kill")
+    need(kill_one(t, client, "parent"), "no parent to kill")
     need(all(pathlib.Path(f"/proc/{pid}").exists() for pid in marks(pids)), "it died with its parent")
     wait_for("its end", 90, lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in marks(pids)))
     agent.terminate()
@@ -264,7 +267,7 @@ def _(t):
     site("publish")
     command = t.spawn(program("packway"), "--state", client.state, "sync", env=client.env)
     wait_for("the program", 15, (t.dir / "ran").exists)
-    need(kill_one(t, client, "reaper"), "no parent to kill")
+    need(kill_one(t, client, "parent"), "no parent to kill")
     (t.dir / "gate").touch()
     command.wait(20 * SLOW)
     settle(site, client)
@@ -473,7 +476,7 @@ def _(t):
     for count in (1, 2):
         sync = t.spawn(program("packway"), "--state", client.state, "sync", env=client.env)
         wait_for("a program", 20, lambda: len(marks(t.dir / "ran")) == count, 0.02)
-        need(kill_one(t, client, "reaper"), "no parent to kill")
+        need(kill_one(t, client, "parent"), "no parent to kill")
         (t.dir / f"gate{count}").touch()
         if count == 2:
             (t.dir / "good").touch()

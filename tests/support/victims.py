@@ -2,16 +2,36 @@
 from flow import *
 
 
+def fields(pid):
+    return dict(line.split(":\t") for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+
+
+def traces_its_parent(pid):
+    """The search for leaks at the end of a process, which waits for it for ever where it is killed."""
+    return fields(fields(pid)["PPid"].strip())["TracerPid"].strip() == str(pid)
+
+
 def processes():
-    """(pid, argv) of everything that runs."""
+    """(pid, argv) of everything that runs and may be killed."""
     for entry in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and (argv := (entry / "cmdline").read_bytes().split(b"\0"))[0]:
+            if entry.name.isdigit() and (argv := (entry / "cmdline").read_bytes().split(b"\0"))[0] \
+                    and not traces_its_parent(entry.name):
                 yield int(entry.name), [a.decode(errors="replace") for a in argv]
 
 
+def has_program(pid):
+    with contextlib.suppress(OSError):
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return any(b"--reap" not in pathlib.Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
+    return False
+
+
 def of_client(client, kind):
-    """Processes of one kind: agent (jobs included), worker, of these the keeper, or a run's parent (reaper)."""
+    """
+    Processes of one kind: agent (jobs included), worker, of these the keeper; a run's parent (reaper), which is two
+    generations at first, or of these the one that has started the program (parent).
+    """
     state = str(client.state)
     for pid, argv in processes():
         name = os.path.basename(argv[0])
@@ -22,6 +42,8 @@ def of_client(client, kind):
         elif kind == "agent" and name == "packway-agent" and state in argv:
             yield pid
         elif kind == "reaper" and "--reap" in argv and argv[-2].startswith(state + "/"):
+            yield pid
+        elif kind == "parent" and "--reap" in argv and argv[-2].startswith(state + "/") and has_program(pid):
             yield pid
         elif kind == "command" and name == "packway" and state in argv:
             yield pid
