@@ -105,7 +105,8 @@ static void begin(struct both *b, struct assemble_params *params)
 	b->gives = pair[1];
 	must(assemble_open(&b->assemble, params, &err));
 	must(assemble_local(b->assemble, &err) == ASSEMBLE_DONE);
-	must(taker_open(&b->taker, b->takes, b->assemble, &err));
+	must(taker_open(&b->taker, b->takes, &err));
+	must(taker_stock(b->taker, b->assemble, &err)); /* into the room that is filled next */
 	receive_ends(b);
 	must(pthread_create(&b->thread, NULL, serve, b) == 0);
 }

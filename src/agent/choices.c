@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/jsondoc.h"
 #include "common/newfile.h"
 #include "common/path.h"
 #include "common/text.h"
@@ -53,6 +54,18 @@ static void remove_old(const struct state *st, const struct ids *ids)
 	}
 }
 
+/* What the site is told of a choice is in a record; this one is for who asks here. */
+static bool write_decision(const struct state *st, const char *name, const json_t *decision,
+			   struct err *err)
+{
+	SCOPED_TEXT char *path = state_path(st, name);
+	SCOPED(buf) struct buf text = { 0 };
+
+	jsondoc_write(&text, decision);
+	buf_put_u8(&text, '\n');
+	return newfile_write_unflushed(path, 0600, buf_span(&text), err);
+}
+
 bool choices_save(const struct state *st, json_t *decision, struct err *err)
 {
 	SCOPED(ids) struct ids ids = { 0 };
@@ -68,7 +81,7 @@ bool choices_save(const struct state *st, json_t *decision, struct err *err)
 	id = alloc_printf("%0*llu", ID_DIGITS, (unsigned long long)last + 1);
 	name = alloc_printf("decisions/%s", id);
 	jsondoc_set_text(decision, "id", id);
-	if (!state_write_json(st, name, decision, err))
+	if (!write_decision(st, name, decision, err))
 		return false;
 	remove_old(st, &ids);
 	return true;
@@ -77,10 +90,15 @@ bool choices_save(const struct state *st, json_t *decision, struct err *err)
 static bool load(json_t **out, const struct state *st, const char *id, struct err *err)
 {
 	SCOPED_TEXT char *name = alloc_printf("decisions/%s", id);
+	SCOPED_TEXT char *path = state_path(st, name);
+	SCOPED(buf) struct buf bytes = { 0 };
 
-	if (!state_read_json(out, st, name, err))
-		return false;
-	return *out != NULL || err_set(err, ERR_NOT_FOUND, "there is no decision %s", id);
+	/* A power cut may have left half of one. */
+	if (path_read(&bytes, path, STATE_DOC_MAX, err))
+		return jsondoc_read(out, buf_span(&bytes), err);
+	return err->code == ERR_NOT_FOUND
+		       ? err_set(err, ERR_NOT_FOUND, "there is no decision %s", id)
+		       : false;
 }
 
 static bool is_about(const json_t *decision, const char *package)

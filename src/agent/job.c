@@ -226,14 +226,15 @@ static enum asked read_answer(json_t **result_out, struct job *job, int socket, 
 	}
 }
 
-static enum asked ask(json_t **result_out, struct job *job, int socket, const json_t *request,
-		      int timeout_ms, struct err *err)
+/* A keeper that was started ahead has its line go with the question. */
+static bool send_question(struct job *job, const json_t *request, struct err *err)
 {
-	if (!wire_send_json(socket, request, -1, err)) {
-		say_broken(WIRE_END, timeout_ms, err);
-		return ASKED_BROKEN;
-	}
-	return read_answer(result_out, job, socket, timeout_ms, err);
+	SCOPED_FD int givers = keeper_take_line(job);
+	bool sent = wire_send_json(job->worker, request, givers, err);
+
+	if (!sent)
+		say_broken(WIRE_END, -1, err);
+	return sent;
 }
 
 bool job_is_sharing(const struct job *job)
@@ -259,7 +260,9 @@ bool job_ask_worker(json_t **result_out, struct job *job, const json_t *request,
 
 		if (!job_need_worker(job, err))
 			return false;
-		asked = ask(result_out, job, job->worker, request, -1, err);
+		asked = send_question(job, request, err)
+				? read_answer(result_out, job, job->worker, -1, err)
+				: ASKED_BROKEN;
 		if (asked != ASKED_BROKEN)
 			return asked == ASKED_DONE;
 		/* What still comes on this line belongs to no question of ours. */
@@ -288,12 +291,12 @@ bool job_ask_shared(json_t **result_out, struct job *job, const json_t *request,
 	assert(job_is_sharing(job));
 	if (!give_rooms(&account, job, err))
 		return false;
-	if (!wire_send_json(job->worker, request, -1, err))
-		say_broken(WIRE_END, -1, err);
-	else if (!has_begun(job->worker, begin_ms))
-		err_set(err, ERR_INTERRUPTED, "the agent's worker is at other work");
-	else
-		asked = read_answer(result_out, job, job->worker, -1, err);
+	if (send_question(job, request, err)) {
+		if (has_begun(job->worker, begin_ms))
+			asked = read_answer(result_out, job, job->worker, -1, err);
+		else
+			err_set(err, ERR_INTERRUPTED, "the agent's worker is at other work");
+	}
 	if (asked == ASKED_BROKEN)
 		job_finish(job);
 	return asked == ASKED_DONE;
@@ -304,11 +307,14 @@ static bool ask_child(json_t **result_out, struct job *job, enum job_worker_kind
 {
 	int socket;
 	pid_t pid;
-	bool done;
+	bool done = false;
 
 	if (!job_spawn_worker(&socket, &pid, job, kind, err))
 		return false;
-	done = ask(result_out, job, socket, request, OFFLINE_ANSWER_MS, err) == ASKED_DONE;
+	if (wire_send_json(socket, request, -1, err))
+		done = read_answer(result_out, job, socket, OFFLINE_ANSWER_MS, err) == ASKED_DONE;
+	else
+		say_broken(WIRE_END, OFFLINE_ANSWER_MS, err);
 	close(socket);
 	spawn_stop(pid, WORKER_GRACE_MS);
 	return done;

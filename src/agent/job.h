@@ -36,7 +36,7 @@ struct job_settings {
 struct job_keeper {
 	pid_t pid; /* 0: none, and nothing else is set */
 	int socket;
-	int givers; /* the worker's line to it, until it is asked for; -1 */
+	int givers; /* the worker's line to it, until it goes with a question or is asked for; -1 */
 };
 
 /* Told of each event; `event` is borrowed for the call. False: nobody listens any more. */
@@ -51,6 +51,7 @@ struct job {
 			   */
 	pid_t worker_pid; /* 0 unless this job started it */
 	struct job_keeper keeper;
+	pid_t settling;      /* a keeper that is done and flushes behind; 0: none */
 	uid_t caller;        /* on whose behalf */
 	int passed;          /* a descriptor that came with the request; 0: none */
 	int passes;          /* one that is to go with the answer, borrowed; 0: none */

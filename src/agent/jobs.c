@@ -548,8 +548,10 @@ bool jobs_ask_for_content(json_t **answer_out, struct job *job, json_t *question
 	own.worker = own.worker_token = -1;
 	own.worker_pid = 0;
 	own.keeper = (struct job_keeper){ 0 };
+	own.settling = 0;
 	done = keeper_ask(answer_out, &own, question, job_ask_worker, err);
 	job_finish(&own);
+	keeper_reap(&own);
 	job->nobody_listens |= own.nobody_listens;
 	if (done || err->code != ERR_NO_CANDIDATE)
 		return done;

@@ -12,6 +12,7 @@
 
 #include "agent/orphan.h"
 #include "common/alloc.h"
+#include "common/bootid.h"
 #include "common/clock.h"
 #include "common/crc32.h"
 #include "common/log.h"
@@ -48,14 +49,6 @@ void journal_list_release(struct journal_list *list)
 {
 	free(list->runs);
 	*list = (struct journal_list){ 0 };
-}
-
-void journal_boot_id(char *dst)
-{
-	SCOPED_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd >= 0 ? path_read_fd(fd, dst, 36) : 0;
-
-	dst[size == 36 ? 36 : 0] = '\0';
 }
 
 static struct journal_run *add_run(struct journal_list *list)
@@ -205,7 +198,7 @@ static bool load_history(struct journal_list *list, size_t *lines_out, const str
 {
 	SCOPED_TEXT char *path = history_path(j);
 	SCOPED(buf) struct buf bytes = { 0 };
-	char boot[37], text[LINE_MAX];
+	char boot[BOOTID_SIZE], text[LINE_MAX];
 	struct span rest, line;
 
 	*lines_out = 0;
@@ -214,7 +207,7 @@ static bool load_history(struct journal_list *list, size_t *lines_out, const str
 		return true;
 	if (!path_read(&bytes, path, JOURNAL_HISTORY_MAX, err))
 		return false;
-	journal_boot_id(boot);
+	bootid_read(boot);
 	rest = buf_span(&bytes);
 	while (span_take_line(&rest, &line)) {
 		struct journal_run run;
@@ -348,13 +341,13 @@ static void take_result(struct journal_run *run, const json_t *intent, const jso
 {
 	const char *boot = jsondoc_text(result, "boot");
 	const char *ended = jsondoc_text(result, "ended");
-	char boot_now[37];
+	char boot_now[BOOTID_SIZE];
 
 	run->phase = JOURNAL_ENDED;
 	run->outcome = journal_judge(&run->code, intent, result);
 	if (ended == NULL || !clock_parse(&run->ended_s, ended))
 		run->ended_s = run->started_s;
-	journal_boot_id(boot_now);
+	bootid_read(boot_now);
 	run->restart_pending = run->outcome == JOURNAL_SUCCEEDED_RESTART && boot != NULL &&
 			       strcmp(boot, boot_now) == 0;
 }
@@ -507,7 +500,7 @@ static bool compact_history(const struct journal *j, struct err *err)
 	SCOPED(journal_list) struct journal_list list = { 0 };
 	SCOPED_TEXT char *path = history_path(j);
 	SCOPED(buf) struct buf text = { 0 };
-	char boot[37];
+	char boot[BOOTID_SIZE];
 	size_t lines;
 
 	if (!load_history(&list, &lines, j, err))
@@ -516,7 +509,7 @@ static bool compact_history(const struct journal *j, struct err *err)
 	drop_superseded(&list);
 	if (lines <= list.count + list.count / 2 + COMPACT_SPARE)
 		return true;
-	journal_boot_id(boot);
+	bootid_read(boot);
 	for (size_t i = 0; i < list.count; i++)
 		put_line(&text, &list.runs[i], list.runs[i].restart_pending ? boot : "");
 	return newfile_write(path, FILE_MODE, buf_span(&text), err);
@@ -686,14 +679,14 @@ static bool append_history(const struct journal *j, const struct journal_run *ru
 	SCOPED_TEXT char *path = history_path(j);
 	SCOPED(buf) struct buf text = { 0 };
 	SCOPED_FD int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, FILE_MODE);
-	char boot[37] = "";
+	char boot[BOOTID_SIZE] = "";
 
 	if (fd < 0)
 		return err_sys(err, ERR_IO, errno, "file %s", path);
 	if (!ends_with_newline(fd))
 		buf_put_text(&text, "\n");
 	if (run->restart_pending)
-		journal_boot_id(boot);
+		bootid_read(boot);
 	put_line(&text, run, boot);
 	if (!path_write_fd(fd, buf_span(&text), err))
 		return false;

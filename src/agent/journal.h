@@ -166,7 +166,4 @@ enum journal_outcome journal_judge(int *code_out, const json_t *intent, const js
 /* succeeded, succeeded-restart, failed, timed-out, not-started, interrupted; none. */
 const char *journal_outcome_name(enum journal_outcome outcome);
 
-/* This boot's id; `dst` has room for 37 bytes. Empty where the kernel has none. */
-void journal_boot_id(char *dst);
-
 #endif

@@ -26,6 +26,24 @@ void keeper_end(struct job *job)
 	*k = (struct job_keeper){ 0 };
 }
 
+/* It has said that the version stands, and goes on to flush it, whether anybody waits or not. */
+static void let_settle(struct job *job)
+{
+	struct job_keeper *k = &job->keeper;
+
+	path_close_fd(&k->socket);
+	path_close_fd(&k->givers);
+	job->settling = k->pid;
+	*k = (struct job_keeper){ 0 };
+}
+
+void keeper_reap(struct job *job)
+{
+	if (job->settling != 0)
+		(void)spawn_wait(NULL, job->settling, -1);
+	job->settling = 0;
+}
+
 /* A child with one end of a pair; the other is the worker's, once it asks. */
 static bool start(struct job *job, struct err *err)
 {
@@ -48,6 +66,16 @@ static bool start(struct job *job, struct err *err)
 	return false;
 }
 
+int keeper_take_line(struct job *job)
+{
+	struct job_keeper *k = &job->keeper;
+	int givers = k->pid != 0 ? k->givers : -1;
+
+	if (k->pid != 0)
+		k->givers = -1;
+	return givers;
+}
+
 bool keeper_start(struct job *job, int worker, struct err *err)
 {
 	struct job_keeper *k = &job->keeper;
@@ -58,12 +86,10 @@ bool keeper_start(struct job *job, int worker, struct err *err)
 
 	if (k->pid != 0 && k->givers < 0)
 		keeper_end(job);
-	if (k->pid != 0 || start(job, &why)) {
-		givers = k->givers;
-		k->givers = -1;
-	} else {
+	if (k->pid != 0 || start(job, &why))
+		givers = keeper_take_line(job);
+	else
 		jsondoc_set(reply, "error", jsondoc_new_error(&why));
-	}
 	done = wire_send_json(worker, reply, givers, err);
 	path_close_fd(&givers);
 	return done;
@@ -117,8 +143,7 @@ static bool confirm(struct job *job, const json_t *answer, const json_t *questio
 	if (!is_asked(json_object_get(frame, "done"), answer, question))
 		return err_set(err, ERR_INTERRUPTED,
 			       "the worker had another version built than was asked for");
-	(void)spawn_wait(NULL, k->pid, GRACE_MS);
-	keeper_end(job);
+	let_settle(job);
 	return true;
 }
 
@@ -149,6 +174,8 @@ bool keeper_ask(json_t **result_out, struct job *job, const json_t *question, ke
 	json_auto_t *answer = NULL;
 	bool done;
 
+	/* Now, while nobody waits for an answer of ours: one flushes at a time. */
+	keeper_reap(job);
 	if (is_fetch && jsondoc_text(question, "package") != NULL)
 		start_ahead(job, question);
 	done = ask(&answer, job, question, err) &&

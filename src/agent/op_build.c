@@ -11,9 +11,12 @@
 #include "agent/generation.h"
 #include "agent/policyset.h"
 #include "common/alloc.h"
+#include "common/bootid.h"
+#include "common/log.h"
 #include "common/path.h"
 #include "common/wire.h"
 #include "content/store.h"
+#include "content/store_seeds.h"
 #include "content/taker.h"
 #include "policy/docs.h"
 
@@ -32,8 +35,11 @@ struct build {
 	uint64_t size_bytes; /* of content, as signed */
 	char *dir;
 	int lock;
+	int record; /* of a version that is still to be flushed; -1 */
+	bool can_flush_behind;
 	struct store_seeds seeds;
 	struct assemble *assemble;
+	struct assemble_params params;
 	atomic_bool cancel; /* the giver is gone */
 };
 
@@ -142,17 +148,29 @@ static void note_progress(const struct assemble_progress *now, void *ctx)
 static bool take_all(struct build *b, struct err *err)
 {
 	struct taker *t = NULL;
-	bool done = taker_open(&t, b->giver, b->assemble, err) &&
-		    assemble_local(b->assemble, err) == ASSEMBLE_DONE && taker_stock(t, err) &&
-		    taker_serve(t, err);
+	bool done = taker_open(&t, b->giver, err) && assemble_open(&b->assemble, &b->params, err) &&
+		    assemble_local(b->assemble, err) == ASSEMBLE_DONE &&
+		    taker_stock(t, b->assemble, err) && taker_serve(t, err);
 
 	taker_close(t);
 	return done;
 }
 
+static bool commit(struct build *b, struct err *err)
+{
+	uint64_t bytes = assemble_stats(b->assemble).bytes_content;
+
+	return b->can_flush_behind ? store_commit_early(&b->record, b->store, &b->id, bytes, err)
+				   : store_commit(b->store, &b->id, bytes, err);
+}
+
 static bool assemble_version(struct build *b, struct err *err)
 {
-	const struct assemble_params params = {
+	char boot[BOOTID_SIZE];
+
+	bootid_read(boot);
+	b->can_flush_behind = boot[0] != '\0';
+	b->params = (struct assemble_params){
 		.dir = b->dir,
 		.manifest = buf_span(&b->manifest),
 		.seeds = b->seeds.list,
@@ -160,15 +178,10 @@ static bool assemble_version(struct build *b, struct err *err)
 		.cancel = &b->cancel,
 		.progress = note_progress,
 		.progress_ctx = b,
+		.flushes_behind = b->can_flush_behind,
 		.clock = b->w->clock,
 	};
-	bool done = assemble_open(&b->assemble, &params, err) && take_all(b, err) &&
-		    assemble_finish(b->assemble, err) &&
-		    store_commit(b->store, &b->id, assemble_stats(b->assemble).bytes_content, err);
-
-	assemble_close(b->assemble);
-	b->assemble = NULL;
-	return done;
+	return take_all(b, err) && assemble_finish(b->assemble, err) && commit(b, err);
 }
 
 static bool build(struct build *b, struct err *err)
@@ -176,6 +189,8 @@ static bool build(struct build *b, struct err *err)
 	b->dir = store_build_path(b->store, &b->id);
 	if (!store_seeds_init(&b->seeds, b->store, &b->id, err) || !assemble_version(b, err))
 		return false;
+	/* Whoever hears of it may want to remove it at once. */
+	path_close_fd(&b->lock);
 	taker_say_done(b->giver);
 	return true;
 }
@@ -209,13 +224,31 @@ static bool have_it(struct build *b, struct err *err)
 	return find_signed(b, err) && store_open(&b->store, dir, b->w->clock, err) && begin(b, err);
 }
 
-static void release(struct build *b)
+static void build_free(struct build *b)
 {
+	assemble_close(b->assemble);
 	store_seeds_release(&b->seeds);
 	store_close(b->store);
 	buf_release(&b->manifest);
 	free(b->dir);
 	path_close_fd(&b->lock);
+	path_close_fd(&b->record);
+	free(b);
+}
+
+/* Nobody waits for the disk: until it has all, the version's record says so. */
+static void flush_behind(void *ctx)
+{
+	struct build *b = ctx;
+	struct err err = { 0 };
+
+	if (!assemble_flush(b->assemble, &err) ||
+	    !store_settle(b->store, &b->id, b->record, &err)) {
+		store_doubt(b->record);
+		log_warn("%s version %u is looked through when it is next wanted: %s",
+			 b->id.package, (unsigned int)b->id.version, err.why);
+	}
+	build_free(b);
 }
 
 /* Whoever asked the worker for a version learns here which one it is. */
@@ -228,23 +261,35 @@ static json_t *new_result(const struct build *b)
 	return result;
 }
 
+static struct build *build_new(struct worker *w, const json_t *request)
+{
+	struct build *b = alloc_zeroed(1, sizeof(*b));
+
+	b->w = w;
+	b->giver = w->passed;
+	b->quota_bytes = (uint64_t)jsondoc_int(request, "quota", 0);
+	b->lock = b->record = -1;
+	return b;
+}
+
 bool op_build(json_t **result_out, struct worker *w, const json_t *request, struct err *err)
 {
-	struct build b = {
-		.w = w,
-		.giver = w->passed,
-		.quota_bytes = (uint64_t)jsondoc_int(request, "quota", 0),
-		.lock = -1,
-	};
+	struct build *b;
 	bool done;
 
-	if (b.giver < 0)
+	if (w->passed < 0)
 		return err_set(err, ERR_USAGE, "there is no line to a worker");
-	done = have_it(&b, err);
+	b = build_new(w, request);
+	done = have_it(b, err);
 	if (!done)
-		taker_refuse(b.giver, err);
+		taker_refuse(b->giver, err);
 	else
-		*result_out = new_result(&b);
-	release(&b);
-	return done;
+		*result_out = new_result(b);
+	if (!done || b->record < 0) {
+		build_free(b);
+		return done;
+	}
+	w->rest = flush_behind;
+	w->rest_ctx = b;
+	return true;
 }

@@ -24,6 +24,7 @@
 #include "common/text.h"
 #include "content/assemble.h"
 #include "content/store.h"
+#include "content/store_seeds.h"
 
 #define LOCK_WAIT_MS 600000
 

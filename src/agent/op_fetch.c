@@ -20,6 +20,7 @@
 #include "common/text.h"
 #include "content/assemble.h"
 #include "content/store.h"
+#include "content/store_seeds.h"
 
 #define LOCK_WAIT_MS 600000
 #define OTHERS_MAX   4 /* other versions that a server is asked for */

@@ -19,6 +19,7 @@
 #include "agent/journal.h"
 #include "agent/orphan.h"
 #include "common/alloc.h"
+#include "common/bootid.h"
 #include "common/clock.h"
 #include "common/command.h"
 #include "common/newfile.h"
@@ -109,10 +110,10 @@ static void fill_environment(struct environment *e, const json_t *intent, const 
 static int write_started(void *ctx)
 {
 	const struct reap *r = ctx;
-	char boot[37], line[128];
+	char boot[BOOTID_SIZE], line[128];
 	int size;
 
-	journal_boot_id(boot);
+	bootid_read(boot);
 	size = snprintf(line, sizeof(line), "%d %s %" PRIu64 "\n", getpid(),
 			boot[0] != '\0' ? boot : "-", orphan_boot_ms());
 	if (write(r->started_fd, line, (size_t)size) != size)
@@ -419,9 +420,9 @@ static bool write_result(const struct reap *r, const struct err *failed)
 	SCOPED(buf) struct buf text = { 0 };
 	json_auto_t *result = json_object();
 	struct err err;
-	char boot[37];
+	char boot[BOOTID_SIZE];
 
-	journal_boot_id(boot);
+	bootid_read(boot);
 	jsondoc_set_int(result, "format", 1);
 	jsondoc_set_text(result, "boot", boot);
 	jsondoc_set_time(result, "started", r->began_s);

@@ -22,17 +22,6 @@
 #include "common/log.h"
 #include "common/path.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_SANITIZER 1 /* it looks for leaks with a child that traces us */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_SANITIZER 1
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER 0
-#endif
-
 #define LANDLOCK_ABI_MIN      2 /* the first in which a file may be renamed into another folder */
 #define LANDLOCK_ABI_TRUNCATE 3
 #define LANDLOCK_TRUNCATE     (1ull << 14) /* newer than Debian 12's header */

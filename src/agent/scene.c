@@ -1,6 +1,5 @@
 #include "agent/scene.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "agent/logons.h"
 #include "agent/worker.h"
 #include "common/alloc.h"
+#include "common/bootid.h"
 #include "common/log.h"
 #include "common/newfile.h"
 #include "common/path.h"
@@ -36,7 +36,7 @@ struct scene {
 	char network[NETADDR_TEXT_MAX];
 	struct mounts mounts;
 	struct context context;
-	char boot[64];
+	char boot[BOOTID_SIZE];
 };
 
 /* All that scene_look reads anew. */
@@ -84,7 +84,7 @@ static void save_memory(struct scene *s)
 	if (!memory_is_dirty(s->memory))
 		return;
 	memory_write(&bytes, s->memory);
-	if (!newfile_write(path, 0600, buf_span(&bytes), &err))
+	if (!newfile_write_unflushed(path, 0600, buf_span(&bytes), &err))
 		log_debug("%s: %s", path, err.why);
 	see_memory_file(&s->memory_file, s);
 }
@@ -106,15 +106,6 @@ static bool catch_up(struct scene *s, struct err *err)
 	return true;
 }
 
-static void read_boot_id(struct scene *s)
-{
-	SCOPED_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? path_read_fd(fd, s->boot, sizeof(s->boot) - 1) : 0;
-
-	s->boot[n > 0 ? n : 0] = '\0';
-	s->boot[strcspn(s->boot, "\n")] = '\0';
-}
-
 bool scene_new(struct scene **out, struct worker *w, struct err *err)
 {
 	struct scene *s = alloc_zeroed(1, sizeof(*s));
@@ -126,7 +117,7 @@ bool scene_new(struct scene **out, struct worker *w, struct err *err)
 	options.owner = "agent";
 	options.limits.tls_ca_file = w->options.tls_ca;
 	context_init(&s->context, w->state.owner);
-	read_boot_id(s);
+	bootid_read(s->boot);
 	if (!load_memory(s, err)) {
 		context_release(&s->context);
 		free(s);

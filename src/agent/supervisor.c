@@ -19,6 +19,7 @@
 
 #include "agent/control.h"
 #include "agent/journal.h"
+#include "agent/keeper.h"
 #include "agent/mountpoint.h"
 #include "agent/mountwatch.h"
 #include "agent/orphan.h"
@@ -303,6 +304,12 @@ static void be_job(struct supervisor *s, int peer, uid_t caller, const struct jo
 	answer = new_answer(done, result, &err);
 	if (peer >= 0)
 		(void)!wire_send_json(peer, answer, done ? passed_back(&job, result) : -1, &err);
+	/* In a container the agent may be the init, to whom a child of ours would be left. */
+	if (getppid() == 1) {
+		path_close_fd(&peer);
+		job_finish(&job);
+		keeper_reap(&job);
+	}
 	_exit(done ? exit_of(result) : 1);
 }
 

@@ -11,6 +11,7 @@
 #include "common/cryptocalls.h"
 #include "common/log.h"
 #include "common/path.h"
+#include "common/spawn.h"
 #include "common/wire.h"
 #include "nal/curlcalls.h"
 
@@ -69,6 +70,11 @@ bool worker_need_keeper(int *socket_out, struct worker *w, struct err *err)
 	json_auto_t *frame = NULL;
 	int fd = -1;
 
+	if (w->passed >= 0) {
+		*socket_out = w->passed;
+		w->passed = -1;
+		return true;
+	}
 	if (!worker_event(w, json_pack("{s:s}", "event", "keeper")) ||
 	    wire_receive_json(&frame, &fd, w->peer, KEEPER_MS, err) != WIRE_FRAME)
 		return err_set(err, ERR_INTERRUPTED, "the command that asked has ended");
@@ -111,6 +117,15 @@ static bool dispatch(json_t **result_out, struct worker *w, const json_t *reques
 					    : "");
 }
 
+void worker_do_rest(struct worker *w)
+{
+	worker_rest_fn *rest = w->rest;
+
+	w->rest = NULL;
+	if (rest != NULL)
+		rest(w->rest_ctx);
+}
+
 static void answer(struct worker *w, const json_t *request)
 {
 	json_t *reply = json_object();
@@ -121,7 +136,11 @@ static void answer(struct worker *w, const json_t *request)
 		jsondoc_set(reply, "done", result != NULL ? result : json_object());
 	else
 		jsondoc_set(reply, "error", jsondoc_new_error(&err));
+	/* Who reads the answer may end with it. */
+	if (w->rest != NULL && !spawn_outlive_parent())
+		log_debug("what is left ends with who asked");
 	worker_event(w, reply);
+	worker_do_rest(w);
 }
 
 struct peers {
@@ -172,7 +191,7 @@ static bool serve_peer(struct worker *w, struct peers *p, size_t i)
 	w->viewer = jsondoc_int(request, "uid", -1);
 	op_demand_yield(w, request);
 	answer(w, request);
-	path_close_fd(&passed);
+	path_close_fd(&w->passed);
 	return !w->peer_gone;
 }
 
@@ -239,7 +258,8 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 {
 	struct worker w = { .options = *options,
 			    .clock = options->clock != NULL ? options->clock : clock_system(),
-			    .peer = -1 };
+			    .peer = -1,
+			    .passed = -1 };
 	struct peers peers = { .count = 0 };
 
 	if (!state_open(&w.state, options->state_dir,

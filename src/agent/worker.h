@@ -39,6 +39,9 @@ struct worker_options {
 	const struct clock *clock; /* NULL for the system's; the network's timeouts never ask it */
 };
 
+/* What an operation has left to do once its answer is out; frees `ctx`. */
+typedef void worker_rest_fn(void *ctx);
+
 struct worker {
 	struct state state;
 	struct worker_options options;
@@ -46,12 +49,14 @@ struct worker {
 	struct scene *scene; /* what is known of the site and its servers; made when first needed */
 	struct demand *demands; /* what mounts that ask have open; NULL: none asked */
 	int peer;               /* the socket of the request at hand */
-	int passed;             /* a descriptor that came with it; -1: none */
+	int passed;             /* a descriptor that came with it, until it is taken; -1: none */
 	int64_t viewer;         /* uid of the user who asks; -1: the system (context.h) */
 	bool peer_gone;         /* nobody listens to the request at hand any more */
 	bool talks;             /* the request at hand most likely needs HTTP */
 	bool loads_http;        /* http_loader was started, to load libcurl before it is needed */
 	pthread_t http_loader;
+	worker_rest_fn *rest; /* NULL: nothing */
+	void *rest_ctx;
 };
 
 /* Handle one request; the caller owns *result_out. Events go out by worker_event. */
@@ -65,8 +70,8 @@ bool worker_serve(const struct worker_options *options, int socket, struct err *
 bool worker_event(struct worker *w, json_t *event);
 
 /*
- * Have whoever asked start a keeper (content/handover.h); the caller closes *socket_out, the line
- * to it.
+ * The line to a keeper (content/handover.h), which the caller closes: what came with the request,
+ * or else whoever asked starts one.
  */
 bool worker_need_keeper(int *socket_out, struct worker *w, struct err *err) MUST_USE;
 
@@ -75,6 +80,9 @@ bool worker_need_keeper(int *socket_out, struct worker *w, struct err *err) MUST
  * hand needs it. Libraries are loaded one after the other, so the caller has loaded its own.
  */
 void worker_load_http(struct worker *w);
+
+/* Do what an operation has left, if it has, once its answer is out. */
+void worker_do_rest(struct worker *w);
 
 /* A record event: {"event":"record","record":…}; takes over `record`. */
 void worker_record(struct worker *w, json_t *record);

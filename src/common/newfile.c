@@ -96,3 +96,11 @@ bool newfile_write(const char *path, mode_t mode, struct span bytes, struct err 
 	return newfile_begin(&nf, path, mode, err) && path_write_fd(nf.fd, bytes, err) &&
 	       newfile_commit(&nf, err);
 }
+
+bool newfile_write_unflushed(const char *path, mode_t mode, struct span bytes, struct err *err)
+{
+	SCOPED(newfile) struct newfile nf = NEWFILE_EMPTY;
+
+	return newfile_begin(&nf, path, mode, err) && path_write_fd(nf.fd, bytes, err) &&
+	       newfile_commit_unflushed(&nf, err);
+}

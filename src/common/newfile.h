@@ -57,4 +57,9 @@ static inline void newfile_scoped(struct newfile *nf)
 /* Replace `path` by `bytes` in one step. */
 bool newfile_write(const char *path, mode_t mode, struct span bytes, struct err *err) MUST_USE;
 
+/* The same without a flush, for what is learned again: after a power cut anything may stand there.
+ */
+bool newfile_write_unflushed(const char *path, mode_t mode, struct span bytes, struct err *err)
+	MUST_USE;
+
 #endif

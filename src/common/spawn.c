@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -326,4 +327,15 @@ void spawn_stop(pid_t pid, int grace_ms)
 	if (!spawn_kill_group(pid, SIGKILL))
 		(void)kill(pid, SIGKILL);
 	(void)spawn_wait(NULL, pid, -1);
+}
+
+bool spawn_outlive_parent(void)
+{
+	struct stat st;
+
+	if (prctl(PR_SET_PDEATHSIG, 0) != 0 || signal(SIGTERM, SIG_IGN) == SIG_ERR)
+		return false;
+	if (fstat(STDERR_FILENO, &st) != 0 || !S_ISFIFO(st.st_mode))
+		return true;
+	return dup2(STDIN_FILENO, STDERR_FILENO) >= 0;
 }

@@ -107,4 +107,11 @@ bool spawn_kill_group(pid_t pgid, int sig);
  */
 void spawn_stop(pid_t pid, int grace_ms);
 
+/*
+ * In a child that was started with SPAWN_DIE_WITH_PARENT: live on, out of the parent's sight, and
+ * past the SIGTERM of a shutdown. Standard error is shut where it is a pipe, whose reader may wait
+ * for its end; a log is written on.
+ */
+bool spawn_outlive_parent(void) MUST_USE;
+
 #endif

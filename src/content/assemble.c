@@ -13,6 +13,7 @@
 #include "common/newfile.h"
 #include "common/path.h"
 #include "content/assemble_delta.h"
+#include "content/assemble_index.h"
 #include "content/assemble_work.h"
 #include "content/collect.h"
 #include "content/giver.h"
@@ -193,7 +194,7 @@ void assemble_work_tell(struct assemble *a)
 	assemble_work_tell_now(a);
 }
 
-static bool read_previous(struct buf *out, const struct assemble *a, const char *name, size_t max)
+bool assemble_work_read(struct buf *out, const struct assemble *a, const char *name, size_t max)
 {
 	SCOPED_TEXT char *path = path_join(a->params->dir, name);
 	struct err ignored = { 0 };
@@ -209,13 +210,14 @@ static bool claim_folder(struct assemble *a, struct err *err)
 
 	if (!path_make_dirs(a->params->dir, DIR_MODE, err))
 		return false;
-	if (read_previous(&previous, a, "manifest", MANIFEST_BYTES_MAX)) {
+	if (assemble_work_read(&previous, a, "manifest", MANIFEST_BYTES_MAX)) {
 		if (span_equal(buf_span(&previous), a->params->manifest))
 			return true;
 		if (!path_remove_tree(a->params->dir, err) ||
 		    !path_make_dirs(a->params->dir, DIR_MODE, err))
 			return false;
 	}
+	/* What decides what the folder is for is on the disk before anything else is. */
 	return newfile_write(path, MANIFEST_MODE, a->params->manifest, err);
 }
 
@@ -281,6 +283,7 @@ static void start_work(struct assemble *a)
 	pthread_mutex_init(&a->spare_lock, NULL);
 	lend_slots(a);
 	a->crew = crew_new(ASSEMBLE_WORK_THREADS, ASSEMBLE_WORK_DEPTH, run_job, a);
+	a->is_working = true;
 	a->pace.rate_bps = a->params->rate_bps;
 	a->sample_ms = clock_mono_ms(a->params->clock);
 }
@@ -301,14 +304,23 @@ bool assemble_open(struct assemble **out, const struct assemble_params *params, 
 	return true;
 }
 
-static void stop_work(struct assemble *a)
+/* Nothing comes any more: what the hands have is most of the memory. */
+static void dismiss_hands(struct assemble *a)
 {
+	if (a->crew == NULL)
+		return;
 	crew_free(a->crew);
+	a->crew = NULL;
 	while (a->spares.count > 0)
 		buf_release(&a->spares.list[--a->spares.count]);
 	pthread_mutex_destroy(&a->spare_lock);
 	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++)
 		landing_hand_release(&a->hands[i]);
+}
+
+static void stop_work(struct assemble *a)
+{
+	dismiss_hands(a);
 	landing_release(&a->landing);
 	plan_release(&a->plan);
 	chunkmap_release(&a->want);
@@ -318,7 +330,7 @@ void assemble_close(struct assemble *a)
 {
 	if (a == NULL)
 		return;
-	if (a->crew != NULL)
+	if (a->is_working)
 		stop_work(a);
 	index_free(a->index);
 	free(a->claimed);
@@ -362,112 +374,11 @@ void assemble_work_keep_pace(struct assemble *a, uint64_t bytes)
 	}
 }
 
-static bool index_is(struct span bytes, const char *name)
-{
-	struct digest want, found;
-	uint32_t version;
-
-	if (!index_parse_name(&version, &want, name))
-		return false;
-	digest_of(&found, bytes);
-	return digest_equal(&found, &want);
-}
-
-static enum assemble_result from_transfer(enum transfer_result result)
-{
-	return result == TRANSFER_OK ? ASSEMBLE_DONE : ASSEMBLE_FAILED;
-}
-
-/* Bytes came: the rate is kept by waiting here. */
-static void note_moved(struct assemble *a, size_t size_bytes)
+void assemble_work_moved(struct assemble *a, size_t size_bytes)
 {
 	a->bytes_network += size_bytes;
 	assemble_work_keep_pace(a, size_bytes);
 	assemble_work_tell(a);
-}
-
-/* An index that comes at the limited rate. */
-struct trickle {
-	struct assemble *a;
-	struct buf *bytes;
-};
-
-static bool take_of_index(void *ctx, uint64_t offset, struct span bytes)
-{
-	struct trickle *t = ctx;
-	struct assemble *a = t->a;
-
-	note_moved(a, bytes.size);
-	if (assemble_work_is_cancelled(a) || offset != t->bytes->size ||
-	    bytes.size > a->params->index_size - t->bytes->size)
-		return false;
-	buf_put_span(t->bytes, bytes);
-	return t->bytes->size < a->params->index_size;
-}
-
-/* What is not the whole index is found by its hash. */
-static enum transfer_result trickle_index(struct buf *bytes, struct assemble *a,
-					  const struct transfer_source *source, const char *object,
-					  struct err *err)
-{
-	const struct transfer_range whole = { .offset = 0, .size = a->params->index_size };
-	struct trickle t = { .a = a, .bytes = bytes };
-	enum transfer_result got = source->read_ranges(source->ctx, object, &whole, 1,
-						       take_of_index, &t, err);
-
-	return got == TRANSFER_STOPPED ? TRANSFER_OK : got;
-}
-
-static enum assemble_result download_index(struct buf *bytes, struct assemble *a,
-					   const struct transfer_source *source, struct err *err)
-{
-	SCOPED_TEXT char *object = path_join("index", a->params->index);
-	SCOPED_TEXT char *path = path_join(a->params->dir, "index");
-	enum transfer_result got;
-
-	a->requests++;
-	if (a->params->rate_bps > 0 && a->params->index_size > 0 &&
-	    a->params->index_size <= INDEX_BYTES_MAX) {
-		got = trickle_index(bytes, a, source, object, err);
-	} else {
-		got = source->read_object(source->ctx, object, INDEX_BYTES_MAX, bytes, err);
-		a->bytes_network += bytes->size;
-	}
-	if (assemble_work_is_cancelled(a))
-		return assemble_work_cancelled(err);
-	if (got != TRANSFER_OK)
-		return from_transfer(got);
-	if (!index_is(buf_span(bytes), a->params->index)) {
-		err_set(err, ERR_CORRUPT, "%s: its bytes are not those that its name stands for",
-			object);
-		return ASSEMBLE_CORRUPT;
-	}
-	return newfile_write(path, FILE_MODE, buf_span(bytes), err) ? ASSEMBLE_DONE
-								    : ASSEMBLE_LOCAL;
-}
-
-/* The index: kept from an interrupted run, or from the source. */
-static enum assemble_result get_index(struct assemble *a, const struct transfer_source *source,
-				      struct err *err)
-{
-	SCOPED(buf) struct buf bytes = { 0 };
-	struct digest ignored;
-
-	if (a->index != NULL)
-		return ASSEMBLE_DONE;
-	if (!read_previous(&bytes, a, "index", INDEX_BYTES_MAX) ||
-	    !index_is(buf_span(&bytes), a->params->index)) {
-		enum assemble_result got;
-
-		buf_clear(&bytes);
-		got = download_index(&bytes, a, source, err);
-		if (got != ASSEMBLE_DONE)
-			return got;
-	}
-	if (!index_read(&a->index, buf_span(&bytes), err))
-		return ASSEMBLE_CORRUPT;
-	return index_parse_name(&a->version, &ignored, a->params->index) ? ASSEMBLE_DONE
-									 : ASSEMBLE_CORRUPT;
 }
 
 static bool take_slot(void *ctx, struct buf *out)
@@ -504,7 +415,7 @@ static bool receive(void *ctx, uint64_t offset, struct span bytes)
 	struct reception *r = ctx;
 	struct assemble *a = r->a;
 
-	note_moved(a, bytes.size);
+	assemble_work_moved(a, bytes.size);
 	if (assemble_work_is_cancelled(a) || atomic_load(&a->landing.broken))
 		return false;
 	r->last = collect_feed(&r->collect, offset, bytes);
@@ -646,7 +557,7 @@ static void count_dropped(struct assemble *a, const struct transfer_source *sour
 static enum assemble_result fetch_all(struct assemble *a, const struct transfer_source *source,
 				      struct err *err)
 {
-	enum assemble_result result = get_index(a, source, err);
+	enum assemble_result result = assemble_index_get(a, source, err);
 
 	if (result != ASSEMBLE_DONE)
 		return result;
@@ -711,7 +622,7 @@ static bool plan_part(struct assemble *a, uint32_t first, uint32_t count, struct
 static enum assemble_result fetch_part(struct assemble *a, const struct transfer_source *source,
 				       uint32_t first, uint32_t count, struct err *err)
 {
-	enum assemble_result result = get_index(a, source, err);
+	enum assemble_result result = assemble_index_get(a, source, err);
 
 	if (result != ASSEMBLE_DONE)
 		return result;
@@ -755,13 +666,26 @@ enum landing_put assemble_offer(struct assemble *a, unsigned int hand, uint32_t 
 bool assemble_finish(struct assemble *a, struct err *err)
 {
 	assert(assemble_missing(a) == 0);
-	if (a->params->giver != NULL)
+	if (a->params->giver != NULL) {
+		/* Memory goes back while the keeper is at it. */
+		dismiss_hands(a);
 		return giver_finish(a->params->giver, err);
+	}
 	for (size_t i = 0; i < ASSEMBLE_WORK_HANDS; i++) {
 		tree_files_release(&a->hands[i].out);
 		tree_files_init(&a->hands[i].out, &a->tree);
 	}
-	return tree_complete(&a->tree, err) && tree_sync(&a->tree, err);
+	return tree_complete(&a->tree, err) &&
+	       (a->params->flushes_behind || tree_sync(&a->tree, err));
+}
+
+bool assemble_flush(struct assemble *a, struct err *err)
+{
+	dismiss_hands(a);
+	if (tree_sync(&a->tree, err))
+		return true;
+	tree_forget(&a->tree);
+	return false;
 }
 
 struct assemble_stats assemble_stats(const struct assemble *a)

@@ -71,6 +71,7 @@ struct assemble_params {
 	const atomic_bool *cancel;     /* set by anybody to stop; may be NULL */
 	assemble_progress_fn progress; /* may be NULL */
 	void *progress_ctx;
+	bool flushes_behind;       /* assemble_finish does not flush; assemble_flush will */
 	const struct clock *clock; /* of pace and progress; borrowed like all of the above */
 };
 
@@ -152,11 +153,17 @@ enum landing_put assemble_offer(struct assemble *a, unsigned int hand, uint32_t 
 				const uint8_t *bytes, struct err *err) MUST_USE;
 
 /*
- * Make the tree final: empty and equal files, links, modes; then flush it. Nothing may be
- * missing. The tree then stands complete in `dir`/tree, `dir`/manifest beside it; with a giver, it
- * is the keeper's, under its final name.
+ * Make the tree final: empty and equal files, links, modes; then flush it, unless that is to be
+ * done behind. Nothing may be missing. The tree then stands complete in `dir`/tree, `dir`/manifest
+ * beside it; with a giver, it is the keeper's, under its final name.
  */
 bool assemble_finish(struct assemble *a, struct err *err) MUST_USE;
+
+/*
+ * Flush the finished tree, wherever it was moved to since. After a failure what the disk has
+ * counts, and not what memory has.
+ */
+bool assemble_flush(struct assemble *a, struct err *err) MUST_USE;
 
 struct assemble_stats assemble_stats(const struct assemble *a);
 

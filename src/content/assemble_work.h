@@ -57,6 +57,7 @@ struct assemble {
 	struct landing landing;
 	struct landing_hand hands[ASSEMBLE_WORK_HANDS];
 	struct crew *crew;
+	bool is_working; /* what start_work made is there */
 	pthread_mutex_t spare_lock;
 	struct assemble_work_pool
 		spares; /* of frames that are done with: fresh memory costs faults */
@@ -82,6 +83,13 @@ struct buf assemble_work_spare(struct assemble *a) MUST_USE;
 
 /* Wait as long as the rate limit asks for after `bytes`, watching for a cancellation. */
 void assemble_work_keep_pace(struct assemble *a, uint64_t bytes);
+
+/* Bytes came: count them, and keep the rate by waiting. */
+void assemble_work_moved(struct assemble *a, size_t size_bytes);
+
+/* What an earlier run left in the folder under `name`; false: nothing that can be read. */
+bool assemble_work_read(struct buf *out, const struct assemble *a, const char *name, size_t max)
+	MUST_USE;
 
 /* Tell the progress, unless it was told a moment ago; or now. */
 void assemble_work_tell(struct assemble *a);

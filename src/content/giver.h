@@ -48,7 +48,7 @@ bool giver_stock(uint8_t *have, uint32_t count, struct giver *g, giver_progress_
 /* All was given: have it finished. Does not wait for that; asking twice is asking once. */
 bool giver_ask_finish(struct giver *g, struct err *err) MUST_USE;
 
-/* The same, and wait until it is on the disk. */
+/* The same, and wait until it stands under its final name. */
 bool giver_finish(struct giver *g, struct err *err) MUST_USE;
 
 #endif

@@ -12,15 +12,15 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
-#include "common/newfile.h"
 #include "common/path.h"
 #include "common/random.h"
 #include "common/text.h"
+#include "content/manifest.h"
+#include "content/storerecord.h"
 
 #define FOLDER_MODE    0755 /* programs of other accounts read their content here */
 #define CLOSED_MODE    0700
 #define GONE_PREFIX    "gone-"
-#define RECORD_LINE    "packway-store 1 bytes "
 #define PIN_WAIT_MS    2000
 #define PARTIAL_KEEP_S (14 * 86400) /* downloads that nobody went on with */
 
@@ -193,12 +193,21 @@ bool store_stands(const struct store *store, const struct store_id *id)
 	return path_exists(tree);
 }
 
-bool store_holds(const struct store *store, const struct store_id *id)
+/* Something stands there that its owner has put together, whatever became of it since. */
+static bool is_owners(const struct store *store, const struct store_id *id)
 {
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	struct stat st;
 
 	return lstat(tree, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == store->owner;
+}
+
+bool store_holds(const struct store *store, const struct store_id *id)
+{
+	SCOPED_TEXT char *path = record_path(store, id);
+	struct storerecord record;
+
+	return is_owners(store, id) && storerecord_read(&record, path) && record.counts;
 }
 
 bool store_holds_exactly(const struct store *store, const struct store_id *id, struct span manifest)
@@ -247,18 +256,6 @@ bool store_pin(int *fd_out, struct store *store, const struct store_id *id, stru
 	return true;
 }
 
-static bool write_record(const struct store *store, const struct store_id *id, uint64_t bytes,
-			 struct err *err)
-{
-	SCOPED_TEXT char *path = record_path(store, id);
-	SCOPED_TEXT char *text = alloc_printf(RECORD_LINE "%" PRIu64 "\n", bytes);
-
-	if (!newfile_write(path, 0644, span_of_text(text), err))
-		return false;
-	note_use(store, id);
-	return true;
-}
-
 static bool move(const char *from, const char *to, struct err *err)
 {
 	if (rename(from, to) != 0)
@@ -269,8 +266,9 @@ static bool move(const char *from, const char *to, struct err *err)
 static bool discard(const struct store *store, const char *path, struct err *err);
 
 /* What a failed removal leaves is a few small files; the version is complete all the same. */
-static void clear_up(const struct store *store, const struct store_id *id, const char *built)
+static void clear_up(const struct store *store, const struct store_id *id)
 {
+	SCOPED_TEXT char *built = store_build_path(store, id);
 	SCOPED_TEXT char *partial = store_partial_path(store, id);
 	struct err ignored = { 0 };
 
@@ -279,23 +277,62 @@ static void clear_up(const struct store *store, const struct store_id *id, const
 		(void)discard(store, partial, &ignored);
 }
 
-/* The tree last: once it is there, the version is. */
-bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
+/* Manifest and tree to their names, the tree last: once it is there, the version is. */
+static bool show(struct store *store, const struct store_id *id, struct err *err)
 {
-	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
 	SCOPED_TEXT char *built = store_build_path(store, id);
 	SCOPED_TEXT char *built_tree = path_join(built, "tree");
 	SCOPED_TEXT char *built_manifest = path_join(built, "manifest");
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
 
+	note_use(store, id);
+	return move(built_manifest, manifest, err) && move(built_tree, tree, err);
+}
+
+bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes, struct err *err)
+{
+	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
+	SCOPED_TEXT char *record = record_path(store, id);
+
 	assert(store->part != STORE_SUPPLIER);
-	if (!path_make_dirs(folder, FOLDER_MODE, err) || !write_record(store, id, bytes, err) ||
-	    !move(built_manifest, manifest, err) || !move(built_tree, tree, err) ||
-	    !path_sync_dir(folder, err))
+	if (!path_make_dirs(folder, FOLDER_MODE, err) || !storerecord_write(record, bytes, err) ||
+	    !show(store, id, err) || !path_sync_dir(folder, err))
 		return false;
-	clear_up(store, id, built);
+	clear_up(store, id);
 	return true;
+}
+
+bool store_commit_early(int *record_out, struct store *store, const struct store_id *id,
+			uint64_t bytes, struct err *err)
+{
+	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
+	SCOPED_TEXT char *record = record_path(store, id);
+	SCOPED_FD int fd = -1;
+	bool is_new = !path_exists(folder); /* then there is nothing to remove, nor to flush */
+
+	assert(store->part != STORE_SUPPLIER);
+	/* One that calls another tree flushed must not come back after a power cut. */
+	if (!path_make_dirs(folder, FOLDER_MODE, err) ||
+	    (!is_new && !storerecord_remove(record, folder, err)) ||
+	    !storerecord_begin(&fd, record, bytes, err) || !show(store, id, err))
+		return false;
+	clear_up(store, id);
+	*record_out = fd;
+	fd = -1;
+	return true;
+}
+
+bool store_settle(struct store *store, const struct store_id *id, int record, struct err *err)
+{
+	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
+
+	return path_sync_dir(folder, err) && storerecord_settle(record, err);
+}
+
+void store_doubt(int record)
+{
+	storerecord_doubt(record);
 }
 
 bool store_reopen(struct store *store, const struct store_id *id, struct err *err)
@@ -305,13 +342,17 @@ bool store_reopen(struct store *store, const struct store_id *id, struct err *er
 	SCOPED_TEXT char *built_manifest = path_join(built, "manifest");
 	SCOPED_TEXT char *tree = store_tree_path(store, id);
 	SCOPED_TEXT char *manifest = store_manifest_path(store, id);
+	SCOPED_TEXT char *folder = path_join(store->dir, id->package);
+	SCOPED_TEXT char *record = record_path(store, id);
 
 	if (!store_stands(store, id))
 		return err_set(err, ERR_NOT_FOUND, "%s version %" PRIu32 " is not in the store",
 			       id->package, id->version);
 	/* Somebody else may have its files open. */
-	if (!store_holds(store, id))
+	if (!is_owners(store, id))
 		return discard(store, tree, err);
+	if (!storerecord_remove(record, folder, err))
+		return false;
 	/* The tree first: from then on the version counts as incomplete. No journal: the assembler
 	 * looks at everything that is there. */
 	return path_remove_tree(built, err) && path_make_dirs(built, CLOSED_MODE, err) &&
@@ -341,7 +382,8 @@ static bool remove_locked(struct store *store, const struct store_id *id, struct
 	    !discard(store, built, err))
 		return false;
 	(void)unlink(manifest);
-	(void)unlink(record);
+	if (!storerecord_remove(record, folder, err))
+		return false;
 	(void)rmdir(folder); /* goes with the package's last version */
 	return true;
 }
@@ -368,25 +410,6 @@ static bool is_in_use(struct store *store, const struct store_id *id)
 	return store->part != STORE_SUPPLIER && !store_lock(&lock, store, id, 0, &ignored);
 }
 
-static void read_record(struct store_item *item, const struct store *store)
-{
-	SCOPED_TEXT char *path = record_path(store, &item->id);
-	SCOPED(buf) struct buf text = { 0 };
-	struct err ignored = { 0 };
-	struct stat st;
-	char *end;
-
-	if (lstat(path, &st) != 0 || !path_read(&text, path, STORE_RECORD_MAX, &ignored))
-		return;
-	item->last_used_s = st.st_mtime;
-	end = strchr(buf_text(&text), '\n');
-	if (end == NULL || strncmp(buf_text(&text), RECORD_LINE, strlen(RECORD_LINE)) != 0)
-		return;
-	*end = '\0';
-	if (!text_u64(&item->bytes, buf_text(&text) + strlen(RECORD_LINE), 0, UINT64_MAX))
-		item->bytes = 0;
-}
-
 /* What a version under construction takes on the disk, and when it last grew. */
 static void measure_at(struct store_item *item, char *path)
 {
@@ -404,6 +427,21 @@ static void measure_at(struct store_item *item, char *path)
 		fts_close(walk);
 }
 
+/* By its record; a power cut may have left none to a tree that is there. */
+static void measure_complete(struct store_item *item, const struct store *store)
+{
+	SCOPED_TEXT char *path = record_path(store, &item->id);
+	SCOPED_TEXT char *tree = store_tree_path(store, &item->id);
+	struct storerecord record;
+
+	if (storerecord_read(&record, path)) {
+		item->last_used_s = record.last_used_s;
+		item->bytes = record.bytes;
+	} else {
+		measure_at(item, tree);
+	}
+}
+
 static void measure_partial(struct store_item *item, const struct store *store)
 {
 	SCOPED_TEXT char *partial = store_partial_path(store, &item->id);
@@ -414,14 +452,14 @@ static void measure_partial(struct store_item *item, const struct store *store)
 		measure_at(item, built);
 }
 
-/* What stands under its final name and is not the owner's has a record, too. */
+/* What stands under its final name and does not count has a record, too. */
 static void add_item(struct items *list, struct store *store, const struct store_id *id,
 		     bool complete)
 {
 	struct store_item item = { .id = *id, .complete = complete };
 
 	if (complete || !store_holds(store, id))
-		read_record(&item, store);
+		measure_complete(&item, store);
 	if (!complete)
 		measure_partial(&item, store);
 	item.in_use = is_in_use(store, id);
@@ -713,71 +751,4 @@ enum store_begun store_begin(int *lock_out, struct store *store, const struct st
 	else
 		path_close_fd(&lock);
 	return begun;
-}
-
-/* An item as a seed for `wanted`: how it ranks against others. */
-struct ranked {
-	const struct store_item *item;
-	bool related; /* same package */
-};
-
-static int compare_ranked(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	if (x->related != y->related)
-		return x->related ? -1 : 1;
-	if (x->related && x->item->id.version != y->item->id.version)
-		return x->item->id.version > y->item->id.version ? -1 : 1;
-	if (x->item->last_used_s != y->item->last_used_s)
-		return x->item->last_used_s > y->item->last_used_s ? -1 : 1;
-	return compare_items(x->item, y->item);
-}
-
-static struct assemble_seed seed_of(const struct store *store, const struct ranked *ranked)
-{
-	const struct store_item *item = ranked->item;
-	SCOPED_TEXT char *built = store_build_path(store, &item->id);
-
-	if (item->complete || store_stands(store, &item->id))
-		return (struct assemble_seed){
-			.tree = store_tree_path(store, &item->id),
-			.manifest = store_manifest_path(store, &item->id),
-			.version = ranked->related ? item->id.version : 0,
-		};
-	return (struct assemble_seed){ path_join(built, "tree"), path_join(built, "manifest"), 0 };
-}
-
-bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
-		      struct err *err)
-{
-	struct store_item *items;
-	struct ranked *ranked;
-	size_t count;
-
-	*out = (struct store_seeds){ 0 };
-	if (!store_list(&items, &count, store, err))
-		return false;
-	ranked = alloc_zeroed(MAX_OF(count, 1), sizeof(*ranked));
-	out->list = alloc_zeroed(MAX_OF(count, 1), sizeof(*out->list));
-	for (size_t i = 0; i < count; i++)
-		ranked[i] = (struct ranked){ &items[i],
-					     strcmp(items[i].id.package, id->package) == 0 };
-	qsort(ranked, count, sizeof(*ranked), compare_ranked);
-	for (size_t i = 0; i < count && out->count < STORE_SEEDS_MAX; i++)
-		if (!store_id_equal(&ranked[i].item->id, id))
-			out->list[out->count++] = seed_of(store, &ranked[i]);
-	free(ranked);
-	free(items);
-	return true;
-}
-
-void store_seeds_release(struct store_seeds *seeds)
-{
-	for (size_t i = 0; i < seeds->count; i++) {
-		free(seeds->list[i].tree);
-		free(seeds->list[i].manifest);
-	}
-	free(seeds->list);
-	*seeds = (struct store_seeds){ 0 };
 }

@@ -29,12 +29,9 @@
 #include "common/error.h"
 #include "common/macros.h"
 #include "common/span.h"
-#include "content/assemble.h"
 
 #define STORE_PACKAGE_SIZE 9 /* a package id with its terminator */
 #define STORE_VERSION_MAX  UINT32_MAX
-#define STORE_RECORD_MAX   4096 /* bytes of a .record file that are read */
-#define STORE_SEEDS_MAX    16   /* each is looked through while chunks are missing */
 
 /* What this process is to the store. */
 enum store_part {
@@ -91,7 +88,10 @@ char *store_manifest_path(const struct store *store, const struct store_id *id) 
 char *store_build_path(const struct store *store, const struct store_id *id) MUST_USE;
 char *store_partial_path(const struct store *store, const struct store_id *id) MUST_USE;
 
-/* True if the version is complete, and its owner's. Only a pin keeps it so. */
+/*
+ * True if the version is complete, its owner's, and flushed or written since the machine was
+ * started (storerecord.h). Only a pin keeps it so.
+ */
 bool store_holds(const struct store *store, const struct store_id *id);
 
 /*
@@ -148,9 +148,25 @@ bool store_commit(struct store *store, const struct store_id *id, uint64_t bytes
 	MUST_USE;
 
 /*
- * Take a complete version back under construction, so that the assembler can mend what
- * verification found: tree and manifest move into its folder. One that is not the owner's goes
- * instead. The caller holds the lock.
+ * The same before the tree is flushed: the version counts until the machine is started again.
+ * *record_out is for store_settle, and the caller's to close.
+ */
+bool store_commit_early(int *record_out, struct store *store, const struct store_id *id,
+			uint64_t bytes, struct err *err) MUST_USE;
+
+/*
+ * The tree that such a commit has moved is flushed: have the version count for good. Needs no lock:
+ * one that was removed or built anew meanwhile stays as it is. store_doubt: the flush has failed,
+ * or this has; the version does not count any more.
+ */
+bool store_settle(struct store *store, const struct store_id *id, int record, struct err *err)
+	MUST_USE;
+void store_doubt(int record);
+
+/*
+ * Take a version back under construction, so that the assembler can mend what verification or a
+ * power cut left: tree and manifest move into its folder. One that is not the owner's goes instead.
+ * The caller holds the lock.
  */
 bool store_reopen(struct store *store, const struct store_id *id, struct err *err) MUST_USE;
 
@@ -188,21 +204,5 @@ bool store_usage(uint64_t *bytes_out, struct store *store, struct err *err) MUST
  */
 bool store_make_room(struct store *store, uint64_t quota, uint64_t need,
 		     const struct store_id *keep, struct err *err) MUST_USE;
-
-/* The trees of the store that may hold some of a version's bytes, best ones first. */
-struct store_seeds {
-	struct assemble_seed *list; /* for assemble_params */
-	size_t count;
-};
-
-/*
- * Collect up to STORE_SEEDS_MAX for `id`: other versions of its package, newest first, complete or
- * not (patches start from complete ones), then other packages, most recently used first. `id`
- * itself is left out. Nothing is pinned: a seed that is removed meanwhile costs bytes.
- */
-bool store_seeds_init(struct store_seeds *out, struct store *store, const struct store_id *id,
-		      struct err *err) MUST_USE;
-void store_seeds_release(struct store_seeds *seeds);
-SCOPED_RELEASE(store_seeds);
 
 #endif

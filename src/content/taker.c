@@ -26,7 +26,7 @@ struct hand {
 
 struct taker {
 	int socket;
-	struct assemble *assemble;
+	struct assemble *assemble; /* from taker_stock on */
 	struct handroom room;
 	struct hand hands[LANDING_HANDS];
 };
@@ -167,13 +167,12 @@ static bool begin(struct taker *t, struct err *err)
 	return true;
 }
 
-bool taker_open(struct taker **out, int socket, struct assemble *a, struct err *err)
+bool taker_open(struct taker **out, int socket, struct err *err)
 {
 	struct taker *t = alloc_zeroed(1, sizeof(*t));
 
 	t->socket = socket;
 	t->room = HANDROOM_NONE;
-	t->assemble = a;
 	for (unsigned int i = 0; i < LANDING_HANDS; i++)
 		t->hands[i] = (struct hand){ .taker = t, .number = i, .socket = -1, .givers = -1 };
 	if (!begin(t, err)) {
@@ -209,10 +208,11 @@ void taker_close(struct taker *t)
 	free(t);
 }
 
-bool taker_stock(struct taker *t, struct err *err)
+bool taker_stock(struct taker *t, struct assemble *a, struct err *err)
 {
 	json_auto_t *frame = json_pack("{s:b}", "stock", 1);
 
+	t->assemble = a;
 	assemble_have(t->assemble, t->room.at);
 	return wire_send_json(t->socket, frame, -1, err) ||
 	       err_set(err, ERR_INTERRUPTED, "the worker has ended");

@@ -1,6 +1,7 @@
 /*
  * The end of a handover (handover.h) that takes: in the keeper, around an assembly of its own,
- * which checks and writes what the giver sends.
+ * which checks and writes what the giver sends. The giver has the memory, and gets ready, while the
+ * assembly is opened.
  *
  *     taker_open → taker_stock → taker_serve → taker_close
  *
@@ -28,14 +29,14 @@ void taker_refuse(int socket, const struct err *why);
 bool taker_tell(int socket, uint64_t bytes) MUST_USE;
 
 /*
- * Make the shared memory and begin. `socket` and `a`, which is open, are borrowed until the close.
+ * Make the shared memory and tell the giver to begin. `socket` is borrowed until the close.
  * ERR_INTERRUPTED: the giver is gone.
  */
-bool taker_open(struct taker **out, int socket, struct assemble *a, struct err *err) MUST_USE;
+bool taker_open(struct taker **out, int socket, struct err *err) MUST_USE;
 void taker_close(struct taker *t);
 
-/* assemble_local is done: tell what is here. */
-bool taker_stock(struct taker *t, struct err *err) MUST_USE;
+/* `a` is open and assemble_local done: tell what is here. It is borrowed until the close. */
+bool taker_stock(struct taker *t, struct assemble *a, struct err *err) MUST_USE;
 
 /*
  * Take what comes until the giver asks to finish. True: nothing is missing, and nothing more will

@@ -531,7 +531,9 @@ static bool sync_entry(struct tree *t, const struct manifest_entry *e)
 		return true;
 	/* Unreadable by its own mode to anyone but root: the file system's flush covers it. */
 	fd = beneath_open(t->fd, e->path, O_RDONLY | O_NONBLOCK, 0);
-	return fd < 0 ? syncfs(t->fd) == 0 : fsync(fd) == 0;
+	if (fd < 0)
+		return errno != ENOENT && syncfs(t->fd) == 0;
+	return fsync(fd) == 0;
 }
 
 bool tree_sync(struct tree *t, struct err *err)
@@ -547,4 +549,17 @@ bool tree_sync(struct tree *t, struct err *err)
 		if (!sync_entry(t, manifest_entry_at(t->manifest, n)))
 			return entry_fault(err, t, manifest_entry_at(t->manifest, n));
 	return fsync(t->fd) == 0 || err_sys(err, ERR_IO, errno, "folder %s", t->path);
+}
+
+void tree_forget(struct tree *t)
+{
+	uint32_t count = manifest_entry_count(t->manifest);
+
+	for (uint32_t n = 0; n < count; n++) {
+		const struct manifest_entry *e = manifest_entry_at(t->manifest, n);
+		SCOPED_FD int fd = e->type == MANIFEST_FILE ? open_to_read(t, e) : -1;
+
+		if (fd >= 0)
+			(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	}
 }

@@ -118,6 +118,12 @@ bool tree_complete(struct tree *t, struct err *err) MUST_USE;
 bool tree_sync(struct tree *t, struct err *err) MUST_USE;
 
 /*
+ * After a flush that failed: have the files read from the disk next. What could not be written
+ * stands in memory as if it had been (fsync(2)).
+ */
+void tree_forget(struct tree *t);
+
+/*
  * Look at every name that stands in the root and in the manifest's folders, whether it belongs
  * there or not, but not inside folders that do not. Folders that are missing are passed over. `fn`
  * returns false with its fault to stop; it may remove what it was shown.

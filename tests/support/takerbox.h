@@ -62,8 +62,8 @@ static inline void takerbox_tear_down(struct takerbox *b)
 
 static inline bool takerbox_serve(struct takerbox *b, struct assemble *a, struct taker **t)
 {
-	return taker_open(t, b->takes, a, &b->err) && b->end != TAKERBOX_ENDS_BEFORE_STOCK &&
-	       assemble_local(a, &b->err) == ASSEMBLE_DONE && taker_stock(*t, &b->err) &&
+	return taker_open(t, b->takes, &b->err) && b->end != TAKERBOX_ENDS_BEFORE_STOCK &&
+	       assemble_local(a, &b->err) == ASSEMBLE_DONE && taker_stock(*t, a, &b->err) &&
 	       b->end != TAKERBOX_ENDS_BEFORE_SERVING && taker_serve(*t, &b->err);
 }
 

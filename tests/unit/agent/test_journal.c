@@ -9,6 +9,7 @@
 
 #include "agent/journal.h"
 #include "common/alloc.h"
+#include "common/bootid.h"
 #include "common/path.h"
 
 #define NOW 1763822617
@@ -248,9 +249,9 @@ static void settled_runs_are_remembered(void **state)
 /* KB Q257280: a restart is pending until the machine has restarted. */
 static void a_restart_pends_until_another_boot(void **state)
 {
-	char boot[37], result[128];
+	char boot[BOOTID_SIZE], result[128];
 
-	journal_boot_id(boot);
+	bootid_read(boot);
 	snprintf(result, sizeof(result), "{\"exit\":3010,\"boot\":\"%s\"}", boot);
 	assert_int_equal(play(*state, "1", result, JOURNAL_ONCE), JOURNAL_BEGUN);
 	assert_true(only_run(*state).restart_pending);

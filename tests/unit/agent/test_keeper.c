@@ -1,5 +1,6 @@
 #include "support/testing.h"
 
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,8 +85,24 @@ static void what_was_built_is_what_was_asked_for(void **state UNUSED)
 			fail_msg("%s: %s", cases[i].why, err.why);
 		assert_null(json_object_get(result, "built"));
 		keeper_end(&job);
+		/* One whose word was taken is left to flush. */
+		assert_int_equal(job.settling != 0, done && strstr(answered, "built") != NULL);
+		if (job.settling != 0)
+			assert_int_equal(waitpid(job.settling, NULL, 0), job.settling);
 	}
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
-TESTING_MAIN(cmocka_unit_test(what_was_built_is_what_was_asked_for), )
+static void the_line_to_a_keeper_goes_once(void **state UNUSED)
+{
+	struct job job = { .worker = -1 };
+
+	assert_int_equal(keeper_take_line(&job), -1);
+	job.keeper = (struct job_keeper){ .pid = getpid(), .socket = -1, .givers = 7 };
+	assert_int_equal(keeper_take_line(&job), 7);
+	assert_int_equal(keeper_take_line(&job), -1);
+	assert_int_equal(job.keeper.pid, getpid());
+}
+
+TESTING_MAIN(cmocka_unit_test(what_was_built_is_what_was_asked_for),
+	     cmocka_unit_test(the_line_to_a_keeper_goes_once), )

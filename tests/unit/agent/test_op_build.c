@@ -146,6 +146,7 @@ static void *keep(void *arg)
 
 	jsondoc_set_int(request, "quota", (int64_t)b->quota);
 	b->is_done = op_build(&result, &b->w, request, &b->err);
+	worker_do_rest(&b->w);
 	b->built = b->is_done && strcmp(jsondoc_text(result, "package"), PACKAGE) == 0
 			   ? jsondoc_int(result, "version", 0)
 			   : 0;

@@ -7,8 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/newfile.h"
+#include "common/path.h"
 #include "content/store.h"
+#include "content/store_seeds.h"
 #include "support/tempdir.h"
 
 /* A clock that the test sets. */
@@ -122,6 +125,163 @@ static void a_version_appears_by_its_commit(void **state UNUSED)
 	assert_true(path_exists(file));
 	assert_true(path_exists(manifest));
 	assert_false(path_exists(partial));
+	tear_down(&b);
+}
+
+/* What stands in the record of a version that was shown early, and then. */
+static void a_version_that_is_not_flushed_counts_until_the_next_boot(void **state UNUSED)
+{
+	static const struct {
+		const char *why, *record;
+		bool holds;
+		size_t zeros; /* behind it */
+	} cases[] = {
+		{ "flushed", "packway-store 1 bytes 7\n", true },
+		{ "another boot", "packway-store 1 bytes 7\nunflushed 0123\n", false },
+		{ "a boot that nobody knows", "packway-store 1 bytes 7\nunflushed \n", false },
+		{ "half a line", "packway-store 1 bytes 7\nunflu", false },
+		{ "not even the first", "packway-store 1 byt", false },
+		{ "zeros behind it", "packway-store 1 bytes 7\n", false, 1 },
+		{ "something else", "packway-store 1 bytes 7\nwhatever\n", false },
+		{ "nothing", "", false },
+		{ "no record", NULL, false },
+	};
+	struct bench b;
+	struct store_id id = id_of("LON00001", 3);
+	struct err err = { 0 };
+	int record;
+
+	set_up(&b);
+	build(&b, &id);
+	assert_done(store_commit_early(&record, b.store, &id, 7, &err), &err);
+	assert_true(store_holds(b.store, &id));
+	SCOPED_TEXT char *path = alloc_printf("%s/LON00001/3.record", b.dir);
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(unlink(path), 0);
+		if (cases[i].record != NULL)
+			assert_done(newfile_write(path, 0644,
+						  span_of(cases[i].record,
+							  strlen(cases[i].record) + cases[i].zeros),
+						  &err),
+				    &err);
+		if (store_holds(b.store, &id) != cases[i].holds)
+			fail_msg("%s", cases[i].why);
+		if (cases[i].record == NULL)
+			assert_done(newfile_write(path, 0644, span_of_text(""), &err), &err);
+	}
+	close(record);
+	tear_down(&b);
+}
+
+static void a_flush_makes_it_count_for_good(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id = id_of("LON00001", 3);
+	SCOPED(buf) struct buf text = { 0 };
+	struct store_item *items;
+	struct err err = { 0 };
+	size_t count;
+	int record;
+
+	set_up(&b);
+	build(&b, &id);
+	b.now_s = 5000;
+	assert_done(store_commit_early(&record, b.store, &id, 7, &err), &err);
+	b.now_s = 9000;
+	assert_done(store_settle(b.store, &id, record, &err), &err);
+	SCOPED_TEXT char *path = alloc_printf("%s/LON00001/3.record", b.dir);
+
+	assert_done(path_read(&text, path, 100, &err), &err);
+	assert_string_equal(buf_text(&text), "packway-store 1 bytes 7\n");
+	assert_done(store_list(&items, &count, b.store, &err), &err);
+	assert_int_equal(count, 1);
+	assert_int_equal(items[0].bytes, 7);
+	assert_int_equal(items[0].last_used_s, 5000);
+	free(items);
+	store_doubt(record);
+	assert_false(store_holds(b.store, &id));
+	close(record);
+	tear_down(&b);
+}
+
+/* The flush of one that is gone, or was built again since, says nothing of what stands there now.
+ */
+static void a_late_flush_touches_no_other_version(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id = id_of("LON00001", 3);
+	SCOPED(buf) struct buf text = { 0 };
+	struct err err = { 0 };
+	int first, second;
+
+	set_up(&b);
+	build(&b, &id);
+	assert_done(store_commit_early(&first, b.store, &id, 7, &err), &err);
+	assert_done(store_remove(b.store, &id, &err), &err);
+	SCOPED_TEXT char *folder = path_join(b.dir, "LON00001");
+	SCOPED_TEXT char *path = path_join(folder, "3.record");
+
+	assert_false(store_settle(b.store, &id, first, &err));
+	assert_false(path_exists(folder));
+	build(&b, &id);
+	assert_done(store_commit_early(&second, b.store, &id, 7, &err), &err);
+	assert_done(store_settle(b.store, &id, first, &err), &err);
+	store_doubt(first);
+	assert_true(store_holds(b.store, &id));
+	assert_done(path_read(&text, path, 100, &err), &err);
+	assert_non_null(strstr(buf_text(&text), "\nunflushed "));
+	close(first);
+	close(second);
+	tear_down(&b);
+}
+
+static void what_does_not_count_is_taken_back_whole(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id = id_of("LON00001", 3);
+	struct err err = { 0 };
+	struct store_item *items;
+	size_t count;
+	int record;
+
+	set_up(&b);
+	build(&b, &id);
+	assert_done(store_commit_early(&record, b.store, &id, 7, &err), &err);
+	store_doubt(record);
+	close(record);
+	assert_done(store_list(&items, &count, b.store, &err), &err);
+	assert_int_equal(count, 1);
+	assert_false(items[0].complete);
+	assert_true(items[0].bytes > 0); /* what its files take: the record is lost */
+	free(items);
+	assert_done(store_reopen(b.store, &id, &err), &err);
+	SCOPED_TEXT char *built = store_build_path(b.store, &id);
+	SCOPED_TEXT char *file = path_join(built, "tree/closed/file");
+	SCOPED_TEXT char *manifest = path_join(built, "manifest");
+
+	assert_true(path_exists(file));
+	assert_true(path_exists(manifest));
+	assert_done(store_commit_early(&record, b.store, &id, 7, &err), &err);
+	assert_true(store_holds(b.store, &id));
+	close(record);
+	tear_down(&b);
+}
+
+static void room_is_made_of_what_a_power_cut_left(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id = id_of("LON00001", 3);
+	struct err err = { 0 };
+	int record;
+
+	set_up(&b);
+	build(&b, &id);
+	assert_done(store_commit_early(&record, b.store, &id, 7, &err), &err);
+	store_doubt(record);
+	close(record);
+	assert_done(store_make_room(b.store, 1000, 1000, NULL, &err), &err);
+	assert_false(store_stands(b.store, &id));
 	tear_down(&b);
 }
 
@@ -357,6 +517,11 @@ static void seeds_come_best_first(void **state UNUSED)
 TESTING_MAIN(cmocka_unit_test(seeds_come_best_first),
 	     cmocka_unit_test(only_ids_of_packages_name_versions),
 	     cmocka_unit_test(a_version_appears_by_its_commit),
+	     cmocka_unit_test(a_version_that_is_not_flushed_counts_until_the_next_boot),
+	     cmocka_unit_test(a_flush_makes_it_count_for_good),
+	     cmocka_unit_test(a_late_flush_touches_no_other_version),
+	     cmocka_unit_test(what_does_not_count_is_taken_back_whole),
+	     cmocka_unit_test(room_is_made_of_what_a_power_cut_left),
 	     cmocka_unit_test(a_list_tells_size_and_use),
 	     cmocka_unit_test(strange_names_are_passed_over),
 	     cmocka_unit_test(a_pinned_version_is_not_removed),

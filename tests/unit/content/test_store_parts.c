@@ -14,6 +14,7 @@
 
 #include "common/newfile.h"
 #include "content/store.h"
+#include "content/store_seeds.h"
 #include "support/tempdir.h"
 
 #define OTHER_ID 64123
