@@ -1,4 +1,5 @@
 """Timing in rounds, medians, and the tables that bench/run prints."""
+import ctypes
 import os
 import shutil
 import statistics
@@ -25,8 +26,23 @@ class Broken(Exception):
     pass
 
 
+def _children():
+    return {int(p) for p in open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read().split()}
+
+
+def _inherit_children():
+    """What a command leaves behind, such as a keeper that flushes, becomes ours to wait for and to count."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def timed(command, env=None, cwd=None):
-    """Run an argv, or a text by the shell; returns its Cost and what it printed."""
+    """
+    Run an argv, or a text by the shell; returns its Cost and what it printed. What it leaves running counts as CPU,
+    and as extra["behind"], the seconds until that has ended too.
+    """
+    _inherit_children()
+    others = _children()
     argv = ["sh", "-c", command] if isinstance(command, str) else [str(a) for a in command]
     began = time.monotonic()
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -36,6 +52,11 @@ def timed(command, env=None, cwd=None):
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     cost = Cost(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    for left in _children() - others:
+        _, _, usage = os.wait4(left, 0)
+        cost.cpu += usage.ru_utime + usage.ru_stime
+        cost.rss_mib = max(cost.rss_mib, usage.ru_maxrss / 1024)
+    cost.extra["behind"] = time.monotonic() - began - cost.wall
     if child.returncode != 0:
         raise Broken(f"{' '.join(argv)[:300]}: exit {child.returncode}\n{out[-1000:]}")
     return cost, out
