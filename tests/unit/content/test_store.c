@@ -268,6 +268,28 @@ static void what_does_not_count_is_taken_back_whole(void **state UNUSED)
 	tear_down(&b);
 }
 
+/* Killed between the two: a record without a tree means nothing. */
+static void a_left_over_record_is_in_nobodys_way(void **state UNUSED)
+{
+	struct bench b;
+	struct store_id id = id_of("LON00001", 3);
+	struct err err = { 0 };
+	int record;
+
+	set_up(&b);
+	add(&b, "LON00001", 2, 5, 1000);
+	SCOPED_TEXT char *path = alloc_printf("%s/LON00001/3.record", b.dir);
+
+	assert_done(newfile_write(path, 0644, span_of_text("packway-store 1 bytes 99\n"), &err),
+		    &err);
+	assert_false(store_holds(b.store, &id));
+	build(&b, &id);
+	assert_done(store_commit_early(&record, b.store, &id, 7, &err), &err);
+	assert_true(store_holds(b.store, &id));
+	close(record);
+	tear_down(&b);
+}
+
 static void room_is_made_of_what_a_power_cut_left(void **state UNUSED)
 {
 	struct bench b;
@@ -521,6 +543,7 @@ TESTING_MAIN(cmocka_unit_test(seeds_come_best_first),
 	     cmocka_unit_test(a_flush_makes_it_count_for_good),
 	     cmocka_unit_test(a_late_flush_touches_no_other_version),
 	     cmocka_unit_test(what_does_not_count_is_taken_back_whole),
+	     cmocka_unit_test(a_left_over_record_is_in_nobodys_way),
 	     cmocka_unit_test(room_is_made_of_what_a_power_cut_left),
 	     cmocka_unit_test(a_list_tells_size_and_use),
 	     cmocka_unit_test(strange_names_are_passed_over),
