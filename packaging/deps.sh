@@ -8,7 +8,7 @@ deps_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libe
 	libfuse3-dev fuse3 libseccomp-dev
 	libsmbclient-dev samba-dev"
 deps_test="python3 python3-cryptography python3-securesystemslib clang libclang-rt-14-dev llvm clang-format clang-tools shellcheck
-	nginx-light mandoc binutils bindfs fuse3 iproute2 nftables procps diffutils openssl curl
+	nginx-light mandoc binutils bindfs fuse3 iproute2 nftables procps diffutils openssl curl e2fsprogs
 	samba samba-vfs-modules smbclient libnss-wrapper libuid-wrapper
 	krb5-kdc krb5-admin-server krb5-user
 	dpkg-dev systemd

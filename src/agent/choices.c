@@ -54,18 +54,6 @@ static void remove_old(const struct state *st, const struct ids *ids)
 	}
 }
 
-/* What the site is told of a choice is in a record; this one is for who asks here. */
-static bool write_decision(const struct state *st, const char *name, const json_t *decision,
-			   struct err *err)
-{
-	SCOPED_TEXT char *path = state_path(st, name);
-	SCOPED(buf) struct buf text = { 0 };
-
-	jsondoc_write(&text, decision);
-	buf_put_u8(&text, '\n');
-	return newfile_write_unflushed(path, 0600, buf_span(&text), err);
-}
-
 bool choices_save(const struct state *st, json_t *decision, struct err *err)
 {
 	SCOPED(ids) struct ids ids = { 0 };
@@ -81,7 +69,8 @@ bool choices_save(const struct state *st, json_t *decision, struct err *err)
 	id = alloc_printf("%0*llu", ID_DIGITS, (unsigned long long)last + 1);
 	name = alloc_printf("decisions/%s", id);
 	jsondoc_set_text(decision, "id", id);
-	if (!write_decision(st, name, decision, err))
+	/* What the site is told of a choice is in a record; this one is for who asks here. */
+	if (!state_write_json_unflushed(st, name, decision, err))
 		return false;
 	remove_old(st, &ids);
 	return true;
@@ -93,12 +82,16 @@ static bool load(json_t **out, const struct state *st, const char *id, struct er
 	SCOPED_TEXT char *path = state_path(st, name);
 	SCOPED(buf) struct buf bytes = { 0 };
 
+	if (!path_read(&bytes, path, STATE_DOC_MAX, err))
+		return err->code == ERR_NOT_FOUND
+			       ? err_set(err, ERR_NOT_FOUND, "there is no decision %s", id)
+			       : false;
 	/* A power cut may have left half of one. */
-	if (path_read(&bytes, path, STATE_DOC_MAX, err))
-		return jsondoc_read(out, buf_span(&bytes), err);
-	return err->code == ERR_NOT_FOUND
-		       ? err_set(err, ERR_NOT_FOUND, "there is no decision %s", id)
-		       : false;
+	if (jsondoc_read(out, buf_span(&bytes), err))
+		return true;
+	err_what(err, "decision %s cannot be read", id);
+	return err_fix(err, "see another one, or the choice that would be made now: packway locate "
+			    "ID");
 }
 
 static bool is_about(const json_t *decision, const char *package)

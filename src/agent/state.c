@@ -310,14 +310,29 @@ bool state_read_json(json_t **out, const struct state *st, const char *name, str
 	return true;
 }
 
+static void print(struct buf *out, const json_t *doc)
+{
+	jsondoc_write(out, doc);
+	buf_put_u8(out, '\n');
+}
+
 bool state_write_json(const struct state *st, const char *name, const json_t *doc, struct err *err)
 {
 	SCOPED_TEXT char *path = state_path(st, name);
 	SCOPED(buf) struct buf text = { 0 };
 
-	jsondoc_write(&text, doc);
-	buf_put_u8(&text, '\n');
+	print(&text, doc);
 	return newfile_write(path, 0600, buf_span(&text), err);
+}
+
+bool state_write_json_unflushed(const struct state *st, const char *name, const json_t *doc,
+				struct err *err)
+{
+	SCOPED_TEXT char *path = state_path(st, name);
+	SCOPED(buf) struct buf text = { 0 };
+
+	print(&text, doc);
+	return newfile_write_unflushed(path, 0600, buf_span(&text), err);
 }
 
 bool state_lock(int *fd_out, const struct state *st, const char *name, uint32_t wait_ms,

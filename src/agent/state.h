@@ -113,6 +113,10 @@ bool state_read_json(json_t **out, const struct state *st, const char *name, str
 bool state_write_json(const struct state *st, const char *name, const json_t *doc, struct err *err)
 	MUST_USE;
 
+/* The same for what may be lost, or left in half, by a power cut. */
+bool state_write_json_unflushed(const struct state *st, const char *name, const json_t *doc,
+				struct err *err) MUST_USE;
+
 /* Take the lock STATE/lock/NAME.lock, waiting up to `wait_ms`; released by closing the descriptor.
  */
 bool state_lock(int *fd_out, const struct state *st, const char *name, uint32_t wait_ms,

@@ -40,6 +40,12 @@ static inline bool span_equal_text(struct span a, const char *text)
 	return span_equal(a, span_of_text(text));
 }
 
+/* True if all bytes are 0, and there is one at least. */
+static inline bool span_is_zero(struct span s)
+{
+	return s.size > 0 && s.data[0] == 0 && memcmp(s.data, s.data + 1, s.size - 1) == 0;
+}
+
 /* The view behind the first `size` bytes, of which there must be that many. */
 static inline struct span span_skip(struct span s, size_t size)
 {

@@ -39,7 +39,7 @@ static void copy_known(struct assemble *a, const struct tree *from, const uint8_
 /* What an interrupted run left: hash it again, then fill the other places of what is right. */
 static enum assemble_result resume(struct assemble *a, struct err *err)
 {
-	if (a->tree.fresh)
+	if (a->tree.made_empty)
 		return ASSEMBLE_DONE;
 	draw_on(a, &a->tree);
 	give_batches(a, ASSEMBLE_JOB_RECHECK, manifest_chunk_count(a->manifest));

@@ -198,26 +198,26 @@ bool tree_walk(const struct tree *t, tree_walk_fn fn, void *ctx, struct err *err
 
 /* A folder of ours that its own modes shut is opened; anything else there, a link above all, goes.
  */
-static bool make_root(bool *fresh_out, const char *path)
+static bool make_root(bool *made_out, const char *path)
 {
 	struct stat st;
 
-	*fresh_out = mkdir(path, BUILD_DIR_MODE) == 0;
-	if (*fresh_out || errno != EEXIST || lstat(path, &st) != 0)
-		return *fresh_out;
+	*made_out = mkdir(path, BUILD_DIR_MODE) == 0;
+	if (*made_out || errno != EEXIST || lstat(path, &st) != 0)
+		return *made_out;
 	if (S_ISDIR(st.st_mode))
 		return (st.st_mode & BUILD_DIR_MODE) == BUILD_DIR_MODE ||
 		       chmod(path, BUILD_DIR_MODE) == 0;
-	*fresh_out = unlink(path) == 0 && mkdir(path, BUILD_DIR_MODE) == 0;
-	return *fresh_out;
+	*made_out = unlink(path) == 0 && mkdir(path, BUILD_DIR_MODE) == 0;
+	return *made_out;
 }
 
 bool tree_create(struct tree *t, const char *path, const struct manifest *manifest, struct err *err)
 {
-	bool fresh;
+	bool made_empty;
 
 	*t = (struct tree)TREE_CLOSED;
-	if (!make_root(&fresh, path))
+	if (!make_root(&made_empty, path))
 		return err_sys(err, ERR_IO, errno, "folder %s", path);
 	if (!open_root(t, path, manifest, err))
 		return false;
@@ -227,8 +227,8 @@ bool tree_create(struct tree *t, const char *path, const struct manifest *manife
 		return false;
 	}
 	t->writable = true;
-	t->fresh = fresh;
-	if (!make_folders(t, err) || (!fresh && !tree_walk(t, prune_entry, t, err))) {
+	t->made_empty = made_empty;
+	if (!make_folders(t, err) || (!made_empty && !tree_walk(t, prune_entry, t, err))) {
 		tree_close(t);
 		return false;
 	}
@@ -379,20 +379,14 @@ static int file_to_write(struct tree_files *files, const struct manifest_piece *
 	return prepare_file(fd, e, piece) ? fd : -1;
 }
 
-static bool is_zero(struct span bytes)
-{
-	return bytes.size > 0 && bytes.data[0] == 0 &&
-	       memcmp(bytes.data, bytes.data + 1, bytes.size - 1) == 0;
-}
-
 /* Whole pieces of zeros become holes; only what is large enough to be one in the file system. */
 static bool leave_hole(const struct tree *t, int fd, struct span bytes, uint64_t offset,
 		       const struct manifest_entry *e)
 {
-	if (bytes.size < 4096 || bytes.size == e->size || !is_zero(bytes))
+	if (bytes.size < 4096 || bytes.size == e->size || !span_is_zero(bytes))
 		return false;
-	return t->fresh || fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-				     (off_t)bytes.size) == 0;
+	return t->made_empty || fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					  (off_t)offset, (off_t)bytes.size) == 0;
 }
 
 /* Let the disk work while more comes: tree_sync then waits for little. */
@@ -488,7 +482,7 @@ static bool set_mode(struct tree *t, const struct manifest_entry *e, int flags, 
 /* Files that were written have their mode already, unless it lacks what writing needs. */
 static bool complete_file_mode(struct tree *t, const struct manifest_entry *e, struct err *err)
 {
-	if (t->fresh && (e->mode & BUILD_FILE_BITS) == BUILD_FILE_BITS)
+	if (t->made_empty && (e->mode & BUILD_FILE_BITS) == BUILD_FILE_BITS)
 		return true;
 	return set_mode(t, e, 0, err);
 }

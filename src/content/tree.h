@@ -41,7 +41,7 @@ struct tree {
 	char *path;                      /* for messages and removal */
 	int fd;                          /* the root folder; -1: closed */
 	bool writable;
-	bool fresh; /* made empty by tree_create: what was not written is a hole */
+	bool made_empty; /* by tree_create: what was not written is a hole */
 };
 
 #define TREE_CLOSED      \

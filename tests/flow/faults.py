@@ -243,6 +243,21 @@ def _(t):
     delivers(client, w)
 
 
+@case("half of a decision is passed over, and asked for by its number it is a clear error")
+def _(t):
+    w = world()
+    client = t.client().join(w.site, w.cap)
+    client("fetch", w.package)
+    client("cache", "--clear")
+    client("fetch", w.package)
+    older, newest = sorted((client.state / "decisions").iterdir())[-2:]
+    newest.write_bytes(newest.read_bytes()[:40])
+    equal(client.json("explain", w.package)["id"], older.name, "the decision that is shown")
+    refused = client("explain", newest.name, check=False)
+    equal(refused.code, 1, "exit code")
+    need("[PW-FORMAT]" in refused.err and newest.name in refused.err, "what is told", refused.err)
+
+
 @case("policy that rots where no CAP is in reach is missing and not withdrawn: with the CAP all is offered again")
 def _(t):
     w = world()

@@ -1,5 +1,4 @@
 """A disk whose power can be cut."""
-import contextlib
 import fcntl
 import os
 import shutil

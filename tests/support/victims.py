@@ -8,7 +8,8 @@ def fields(pid):
 
 def traces_its_parent(pid):
     """The search for leaks at the end of a process, which waits for it for ever where it is killed."""
-    return fields(fields(pid)["PPid"].strip())["TracerPid"].strip() == str(pid)
+    parent = fields(pid)["PPid"].strip()
+    return parent != "0" and fields(parent)["TracerPid"].strip() == str(pid)
 
 
 def processes():

@@ -128,6 +128,22 @@ static void a_version_appears_by_its_commit(void **state UNUSED)
 	tear_down(&b);
 }
 
+/* The record of LON00001 version 3 as `text` with `zeros` bytes behind it; NULL: none. */
+static void leave_record(const struct bench *b, const char *text, size_t zeros)
+{
+	SCOPED_TEXT char *path = alloc_printf("%s/LON00001/3.record", b->dir);
+	SCOPED(buf) struct buf bytes = { 0 };
+	struct err err = { 0 };
+
+	(void)unlink(path);
+	if (text == NULL)
+		return;
+	buf_put(&bytes, text, strlen(text));
+	for (size_t i = 0; i < zeros; i++)
+		buf_put_u8(&bytes, 0);
+	assert_done(newfile_write(path, 0644, buf_span(&bytes), &err), &err);
+}
+
 /* What stands in the record of a version that was shown early, and then. */
 static void a_version_that_is_not_flushed_counts_until_the_next_boot(void **state UNUSED)
 {
@@ -155,20 +171,10 @@ static void a_version_that_is_not_flushed_counts_until_the_next_boot(void **stat
 	build(&b, &id);
 	assert_done(store_commit_early(&record, b.store, &id, 7, &err), &err);
 	assert_true(store_holds(b.store, &id));
-	SCOPED_TEXT char *path = alloc_printf("%s/LON00001/3.record", b.dir);
-
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		assert_int_equal(unlink(path), 0);
-		if (cases[i].record != NULL)
-			assert_done(newfile_write(path, 0644,
-						  span_of(cases[i].record,
-							  strlen(cases[i].record) + cases[i].zeros),
-						  &err),
-				    &err);
+		leave_record(&b, cases[i].record, cases[i].zeros);
 		if (store_holds(b.store, &id) != cases[i].holds)
 			fail_msg("%s", cases[i].why);
-		if (cases[i].record == NULL)
-			assert_done(newfile_write(path, 0644, span_of_text(""), &err), &err);
 	}
 	close(record);
 	tear_down(&b);

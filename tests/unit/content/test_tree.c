@@ -92,7 +92,7 @@ static void what_does_not_belong_is_removed_before_building(void **state UNUSED)
 	assert_done(path_make_dirs(victim, 0700, &err), &err);
 	assert_int_equal(symlink("../victim", dir), 0);
 	assert_done(tree_create(&t, root, v.parsed, &err), &err);
-	assert_false(t.fresh);
+	assert_false(t.made_empty);
 	assert_false(path_exists(stray));
 	{
 		SCOPED(tree_files) struct tree_files open;
