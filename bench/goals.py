@@ -240,6 +240,7 @@ def p13_mount(bench, t):
 
     def first():
         empty_store()
+        settle()
         client("mount", package, at)
         return read(at / "file.bin")
 

@@ -90,8 +90,7 @@ static bool load(json_t **out, const struct state *st, const char *id, struct er
 	if (jsondoc_read(out, buf_span(&bytes), err))
 		return true;
 	err_what(err, "decision %s cannot be read", id);
-	return err_fix(err, "see another one, or the choice that would be made now: packway locate "
-			    "ID");
+	return err_fix(err, "see the one before: packway explain PACKAGE");
 }
 
 static bool is_about(const json_t *decision, const char *package)

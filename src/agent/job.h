@@ -51,10 +51,11 @@ struct job {
 			   */
 	pid_t worker_pid; /* 0 unless this job started it */
 	struct job_keeper keeper;
-	pid_t settling;      /* a keeper that is done and flushes behind; 0: none */
-	uid_t caller;        /* on whose behalf */
-	int passed;          /* a descriptor that came with the request; 0: none */
-	int passes;          /* one that is to go with the answer, borrowed; 0: none */
+	int recent;     /* memory for keepers to land in (content/recent.h), borrowed; 0: none */
+	pid_t settling; /* a keeper that is done and flushes behind; 0: none */
+	uid_t caller;   /* on whose behalf */
+	int passed;     /* a descriptor that came with the request; 0: none */
+	int passes;     /* one that is to go with the answer, borrowed; 0: none */
 	bool nobody_listens; /* `event` said so */
 	bool for_person;     /* somebody waits for it; false: the agent's own schedule */
 	job_event_fn *event;

@@ -44,6 +44,13 @@ void keeper_reap(struct job *job)
 	job->settling = 0;
 }
 
+static bool send_memory(int socket, int memory, struct err *err)
+{
+	json_auto_t *frame = json_object();
+
+	return wire_send_json(socket, frame, memory, err);
+}
+
 /* A child with one end of a pair; the other is the worker's, once it asks. */
 static bool start(struct job *job, struct err *err)
 {
@@ -53,11 +60,13 @@ static bool start(struct job *job, struct err *err)
 	bool done;
 
 	jsondoc_set_int(request, "quota", (int64_t)job->settings->quota_bytes);
+	jsondoc_set_flag(request, "recent", job->recent != 0);
 	if (!wire_pair(pair, err))
 		return false;
 	done = job_spawn_worker(&k->socket, &k->pid, job, JOB_WORKER_KEEPER, err);
 	k->givers = pair[1];
-	done = done && wire_send_json(k->socket, request, pair[0], err);
+	done = done && wire_send_json(k->socket, request, pair[0], err) &&
+	       (job->recent == 0 || send_memory(k->socket, job->recent, err));
 	close(pair[0]);
 	if (done)
 		return true;

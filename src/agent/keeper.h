@@ -33,7 +33,10 @@ int keeper_take_line(struct job *job) MUST_USE;
  * worker's line is broken. */
 bool keeper_start(struct job *job, int worker, struct err *err) MUST_USE;
 
-/* End it, if there is one; what it has not finished stays for another. */
+/*
+ * End it, if there is one; what it has not finished stays for another. It is gone when this
+ * returns: the next one writes the same memory (job.h, `recent`).
+ */
 void keeper_end(struct job *job);
 
 /*

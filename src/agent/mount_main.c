@@ -679,6 +679,7 @@ int main(int argc, char **argv)
 	if (pid != 0)
 		return pid < 0 ? EXIT_LOCAL : EXIT_DONE;
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of ours to tell */
 	if (chdir("/") != 0)
 		return EXIT_LOCAL;
 	s.job = (struct job){ .state = &s.state,

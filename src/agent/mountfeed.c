@@ -11,10 +11,12 @@
 #include "agent/keeper.h"
 #include "agent/lease.h"
 #include "agent/readahead.h"
+#include "agent/workroom.h"
 #include "common/alloc.h"
 #include "common/digest.h"
 #include "common/log.h"
 #include "common/path.h"
+#include "content/recent.h"
 #include "content/store.h"
 
 #define REST_MS    5000 /* without requests: others may have the version's lock */
@@ -45,10 +47,12 @@ struct mountfeed {
 	char *hash; /* of the manifest */
 	int64_t version;
 
-	pthread_rwlock_t tree_lock;
+	pthread_rwlock_t tree_lock; /* for the four below */
 	struct tree tree;
 	char *tree_path;
 	uint64_t generation;
+	struct recent *recent; /* what a keeper has landed lately; NULL: none lands any */
+
 	int pin; /* of the complete version; the feed's thread alone asks for it */
 	atomic_bool is_pinned;
 
@@ -144,12 +148,36 @@ static enum leased ask_leased(json_t **answer_out, struct mountfeed *f, json_t *
 	return LEASED_NONE;
 }
 
+/* It only saves a second hash, and only while content comes. */
+static void have_recent(struct mountfeed *f)
+{
+	struct job *job = f->params->job;
+	struct workroom_account account;
+	struct recent *made = NULL;
+	struct err err;
+
+	if (job->recent != 0)
+		return;
+	workroom_find(&account, job->settings->worker_user);
+	if (!account.changes)
+		return;
+	if (!recent_new(&made, &err)) {
+		log_debug("%s", err.why);
+		return;
+	}
+	job->recent = recent_fd(made);
+	pthread_rwlock_wrlock(&f->tree_lock);
+	f->recent = made;
+	pthread_rwlock_unlock(&f->tree_lock);
+}
+
 /* What the own ways of the user who asks do not give, the system's may. Takes over `question`. */
 static bool ask(json_t **answer_out, struct mountfeed *f, json_t *question, struct err *err)
 {
 	json_auto_t *owned = question;
 	enum leased leased;
 
+	have_recent(f);
 	jobs_ask_as_caller(f->params->job, owned);
 	leased = ask_leased(answer_out, f, owned, err);
 	if (leased != LEASED_NONE)
@@ -202,6 +230,15 @@ static void take_answer(struct mountfeed *f, const json_t *answer, bool mends)
 		open_tree(f, path);
 	if (jsondoc_flag(answer, "complete", false))
 		pin(f);
+}
+
+static void drop_recent(struct mountfeed *f)
+{
+	f->params->job->recent = 0;
+	pthread_rwlock_wrlock(&f->tree_lock);
+	recent_free(f->recent);
+	f->recent = NULL;
+	pthread_rwlock_unlock(&f->tree_lock);
 }
 
 static bool fetch_at_once(struct mountfeed *f, uint32_t first, uint32_t count, bool mends,
@@ -291,6 +328,7 @@ static void rest(struct mountfeed *f)
 				   : job_ask_worker(&answer, job, question, &err);
 	if (!done)
 		log_debug("%s", err.why);
+	drop_recent(f);
 }
 
 /* ---- the thread ---- */
@@ -518,6 +556,17 @@ void mountfeed_release(struct mountfeed *f)
 	pthread_rwlock_unlock(&f->tree_lock);
 }
 
+bool mountfeed_copy_recent(void *dst, struct mountfeed *f, uint32_t chunk, size_t skip, size_t size)
+{
+	bool copied;
+
+	pthread_rwlock_rdlock(&f->tree_lock);
+	copied = f->recent != NULL &&
+		 recent_read(dst, f->recent, manifest_chunk_at(f->manifest, chunk), skip, size);
+	pthread_rwlock_unlock(&f->tree_lock);
+	return copied;
+}
+
 /* ---- open, close ---- */
 
 static bool read_manifest(struct mountfeed *f, const json_t *answer, struct err *err)
@@ -626,6 +675,7 @@ void mountfeed_close(struct mountfeed *f)
 		free(f->first);
 		f->first = next;
 	}
+	drop_recent(f);
 	tree_close(&f->tree);
 	free(f->tree_path);
 	path_close_fd(&f->pin);

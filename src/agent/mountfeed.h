@@ -2,9 +2,10 @@
  * What a mount reads from: the version's tree, complete or growing, and the worker that brings what
  * is missing in it. One thread asks the worker; any number of others read and wait.
  *
- *     mountfeed_open → mountfeed_start → { mountfeed_need | mountfeed_passed } … → mountfeed_close
+ *     mountfeed_open → mountfeed_start → { mountfeed_copy_recent | mountfeed_need |
+ *     mountfeed_passed } … → mountfeed_close
  *
- * Nothing here says that bytes are right: whoever reads the tree hashes them (mountread.h).
+ * Nothing here says that the tree's bytes are right: whoever reads them hashes them (mountread.h).
  */
 #ifndef AGENT_MOUNTFEED_H
 #define AGENT_MOUNTFEED_H
@@ -51,6 +52,13 @@ int64_t mountfeed_version(const struct mountfeed *f);
  */
 const struct tree *mountfeed_hold(uint64_t *generation, struct mountfeed *f);
 void mountfeed_release(struct mountfeed *f);
+
+/*
+ * Copy bytes [skip, skip + size) of a chunk that a keeper of ours has landed lately, as it hashed
+ * them; false: it has not, and `dst` holds nothing of use.
+ */
+bool mountfeed_copy_recent(void *dst, struct mountfeed *f, uint32_t chunk, size_t skip, size_t size)
+	MUST_USE;
 
 enum mountfeed_need {
 	MOUNTFEED_HERE,        /* the worker says so */

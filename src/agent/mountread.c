@@ -101,27 +101,20 @@ enum belief {
 	ZEROS_MAY_BE_RIGHT,
 };
 
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 /* A run of zeros is cut into chunks of this size, so that a sparse file is no reason to ask. */
 static bool looks_missing(const struct hand *h, const struct manifest_chunk *c)
 {
-	return c->size < CHUNKER_MAX && is_zero(h->raw, c->size);
+	return c->size < CHUNKER_MAX && span_is_zero(span_of(h->raw, c->size));
 }
 
 /* Read chunk `n` as it stands on the disk; false if it is not there, or not right. */
-static bool read_chunk(struct mountread *r, struct hand *h, uint32_t n, enum belief belief)
+static bool read_file(struct mountread *r, struct hand *h, uint32_t n, enum belief belief)
 {
 	const struct manifest_chunk *c = manifest_chunk_at(r->manifest, n);
 	const struct tree *tree;
 	uint64_t generation;
 	bool got;
 
-	if (h->chunk == n)
-		return true;
 	tree = mountfeed_hold(&generation, r->feed);
 	if (tree == NULL)
 		return false;
@@ -130,10 +123,24 @@ static bool read_chunk(struct mountread *r, struct hand *h, uint32_t n, enum bel
 		tree_files_init(&h->files, tree);
 		h->generation = generation;
 	}
-	h->chunk = CHUNK_NONE;
 	got = tree_read(h->raw, &h->files, c->offset, c->size);
 	mountfeed_release(r->feed);
-	if (!got || (belief == ZEROS_ARE_MISSING && looks_missing(h, c)) || !is_right(h, c))
+	return got && !(belief == ZEROS_ARE_MISSING && looks_missing(h, c)) && is_right(h, c);
+}
+
+static bool read_recent(struct mountread *r, struct hand *h, uint32_t n)
+{
+	return mountfeed_copy_recent(h->raw, r->feed, n, 0,
+				     manifest_chunk_at(r->manifest, n)->size);
+}
+
+/* Have chunk `n` in the hand, if it is here and right. */
+static bool read_chunk(struct mountread *r, struct hand *h, uint32_t n, enum belief belief)
+{
+	if (h->chunk == n)
+		return true;
+	h->chunk = CHUNK_NONE;
+	if (!read_recent(r, h, n) && !read_file(r, h, n, belief))
 		return false;
 	h->chunk = n;
 	return true;
@@ -186,6 +193,20 @@ static int bring_chunk(struct wait *w, uint32_t last)
 	return read_chunk(r, w->hand, w->chunk, ZEROS_MAY_BE_RIGHT) ? 0 : EIO;
 }
 
+/* Copy a part of the chunk that is asked for; from the hand alone if that has it already. */
+static int show_chunk(struct wait *w, uint32_t last, uint8_t *dst, size_t skip, size_t size)
+{
+	int rc;
+
+	if (w->hand->chunk != w->chunk &&
+	    mountfeed_copy_recent(dst, w->read->feed, w->chunk, skip, size))
+		return 0;
+	rc = bring_chunk(w, last);
+	if (rc == 0)
+		memcpy(dst, w->hand->raw + skip, size);
+	return rc;
+}
+
 static int read_all(struct wait *w, uint8_t *dst, uint64_t offset, size_t size)
 {
 	const struct manifest *m = w->read->manifest;
@@ -194,13 +215,10 @@ static int read_all(struct wait *w, uint8_t *dst, uint64_t offset, size_t size)
 
 	for (w->chunk = mountfeed_chunk_at(m, offset); size > 0 && rc == 0; w->chunk++) {
 		const struct manifest_chunk *c = manifest_chunk_at(m, w->chunk);
-		size_t skip = (size_t)(offset - c->offset), part;
+		size_t skip = (size_t)(offset - c->offset);
+		size_t part = MIN_OF(size, (size_t)c->size - skip);
 
-		rc = bring_chunk(w, last);
-		if (rc != 0)
-			break;
-		part = MIN_OF(size, (size_t)c->size - skip);
-		memcpy(dst, w->hand->raw + skip, part);
+		rc = show_chunk(w, last, dst, skip, part);
 		dst += part;
 		offset += part;
 		size -= part;

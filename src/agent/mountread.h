@@ -1,6 +1,7 @@
 /*
- * Reading a range of a version's stream for a mount: each chunk is hashed before a byte of it goes
- * out, and one that is missing or wrong is brought first. Any thread.
+ * Reading a range of a version's stream for a mount: of each chunk bytes go out that were hashed,
+ * here or as a keeper of the mount's landed it (content/recent.h), and one that is missing or wrong
+ * is brought first. Any thread.
  */
 #ifndef AGENT_MOUNTREAD_H
 #define AGENT_MOUNTREAD_H

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/path.h"
 #include "common/wire.h"
+#include "content/recent.h"
 #include "content/store.h"
 #include "content/store_seeds.h"
 #include "content/taker.h"
@@ -38,6 +39,7 @@ struct build {
 	int record; /* of a version that is still to be flushed; -1 */
 	bool can_flush_behind;
 	struct store_seeds seeds;
+	struct recent *recent; /* of a mount that reads while it is built; NULL: none does */
 	struct assemble *assemble;
 	struct assemble_params params;
 	atomic_bool cancel; /* the giver is gone */
@@ -179,6 +181,7 @@ static bool assemble_version(struct build *b, struct err *err)
 		.progress = note_progress,
 		.progress_ctx = b,
 		.flushes_behind = b->can_flush_behind,
+		.recent = b->recent,
 		.clock = b->w->clock,
 	};
 	return take_all(b, err) && assemble_finish(b->assemble, err) && commit(b, err);
@@ -217,6 +220,20 @@ static bool begin(struct build *b, struct err *err)
 	}
 }
 
+/* The memory comes behind the request that says so. */
+static bool receive_memory(struct build *b, const json_t *request, struct err *err)
+{
+	json_auto_t *frame = NULL;
+	SCOPED_FD int fd = -1;
+
+	if (!jsondoc_flag(request, "recent", false))
+		return true;
+	if (wire_receive_json(&frame, &fd, b->w->peer, -1, err) != WIRE_FRAME)
+		return err_set(err, ERR_INTERRUPTED, "whoever asked has ended");
+	/* Without it, who reads has the files. */
+	return recent_attach(&b->recent, fd, err) || err->code == ERR_MEMORY;
+}
+
 static bool have_it(struct build *b, struct err *err)
 {
 	SCOPED_TEXT char *dir = state_path(&b->w->state, "store");
@@ -228,6 +245,7 @@ static void build_free(struct build *b)
 {
 	assemble_close(b->assemble);
 	store_seeds_release(&b->seeds);
+	recent_free(b->recent);
 	store_close(b->store);
 	buf_release(&b->manifest);
 	free(b->dir);
@@ -280,7 +298,7 @@ bool op_build(json_t **result_out, struct worker *w, const json_t *request, stru
 	if (w->passed < 0)
 		return err_set(err, ERR_USAGE, "there is no line to a worker");
 	b = build_new(w, request);
-	done = have_it(b, err);
+	done = receive_memory(b, request, err) && have_it(b, err);
 	if (!done)
 		taker_refuse(b->giver, err);
 	else

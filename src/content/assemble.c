@@ -276,6 +276,7 @@ static void start_work(struct assemble *a)
 		landing_init_port(&a->landing, &a->want, &a->tree, giver_port(a->params->giver));
 	else
 		landing_init(&a->landing, &a->want, &a->tree, a->journal_fd);
+	a->landing.recent = a->params->recent;
 	for (unsigned int i = 0; i < ASSEMBLE_WORK_HANDS; i++)
 		landing_hand_init(&a->hands[i], &a->landing, i,
 				  a->params->index != NULL ? LANDING_ROOM_FRAMES

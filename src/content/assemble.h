@@ -72,6 +72,7 @@ struct assemble_params {
 	assemble_progress_fn progress; /* may be NULL */
 	void *progress_ctx;
 	bool flushes_behind;       /* assemble_finish does not flush; assemble_flush will */
+	struct recent *recent;     /* for who reads what assemble_offer lands; may be NULL */
 	const struct clock *clock; /* of pace and progress; borrowed like all of the above */
 };
 

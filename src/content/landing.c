@@ -13,6 +13,8 @@
 
 #define DECODE_THERE_FROM (64u << 20)
 
+static_assert(RECENT_HANDS >= LANDING_HANDS, "each hand has a part of it");
+
 enum chunk_state {
 	CHUNK_MISSING,
 	CHUNK_TAKEN, /* some hand is at it */
@@ -541,17 +543,22 @@ enum landing_put landing_offer(struct landing_hand *h, uint32_t chunk, const uin
 	struct landing_lot lot = { 0 };
 	enum landing_put how;
 	uint32_t landed;
+	uint8_t *copy;
 
 	if (!is_first_place(l, chunk))
 		return LANDING_PUT_WRONG;
 	if (!take(l, chunk))
 		return LANDING_PUT_DONE;
-	memcpy(h->raw, bytes, chunk_at(l, chunk)->size);
-	add_to(&lot, chunk, span_of(h->raw, chunk_at(l, chunk)->size));
+	copy = l->recent != NULL ? recent_room(l->recent, h->number, chunk_at(l, chunk)) : h->raw;
+	memcpy(copy, bytes, chunk_at(l, chunk)->size);
+	add_to(&lot, chunk, span_of(copy, chunk_at(l, chunk)->size));
 	how = put_here(&landed, h, &lot, err);
-	if (how == LANDING_PUT_DONE)
-		mark_done(l, chunk);
-	else
+	if (how != LANDING_PUT_DONE) {
 		give_back(l, chunk);
+		return how;
+	}
+	if (l->recent != NULL)
+		recent_publish(l->recent, h->number);
+	mark_done(l, chunk);
 	return how;
 }

@@ -23,6 +23,7 @@
 #include "content/frame.h"
 #include "content/index.h"
 #include "content/plan.h"
+#include "content/recent.h"
 #include "content/seam.h"
 #include "content/tree.h"
 
@@ -73,6 +74,7 @@ struct landing {
 	const struct chunkmap *want;
 	const struct tree *tree;
 	int journal_fd;
+	struct recent *recent; /* for who reads meanwhile; NULL: nobody does */
 
 	atomic_uchar *state; /* for each first chunk: enum in landing.c */
 	uint8_t *present;    /* for each place: its bytes were read back and are right */
@@ -178,7 +180,8 @@ void landing_made(struct landing_hand *h, uint32_t first, uint32_t count, struct
 
 /*
  * Land one chunk whose bytes another process offers, and may be changing: they are copied before
- * they are checked. What is there already is done. A number that is no first place is WRONG.
+ * they are checked, to `recent` if there is one, where they can be read once they are written. What
+ * is there already is done. A number that is no first place is WRONG.
  */
 enum landing_put landing_offer(struct landing_hand *h, uint32_t chunk, const uint8_t *bytes,
 			       struct err *err) MUST_USE;

@@ -97,7 +97,7 @@ bool tree_map_file(struct mapped *out, struct tree_files *files, uint32_t entry)
 
 /*
  * Write `bytes` at `offset` of the stream, creating the files as needed. Zeros stay holes where
- * the tree is fresh. ERR_DISK_FULL: nothing that was written is lost.
+ * the tree was made empty. ERR_DISK_FULL: nothing that was written is lost.
  */
 bool tree_write(struct tree_files *files, uint64_t offset, struct span bytes, struct err *err)
 	MUST_USE;

@@ -34,6 +34,7 @@ struct takerbox {
 
 	/* The keeper, while it runs. */
 	struct assemble_params params;
+	struct recent *recent; /* for one who reads meanwhile; NULL: nobody does */
 	enum takerbox_end end;
 	pthread_t thread;
 	int takes;  /* its socket */
@@ -120,6 +121,7 @@ static inline void takerbox_start(struct takerbox *b, const struct fakeversion *
 		.manifest = buf_span(&v->manifest),
 		.seeds = seeds,
 		.seed_count = seed_count,
+		.recent = b->recent,
 		.progress = takerbox_tell,
 		.progress_ctx = b,
 		.clock = clock_system(),

@@ -1,6 +1,7 @@
 /* What a keeper builds is what the site signs, whatever a worker says. */
 #include "support/testing.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -9,7 +10,9 @@
 #include "agent/op.h"
 #include "agent/renewal.h"
 #include "common/wire.h"
+#include "content/chunker.h"
 #include "content/giver.h"
+#include "content/recent.h"
 #include "content/store.h"
 #include "policy/docs.h"
 #include "support/fakedp.h"
@@ -45,6 +48,7 @@ struct box {
 	/* The keeper. */
 	struct worker w;
 	uint64_t quota;
+	bool reads; /* somebody does, while it is built */
 	pthread_t thread;
 	bool is_done;
 	int64_t built; /* which version of PACKAGE it says; 0: none */
@@ -145,6 +149,7 @@ static void *keep(void *arg)
 	json_auto_t *result = NULL;
 
 	jsondoc_set_int(request, "quota", (int64_t)b->quota);
+	jsondoc_set_flag(request, "recent", b->reads);
 	b->is_done = op_build(&result, &b->w, request, &b->err);
 	worker_do_rest(&b->w);
 	b->built = b->is_done && strcmp(jsondoc_text(result, "package"), PACKAGE) == 0
@@ -323,6 +328,85 @@ static void a_manifest_that_the_package_does_not_name_is_not_built(void **state 
 	tear_down(&b);
 }
 
+#define NO_FRAME (-2)
+
+/* Send `memory`, or a frame without any (-1), or none, in the place of whoever asked. */
+static void send_memory(struct box *b, int memory)
+{
+	json_auto_t *frame = json_object();
+	struct err err = { 0 };
+	int pair[2];
+
+	assert_done(wire_pair(pair, &err), &err);
+	if (memory != NO_FRAME)
+		assert_done(wire_send_json(pair[1], frame, memory, &err), &err);
+	close(pair[1]);
+	b->w.peer = pair[0];
+	b->reads = true;
+}
+
+static void assert_recent(const struct recent *r, const struct fakeversion *v)
+{
+	uint8_t bytes[CHUNKER_MAX];
+	struct digest found;
+
+	for (uint32_t n = 0; n < manifest_chunk_count(v->parsed); n++) {
+		const struct manifest_chunk *c = manifest_chunk_at(v->parsed, n);
+
+		assert_true(recent_read(bytes, r, c, 0, c->size));
+		digest_of(&found, span_of(bytes, c->size));
+		assert_true(digest_equal(&found, &c->id));
+	}
+}
+
+static void one_who_reads_meanwhile_has_what_landed(void **state UNUSED)
+{
+	struct box b;
+	struct recent *recent;
+	struct err err = { 0 };
+
+	set_up(&b);
+	publish(&b, &b.v1, false);
+	refresh(&b);
+	assert_done(recent_new(&recent, &err), &err);
+	send_memory(&b, recent_fd(recent));
+	start(&b);
+	if (ask(&b, PACKAGE, 1, &err) != GIVER_BEGUN)
+		fail_msg("begin: %s", err.why);
+	give(&b, &b.v1);
+	join(&b);
+	assert_true(is_kept(&b, 1, &b.v1));
+	assert_recent(recent, &b.v1);
+	recent_free(recent);
+	close(b.w.peer);
+	tear_down(&b);
+}
+
+static void one_who_reads_and_sends_no_memory_is_refused(void **state UNUSED)
+{
+	SCOPED_FD int other = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const struct {
+		int memory;
+		enum err_code code;
+	} cases[] = {
+		{ NO_FRAME, ERR_INTERRUPTED },
+		{ -1, ERR_FORMAT },
+		{ other, ERR_FORMAT },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct box b;
+
+		set_up(&b);
+		publish(&b, &b.v1, false);
+		refresh(&b);
+		send_memory(&b, cases[i].memory);
+		assert_refused(&b, PACKAGE, 1, cases[i].code);
+		close(b.w.peer);
+		tear_down(&b);
+	}
+}
+
 static void without_policy_nothing_is_built(void **state UNUSED)
 {
 	struct box b;
@@ -369,6 +453,8 @@ TESTING_MAIN(cmocka_unit_test(a_version_is_built_as_the_site_signs_it),
 	     cmocka_unit_test(policy_that_came_meanwhile_counts),
 	     cmocka_unit_test(what_the_site_does_not_have_is_not_built),
 	     cmocka_unit_test(a_manifest_that_the_package_does_not_name_is_not_built),
+	     cmocka_unit_test(one_who_reads_meanwhile_has_what_landed),
+	     cmocka_unit_test(one_who_reads_and_sends_no_memory_is_refused),
 	     cmocka_unit_test(without_policy_nothing_is_built),
 	     cmocka_unit_test(what_does_not_fit_the_quota_is_not_built),
 	     cmocka_unit_test(what_another_one_builds_is_waited_for_no_longer_than_asked))

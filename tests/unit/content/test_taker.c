@@ -14,8 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "content/chunker.h"
 #include "content/chunkmap.h"
 #include "content/handroom.h"
+#include "content/recent.h"
 #include "support/takerbox.h"
 
 /* Chunks of one place, and one of many: the zeros. */
@@ -31,7 +33,8 @@ struct bench {
 	struct fakeversion v;
 	struct chunkmap map;
 	uint32_t chunks;
-	uint32_t again; /* a place that is not its chunk's first */
+	uint32_t again;       /* a place that is not its chunk's first */
+	struct recent *reads; /* what one has who reads meanwhile */
 
 	/* The giver's. */
 	struct handroom shared;
@@ -75,8 +78,12 @@ static void begin(struct bench *b)
 
 static void set_up(struct bench *b)
 {
+	struct err err = { 0 };
+
 	*b = (struct bench){ .chunks = 0 };
 	takerbox_set_up(&b->box);
+	assert_done(recent_new(&b->reads, &err), &err);
+	assert_done(recent_attach(&b->box.recent, recent_fd(b->reads), &err), &err);
 	fakedp_publish(&b->box.dp, &b->v, 1, files, COUNT_OF(files));
 	chunkmap_init(&b->map, b->v.parsed);
 	b->chunks = manifest_chunk_count(b->v.parsed);
@@ -99,6 +106,8 @@ static void tear_down(struct bench *b)
 		close(b->hands[i]);
 	chunkmap_release(&b->map);
 	fakeversion_release(&b->v);
+	recent_free(b->box.recent);
+	recent_free(b->reads);
 	takerbox_tear_down(&b->box);
 }
 
@@ -173,11 +182,39 @@ static enum err_code ask_finish(struct bench *b)
 	return err.code;
 }
 
+static void assert_reads_nothing_wrong(struct bench *b)
+{
+	uint8_t bytes[CHUNKER_MAX];
+
+	for (uint32_t n = 0; n < b->chunks; n++) {
+		const struct manifest_chunk *c = chunk_at(b, n);
+
+		if (recent_read(bytes, b->reads, c, 0, c->size) &&
+		    memcmp(bytes, b->v.stream.data + c->offset, c->size) != 0)
+			fail_msg("chunk %u is wrong for who reads meanwhile", n);
+	}
+}
+
+/* Whoever reads meanwhile had at least that many of the chunks last. */
+static void assert_reads_some(struct bench *b, uint32_t count)
+{
+	uint8_t bytes[CHUNKER_MAX];
+	uint32_t found = 0;
+
+	for (uint32_t n = 0; n < b->chunks; n++)
+		found += b->map.first[n] == n &&
+			 recent_read(bytes, b->reads, chunk_at(b, n), 0, chunk_at(b, n)->size);
+	if (found < count)
+		fail_msg("%u of %u", found, count);
+}
+
 static void finish(struct bench *b)
 {
 	assert_int_equal(ask_finish(b), ERR_NONE);
 	leave(b);
 	takerbox_assert_kept(&b->box, &b->v);
+	assert_reads_nothing_wrong(b);
+	assert_reads_some(b, 10);
 }
 
 /* None of the tree's bytes is another than the version's, or 0 where nothing came yet. */
@@ -198,6 +235,7 @@ static void assert_nothing_wrong(struct bench *b)
 			if (have.data[n] != 0 && have.data[n] != want.data[n])
 				fail_msg("%s: byte %zu is wrong", path, n);
 	}
+	assert_reads_nothing_wrong(b);
 }
 
 static void bytes_are_taken_from_anywhere_in_the_memory(void **state UNUSED)
