@@ -31,7 +31,7 @@ static bool run_serve(struct verb_call *call, struct err *err)
 		.distribute_every_s = (int64_t)config_number(c, "distribute-every", 1),
 		.keep_s = (int64_t)config_number(c, "keep", DISTRIBUTE_KEEP_DEFAULT_S),
 		.patch_memory = config_number(c, "patch-memory", 0),
-		.patch_cpu = (uint32_t)MIN_OF(config_number(c, "patch-cpu", 0), (uint64_t)100),
+		.patch_cpu = (uint32_t)config_number(c, "patch-cpu", 0),
 		.reserve = config_number(c, "reserve", 0),
 		.ready = say_ready,
 		.ctx = call,

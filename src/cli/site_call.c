@@ -26,9 +26,11 @@ static const struct config_key keys[] = {
 	{ "patch-memory", CONFIG_SIZE, "1G",
 	  "memory that making a patch may take; below 512M none is made" },
 	{ "patch-cpu", CONFIG_NUMBER, "100",
-	  "per cent of one processor that serve gives to the making of patches" },
+	  "per cent of one processor that serve gives to the making of patches, 100 at most",
+	  .max = 100 },
 	{ "patch-versions", CONFIG_NUMBER, "3",
-	  "from how many versions before the latest patches are made, 32 at most; the library keeps those" },
+	  "from how many versions before the latest patches are made, 32 at most; the library keeps those",
+	  .max = SITE_PATCH_VERSIONS_MAX },
 	{ "reserve", CONFIG_SIZE, RESERVE_DEFAULT,
 	  "room on the site's disk below which serve takes no uploads" },
 	{ "keep", CONFIG_DURATION, "30d",
@@ -54,9 +56,8 @@ bool site_call_open(struct site **out, const struct verb_call *call, struct err 
 	if (!owner_become(dir, err) || !site_open(out, dir, call->clock, err))
 		return false;
 	(*out)->tls_ca = config_text(call->config, "tls-ca");
-	(*out)->patch_versions = (uint32_t)MIN_OF(
-		config_number(call->config, "patch-versions", SITE_PATCH_VERSIONS),
-		(uint64_t)SITE_PATCH_VERSIONS_MAX);
+	(*out)->patch_versions = (uint32_t)config_number(call->config, "patch-versions",
+							 SITE_PATCH_VERSIONS);
 	return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <ini.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,14 +68,14 @@ static bool read_bool(bool *out, const char *text)
 	return false;
 }
 
-static bool value_fits(enum config_type type, const char *value)
+static bool value_fits(const struct config_key *key, const char *value)
 {
 	uint64_t number;
 	bool flag;
 
 	if (strlen(value) >= CONFIG_VALUE_MAX)
 		return false;
-	switch (type) {
+	switch (key->type) {
 	case CONFIG_TEXT:
 		return text_is_utf8(span_of_text(value));
 	case CONFIG_PATH:
@@ -82,7 +83,7 @@ static bool value_fits(enum config_type type, const char *value)
 	case CONFIG_BOOL:
 		return read_bool(&flag, value);
 	case CONFIG_NUMBER:
-		return text_u64(&number, value, 0, UINT64_MAX);
+		return text_u64(&number, value, 0, key->max != 0 ? key->max : UINT64_MAX);
 	case CONFIG_SIZE:
 		return text_size(&number, value);
 	case CONFIG_DURATION:
@@ -102,7 +103,7 @@ struct config *config_new(const struct config_key *keys)
 		c->count++;
 	c->settings = alloc_zeroed(c->count, sizeof(*c->settings));
 	for (size_t i = 0; i < c->count; i++) {
-		assert(keys[i].fallback == NULL || value_fits(keys[i].type, keys[i].fallback));
+		assert(keys[i].fallback == NULL || value_fits(&keys[i], keys[i].fallback));
 		c->settings[i].value = alloc_text(keys[i].fallback);
 	}
 	return c;
@@ -142,8 +143,11 @@ static bool check(const struct config *c, const char *name, const char *value, c
 	if (s == NULL)
 		return err_set(err, ERR_CONFIG, "%s: there is no key \"%s\"", where, name);
 	key = &c->keys[s - c->settings];
-	if (value_fits(key->type, value))
+	if (value_fits(key, value))
 		return true;
+	if (key->max != 0)
+		return err_set(err, ERR_CONFIG, "%s: %s = \"%s\" is not %s up to %" PRIu64, where,
+			       name, value, types[key->type].expected, key->max);
 	return err_set(err, ERR_CONFIG, "%s: %s = \"%s\" is not %s", where, name, value,
 		       types[key->type].expected);
 }

@@ -44,6 +44,7 @@ struct config_key {
 	enum config_type type;
 	const char *fallback; /* the default as text; NULL: none */
 	const char *help;     /* one line, lower case, no full stop */
+	uint64_t max;         /* of a CONFIG_NUMBER; 0: none */
 };
 
 /* One row for people and programs; texts are borrowed from the config. */

@@ -15,6 +15,7 @@ static const struct config_key keys[] = {
 	{ "testing-poll", CONFIG_DURATION, "15m", "seconds between polls" },
 	{ "testing-rate", CONFIG_SIZE, NULL, "bytes a second" },
 	{ "testing-flag", CONFIG_BOOL, "no", "a flag" },
+	{ "testing-count", CONFIG_NUMBER, "3", "a number", .max = 32 },
 	{ 0 },
 };
 
@@ -60,6 +61,8 @@ static void the_stronger_source_wins_in_any_order(void **state UNUSED)
 	assert_int_equal(config_entry_at(c, 1).source, CONFIG_FLAG);
 	assert_string_equal(config_text(c, "testing-folder"), "/var/lib/x");
 	assert_false(config_flag(c, "testing-flag"));
+	assert_done(config_set(c, "testing-count", "32", CONFIG_FLAG, NULL, &err), &err);
+	assert_int_equal(config_number(c, "testing-count", 0), 32);
 }
 
 static void an_entry_says_where_its_value_stands(void **state UNUSED)
@@ -94,6 +97,8 @@ static void bad_files_are_refused_whole_with_their_line(void **state UNUSED)
 	} cases[] = {
 		{ "unknown key", "testing-poll = 1h\ntesting-pol = 1h\n", ":2: there is no key" },
 		{ "wrong value", "testing-poll = 1h\ntesting-flag = maybe\n", "is not yes or no" },
+		{ "too large", "testing-count = 33\n",
+		  ":1: testing-count = \"33\" is not a whole number up to 32" },
 		{ "section", "[x]\ntesting-poll = 1h\n", ":1: sections are not used" },
 		{ "no pair", "testing-poll = 1h\nfrob\n", "expected" },
 	};
