@@ -5,6 +5,7 @@
  */
 #include "agent/op.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@
 #include "content/taker.h"
 #include "policy/docs.h"
 
-#define LOCK_WAIT_MS 600000
+#define LOCK_WAIT_MS  600000
+#define ASKER_ENDS_MS 2000
 
 struct build {
 	struct worker *w;
@@ -254,12 +256,22 @@ static void build_free(struct build *b)
 	free(b);
 }
 
+/* Whoever asked writes records, each of which the disk must have: they would wait for ours. */
+static void let_asker_end(const struct build *b)
+{
+	struct pollfd asker = { .fd = b->w->peer };
+
+	if (asker.fd >= 0)
+		(void)poll(&asker, 1, ASKER_ENDS_MS);
+}
+
 /* Nobody waits for the disk: until it has all, the version's record says so. */
 static void flush_behind(void *ctx)
 {
 	struct build *b = ctx;
 	struct err err = { 0 };
 
+	let_asker_end(b);
 	if (!assemble_flush(b->assemble, &err) ||
 	    !store_settle(b->store, &b->id, b->record, &err)) {
 		store_doubt(b->record);

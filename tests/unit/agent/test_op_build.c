@@ -9,6 +9,7 @@
 
 #include "agent/op.h"
 #include "agent/renewal.h"
+#include "common/path.h"
 #include "common/wire.h"
 #include "content/chunker.h"
 #include "content/giver.h"
@@ -120,7 +121,7 @@ static void set_up(struct box *b)
 	SCOPED_TEXT char *metadata = NULL;
 	struct err err = { 0 };
 
-	*b = (struct box){ .repo = tufrepo_new(), .w.clock = &now };
+	*b = (struct box){ .repo = tufrepo_new(), .w.clock = &now, .w.peer = -1 };
 	assert_done(state_open(&b->w.state, dir, STATE_CREATE, &err), &err);
 	free(dir);
 	metadata = state_path(&b->w.state, "metadata");
@@ -407,6 +408,41 @@ static void one_who_reads_and_sends_no_memory_is_refused(void **state UNUSED)
 	}
 }
 
+static bool is_flushed(const struct box *b)
+{
+	SCOPED_TEXT char *path = state_path(&b->w.state, "store/" PACKAGE "/1.record");
+	SCOPED(buf) struct buf text = { 0 };
+	struct err err = { 0 };
+
+	assert_done(path_read(&text, path, 200, &err), &err);
+	return strstr(buf_text(&text), "unflushed") == NULL;
+}
+
+/* Its records are small, and would have to wait for all that is flushed behind. */
+static void who_asked_is_let_go_before_the_flush(void **state UNUSED)
+{
+	struct box b;
+	struct err err = { 0 };
+	int pair[2];
+
+	set_up(&b);
+	publish(&b, &b.v1, false);
+	refresh(&b);
+	assert_done(wire_pair(pair, &err), &err);
+	b.w.peer = pair[0];
+	start(&b);
+	if (ask(&b, PACKAGE, 1, &err) != GIVER_BEGUN)
+		fail_msg("begin: %s", err.why);
+	give(&b, &b.v1);
+	usleep(200000);
+	assert_false(is_flushed(&b));
+	close(pair[1]);
+	join(&b);
+	assert_true(is_flushed(&b));
+	close(pair[0]);
+	tear_down(&b);
+}
+
 static void without_policy_nothing_is_built(void **state UNUSED)
 {
 	struct box b;
@@ -455,6 +491,7 @@ TESTING_MAIN(cmocka_unit_test(a_version_is_built_as_the_site_signs_it),
 	     cmocka_unit_test(a_manifest_that_the_package_does_not_name_is_not_built),
 	     cmocka_unit_test(one_who_reads_meanwhile_has_what_landed),
 	     cmocka_unit_test(one_who_reads_and_sends_no_memory_is_refused),
+	     cmocka_unit_test(who_asked_is_let_go_before_the_flush),
 	     cmocka_unit_test(without_policy_nothing_is_built),
 	     cmocka_unit_test(what_does_not_fit_the_quota_is_not_built),
 	     cmocka_unit_test(what_another_one_builds_is_waited_for_no_longer_than_asked))
